@@ -1,0 +1,51 @@
+//! From a folder of pictures to batches: find, decode, check, split, cache, augment.
+
+use std::path::PathBuf;
+
+use kiln_core::preprocess::PictureView;
+
+/// A decoded picture: 8-bit RGB, interleaved, rows from the top, upright (EXIF orientation applied).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Picture {
+    /// Pixels in a row.
+    pub width: u32,
+    /// Rows.
+    pub height: u32,
+    /// `height * width * 3` bytes.
+    pub rgb: Vec<u8>,
+}
+
+/// What a sample is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Split {
+    /// Seen by the optimiser.
+    Train,
+    /// Chooses the epoch that is kept; never seen by the optimiser.
+    Val,
+    /// Seen once, at the end.
+    Test,
+}
+
+/// One picture file and its class.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sample {
+    /// Path relative to [`Dataset::root`], with `/` between its parts.
+    pub path: String,
+    /// Index into [`Dataset::classes`].
+    pub class: usize,
+}
+
+/// A folder of pictures by class, split three ways.
+#[derive(Clone, Debug)]
+pub struct Dataset {
+    /// The folder.
+    pub root: PathBuf,
+    /// Class names in label order: the sorted names of the class folders.
+    pub classes: Vec<String>,
+    /// Samples to learn from, sorted by path.
+    pub train: Vec<Sample>,
+    /// Samples to choose by, sorted by path.
+    pub val: Vec<Sample>,
+    /// Samples to report on, sorted by path.
+    pub test: Vec<Sample>,
+}

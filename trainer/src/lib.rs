@@ -1,0 +1,3 @@
+//! Kiln's trainer: from a folder of pictures to a trained CNN in ONNX.
+
+pub mod data;
