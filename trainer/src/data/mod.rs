@@ -1,5 +1,7 @@
 //! From a folder of pictures to batches: find, decode, check, split, cache, augment.
 
+pub mod decode;
+
 use std::path::PathBuf;
 
 use kiln_core::preprocess::PictureView;
