@@ -1,6 +1,9 @@
 //! From a folder of pictures to batches: find, decode, check, split, cache, augment.
 
+pub mod augment;
+pub mod cache;
 pub mod decode;
+pub mod loader;
 pub mod random;
 pub mod synthetic;
 
