@@ -1,6 +1,10 @@
 //! From a folder of pictures to batches: find, decode, check, split, cache, augment.
 
+pub mod dataset;
 pub mod decode;
+pub mod listing;
+pub mod problems;
+pub mod scan;
 
 use std::path::PathBuf;
 
