@@ -5,6 +5,8 @@ pub mod decode;
 pub mod listing;
 pub mod problems;
 pub mod scan;
+pub mod random;
+pub mod synthetic;
 
 use std::path::PathBuf;
 
