@@ -1,8 +1,12 @@
 //! From a folder of pictures to batches: find, decode, check, split, cache, augment.
 
+pub mod check;
+pub mod clean;
 pub mod dataset;
 pub mod decode;
+pub mod inspect;
 pub mod listing;
+pub mod near;
 pub mod problems;
 pub mod scan;
 pub mod random;
