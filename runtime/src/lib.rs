@@ -1,1 +1,9 @@
-//! Kiln.
+//! The host side of a Kiln model.
+//!
+//! - [`recipe`]: the preprocessing recipe as text, in run files and inside models.
+//! - [`onnx`]: an ONNX file's nodes, weights and metadata.
+//! - [`float`]: the float model, run by tract.
+
+pub mod float;
+pub mod onnx;
+pub mod recipe;

@@ -1,3 +1,12 @@
 //! Kiln's trainer: from a folder of pictures to a trained CNN in ONNX.
 
+pub mod cmd;
+pub mod config;
 pub mod data;
+pub mod device;
+pub mod evaluate;
+pub mod export;
+pub mod model;
+pub mod picture;
+pub mod run;
+pub mod training;

@@ -1,5 +1,9 @@
 //! From a folder of pictures to batches: find, decode, check, split, cache, augment.
 
+pub mod decode;
+pub mod random;
+pub mod synthetic;
+
 use std::path::PathBuf;
 
 use kiln_core::preprocess::PictureView;

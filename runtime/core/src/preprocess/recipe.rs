@@ -1,0 +1,198 @@
+use super::{MAX_INPUT_SIDE, MAX_SIDE, PreprocessError, scratch_len};
+
+/// How a picture of another shape is brought to the model's shape.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fit {
+    /// Both sides are scaled on their own: the whole picture, its shape not kept.
+    Stretch,
+    /// The largest centred part of the model's shape.
+    Crop,
+    /// The whole picture with its shape kept; what is left over is grey ([`LETTERBOX_GREY`]).
+    ///
+    /// [`LETTERBOX_GREY`]: super::LETTERBOX_GREY
+    Letterbox,
+}
+
+/// What the model's channels hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Color {
+    /// Red, green, blue.
+    Rgb,
+    /// One channel of luma (ITU-R BT.601).
+    Grey,
+}
+
+impl Color {
+    /// 3 or 1.
+    pub const fn channels(self) -> usize {
+        match self {
+            Self::Rgb => 3,
+            Self::Grey => 1,
+        }
+    }
+}
+
+/// How a picture becomes a model's input. It travels inside the model.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Recipe {
+    /// The input's columns.
+    pub width: u16,
+    /// The input's rows.
+    pub height: u16,
+    /// How the shape is fitted.
+    pub fit: Fit,
+    /// The input's channels.
+    pub color: Color,
+    /// Subtracted from each channel's pixel value in 0..=1. Grey uses the first.
+    pub mean: [f32; 3],
+    /// Divides what is left. Grey uses the first.
+    pub std: [f32; 3],
+}
+
+/// A rectangle of pixels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rect {
+    /// The first column.
+    pub x: u32,
+    /// The first row.
+    pub y: u32,
+    /// Columns.
+    pub width: u32,
+    /// Rows.
+    pub height: u32,
+}
+
+/// What of a picture goes where in the model's input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Placement {
+    /// The part of the picture that is used.
+    pub source: Rect,
+    /// The part of the input that it is resized to.
+    pub target: Rect,
+}
+
+impl Recipe {
+    /// The input's channels: 3 or 1.
+    pub const fn channels(&self) -> usize {
+        self.color.channels()
+    }
+
+    /// The input's bytes: height * width * channels.
+    pub const fn len(&self) -> usize {
+        (self.height as usize)
+            .saturating_mul(self.width as usize)
+            .saturating_mul(self.channels())
+    }
+
+    /// Whether a side is zero.
+    pub const fn is_empty(&self) -> bool {
+        self.width == 0 || self.height == 0
+    }
+
+    /// Whether a model may carry this recipe.
+    ///
+    /// # Errors
+    ///
+    /// [`PreprocessError::InputSize`], [`PreprocessError::Mean`] or [`PreprocessError::Std`]. The
+    /// channels that the colour does not use are not looked at.
+    pub fn check(&self) -> Result<(), PreprocessError> {
+        let sides = 1..=MAX_INPUT_SIDE;
+        if !sides.contains(&self.width) || !sides.contains(&self.height) {
+            return Err(PreprocessError::InputSize);
+        }
+        for channel in 0..self.channels() {
+            if !self.mean[channel].is_finite() {
+                return Err(PreprocessError::Mean);
+            }
+            let std = self.std[channel];
+            let ends = [0, 255].map(|value| self.normalise(channel, value));
+            if !std.is_finite() || std <= 0.0 || !ends.iter().all(|end| end.is_finite()) {
+                return Err(PreprocessError::Std);
+            }
+        }
+        Ok(())
+    }
+
+    /// What the float model sees for a byte of the preprocessed picture.
+    ///
+    /// `((f32(value) / 255) - mean) / std`, each of the three operations rounded to the nearest
+    /// f32 (ties to even), in this order, none fused: the same bits on every machine. A channel
+    /// above 2 is taken as 2.
+    pub const fn normalise(&self, channel: usize, value: u8) -> f32 {
+        let channel = if channel < 3 { channel } else { 2 };
+        (value as f32 / 255.0 - self.mean[channel]) / self.std[channel]
+    }
+
+    /// [`normalise`](Self::normalise) of all 256 bytes.
+    pub fn table(&self, channel: usize) -> [f32; 256] {
+        let mut table = [0.0; 256];
+        for (entry, value) in table.iter_mut().zip(0..=255) {
+            *entry = self.normalise(channel, value);
+        }
+        table
+    }
+
+    /// What of a picture of `width * height` pixels goes where in the input. Equations (7) and
+    /// (8) of the [module](super).
+    ///
+    /// # Errors
+    ///
+    /// [`PreprocessError::Size`] if a side of the picture is not in `1..=MAX_SIDE`,
+    /// [`PreprocessError::InputSize`] if one of the recipe is not in `1..=MAX_INPUT_SIDE`.
+    pub const fn place(&self, width: u32, height: u32) -> Result<Placement, PreprocessError> {
+        if width == 0 || width > MAX_SIDE || height == 0 || height > MAX_SIDE {
+            return Err(PreprocessError::Size);
+        }
+        if self.is_empty() || self.width > MAX_INPUT_SIDE || self.height > MAX_INPUT_SIDE {
+            return Err(PreprocessError::InputSize);
+        }
+        let picture = (width, height);
+        let input = (self.width as u32, self.height as u32);
+        let (source, target) = match self.fit {
+            Fit::Stretch => (picture, input),
+            Fit::Crop => (largest_within(picture, input), input),
+            Fit::Letterbox => (picture, largest_within(input, picture)),
+        };
+        Ok(Placement {
+            source: centred(source, picture),
+            target: centred(target, input),
+        })
+    }
+
+    /// Words of scratch to preprocess pictures of `width * height` pixels; 0 if they are refused.
+    /// Never more than [`scratch_len`] of the picture's and the input's whole sides.
+    pub const fn scratch_len(&self, width: u32, height: u32) -> usize {
+        match self.place(width, height) {
+            Ok(Placement { source, target }) => {
+                scratch_len(source.width, source.height, target.width, target.height)
+            }
+            Err(_) => 0,
+        }
+    }
+}
+
+/// The largest size within `outer` that has the shape of `shape`; rounded half up, at least 1.
+const fn largest_within(outer: (u32, u32), shape: (u32, u32)) -> (u32, u32) {
+    let (width, height) = (outer.0 as u64, outer.1 as u64);
+    let (across, down) = (shape.0 as u64, shape.1 as u64);
+    if width * down >= height * across {
+        (scaled(height, across, down), outer.1)
+    } else {
+        (outer.0, scaled(width, down, across))
+    }
+}
+
+/// `side * up / down`, rounded half up, at least 1.
+const fn scaled(side: u64, up: u64, down: u64) -> u32 {
+    let rounded = (2 * side * up + down) / (2 * down);
+    if rounded == 0 { 1 } else { rounded as u32 }
+}
+
+const fn centred(inner: (u32, u32), outer: (u32, u32)) -> Rect {
+    Rect {
+        x: (outer.0 - inner.0) / 2,
+        y: (outer.1 - inner.1) / 2,
+        width: inner.0,
+        height: inner.1,
+    }
+}

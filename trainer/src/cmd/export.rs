@@ -1,0 +1,75 @@
+//! `kiln export`
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+
+use super::eval::{Model, Pictures, open_data};
+use super::ui;
+use crate::data::Split;
+use crate::export;
+use crate::run::Run;
+
+/// `kiln export`
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Examples:
+  kiln export runs/first
+  kiln export runs/first --data photos --out first.onnx")]
+pub struct ExportArgs {
+    /// The run's folder.
+    pub run: PathBuf,
+    /// The file to write [default: RUN/model.onnx].
+    #[arg(long, short)]
+    pub out: Option<PathBuf>,
+    /// Pictures to compare on [default: those the run was trained on].
+    #[arg(long)]
+    pub data: Option<PathBuf>,
+    /// Pictures compared at most.
+    #[arg(long, default_value_t = 256)]
+    pub pictures: usize,
+    /// Print the outcome as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Exports, compares on real pictures, writes the file.
+pub fn run(args: &ExportArgs) -> anyhow::Result<ExitCode> {
+    let run = Run::open(&args.run)?;
+    let file = export::export(&run)?;
+    let model = Model::Run(Box::new(run.clone()));
+    let path = args.data.as_ref().unwrap_or(&run.config.data.path);
+    let mut data = open_data(&model, path, &run.labels)?;
+    // From all classes: the samples are sorted by path.
+    let val = std::mem::take(&mut data.val);
+    let step = val.len().div_ceil(args.pictures.max(1)).max(1);
+    data.val = val.into_iter().step_by(step).collect();
+    let pictures = Pictures::open(&data, Split::Val, run.config.recipe())?;
+    let mut inputs = Vec::new();
+    for batch in pictures.loader()? {
+        let batch = batch?;
+        let values = batch.pixels.len() / batch.shape[0].max(1);
+        inputs.extend(batch.pixels.chunks_exact(values.max(1)).map(<[f32]>::to_vec));
+    }
+    let difference = export::compare(&run, &file, &inputs)?;
+    let out = args.out.clone().unwrap_or_else(|| run.onnx());
+    file.save(&out)?;
+    let bytes = std::fs::metadata(&out)?.len();
+    if args.json {
+        let value = serde_json::json!({
+            "model": out,
+            "bytes": bytes,
+            "pictures": inputs.len(),
+            "largest_difference": difference,
+        });
+        ui::print(value.to_string())?;
+    } else {
+        ui::print(format!("{}: {bytes} bytes", out.display()))?;
+        ui::print(format!(
+            "compared with the run on {} pictures: logits differ by {difference:.1e} at most",
+            inputs.len()
+        ))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,173 @@
+//! What the commands share: bars, plain progress lines, Ctrl-C, JSON, caches.
+
+use std::env;
+use std::io::{self, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+/// Set by the first Ctrl-C; the second one ends the process.
+pub static STOP: AtomicBool = AtomicBool::new(false);
+
+/// Catches Ctrl-C and SIGTERM: the first asks the work to stop, the second ends it.
+pub fn catch_interrupts() -> anyhow::Result<()> {
+    let result = ctrlc::set_handler(|| {
+        if STOP.swap(true, Ordering::Relaxed) {
+            std::process::exit(2);
+        }
+        eprintln!("\nkiln: stopping after this step; press Ctrl-C again to stop at once");
+    });
+    match result {
+        // The quickstart runs several commands in one process.
+        Ok(()) | Err(ctrlc::Error::MultipleHandlers) => Ok(()),
+        Err(error) => Err(error).context("cannot catch Ctrl-C"),
+    }
+}
+
+/// A bar on stderr; nothing where stderr is no terminal.
+pub fn bar(total: usize, what: &str) -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(Some(total as u64), ProgressDrawTarget::stderr());
+    let style = "{msg:<12} [{bar:32}] {pos}/{len}  {elapsed} (left {eta})";
+    // The template is a constant: a test draws it.
+    if let Ok(style) = ProgressStyle::with_template(style) {
+        bar.set_style(style.progress_chars("█▉▊▋▌▍▎▏ "));
+    }
+    bar.set_message(what.to_owned());
+    bar
+}
+
+/// A bar that appears with its first event and follows `(done, total)`, from any thread.
+#[derive(Default)]
+pub struct LazyBar(Mutex<Option<(String, ProgressBar)>>);
+
+impl LazyBar {
+    /// Shows `done` of `total` under the name `what`; another name starts another bar.
+    pub fn show(&self, what: &str, done: usize, total: usize) {
+        self.update(what, done, total, None);
+    }
+
+    /// The same, with a text behind the name.
+    pub fn show_with(&self, what: &str, done: usize, total: usize, text: String) {
+        self.update(what, done, total, Some(text));
+    }
+
+    fn update(&self, what: &str, done: usize, total: usize, text: Option<String>) {
+        let Ok(mut current) = self.0.lock() else {
+            return;
+        };
+        if current.as_ref().is_none_or(|(name, _)| name != what) {
+            *current = Some((what.to_owned(), bar(total, what)));
+        }
+        if let Some((name, bar)) = &*current {
+            if let Some(text) = text {
+                bar.set_message(format!("{name} {text}"));
+            }
+            bar.set_position(done as u64);
+            if done == total {
+                bar.finish_and_clear();
+            }
+        }
+    }
+
+    /// Prints a line on stderr without tearing the bar.
+    pub fn line(&self, line: &str) {
+        let current = self.0.lock();
+        let bar = current.iter().flat_map(|bar| bar.iter()).next();
+        match bar {
+            Some((_, bar)) if !bar.is_finished() && io::stderr().is_terminal() => bar.println(line),
+            _ => eprintln!("{line}"),
+        }
+    }
+
+    /// Removes the bar.
+    pub fn clear(&self) {
+        if let Ok(mut current) = self.0.lock()
+            && let Some((_, bar)) = current.take()
+        {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+/// Prints a line on stdout; a closed pipe is an error that `main` forgives.
+pub fn print(line: impl AsRef<str>) -> io::Result<()> {
+    writeln!(io::stdout().lock(), "{}", line.as_ref())
+}
+
+/// `1 h 02 m`, `3 m 05 s` or `4.2 s`.
+pub fn time(seconds: f64) -> String {
+    let whole = Duration::from_secs_f64(seconds.max(0.0)).as_secs();
+    match whole {
+        3600.. => format!("{} h {:02} m", whole / 3600, whole / 60 % 60),
+        60.. => format!("{} m {:02} s", whole / 60, whole % 60),
+        _ => format!("{seconds:.1} s"),
+    }
+}
+
+/// `1.5 M`, `12.3 k` or `999`.
+pub fn count(n: usize) -> String {
+    match n {
+        1_000_000.. => format!("{:.2} M", n as f64 / 1e6),
+        10_000.. => format!("{:.1} k", n as f64 / 1e3),
+        _ => n.to_string(),
+    }
+}
+
+/// Where decoded pictures are kept: `given`, `$KILN_CACHE`, or the user's cache folder.
+pub fn cache_folder(given: Option<&Path>) -> Option<PathBuf> {
+    let user = || {
+        let xdg = env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+        let home = || Some(PathBuf::from(env::var_os("HOME")?).join(".cache"));
+        Some(xdg.or_else(home)?.join("kiln"))
+    };
+    let given = given.map(Path::to_owned);
+    given.or_else(|| env::var_os("KILN_CACHE").map(PathBuf::from)).or_else(user)
+}
+
+/// Makes `folder`, tries to write into it, and sees that its disk has room for `bytes`.
+pub fn writable(folder: &Path, bytes: u64) -> anyhow::Result<()> {
+    std::fs::create_dir_all(folder)
+        .with_context(|| format!("{}: cannot make this folder", folder.display()))?;
+    let probe = folder.join(".kiln-probe");
+    std::fs::write(&probe, b"kiln")
+        .and_then(|()| std::fs::remove_file(&probe))
+        .with_context(|| format!("{}: cannot write into this folder", folder.display()))?;
+    let free = fs4::available_space(folder)
+        .with_context(|| format!("{}: cannot tell the free space", folder.display()))?;
+    if free < bytes {
+        bail!(
+            "{}: the disk has {} MB free, this needs about {} MB; free some, or use another folder",
+            folder.display(),
+            free / 1_000_000,
+            bytes / 1_000_000 + 1
+        );
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_and_counts_read_well() {
+        assert_eq!([0.04, 59.9, 65.0, 3725.0].map(time), ["0.0 s", "59.9 s", "1 m 05 s", "1 h 02 m"]);
+        assert_eq!([999, 12_345, 1_500_000].map(count), ["999", "12.3 k", "1.50 M"]);
+    }
+
+    #[test]
+    fn a_disk_that_is_too_small_is_said_with_numbers() {
+        let folder = tempfile::tempdir().unwrap();
+        writable(folder.path(), 1).unwrap();
+        let error = writable(folder.path(), u64::MAX).unwrap_err().to_string();
+        assert!(error.contains("MB free"), "{error}");
+        let file = folder.path().join("file");
+        std::fs::write(&file, b"").unwrap();
+        let error = writable(&file.join("run"), 1).unwrap_err().to_string();
+        assert!(error.contains("cannot make this folder"), "{error}");
+    }
+}

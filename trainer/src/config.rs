@@ -1,0 +1,369 @@
+//! One TOML file describes a run: data, recipe, model, augmentation, optimiser, schedule, seed.
+
+use std::path::{Path, PathBuf};
+
+use kiln_core::preprocess::Recipe;
+use kiln_runtime::recipe::RecipeText;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::data::augment::{AugmentConfig, AugmentError};
+use crate::model::ModelConfig;
+
+/// A run, complete: what `run.toml` holds.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RunConfig {
+    /// Everything random follows from it.
+    pub seed: u64,
+    /// Which pictures.
+    pub data: DataConfig,
+    /// How a picture becomes an input.
+    pub recipe: RecipeText,
+    /// Which network.
+    pub model: ModelConfig,
+    /// What is done to training pictures.
+    pub augment: AugmentConfig,
+    /// How weights follow gradients.
+    pub optimizer: OptimizerConfig,
+    /// How the learning rate moves.
+    pub schedule: ScheduleConfig,
+    /// How long, in what portions, against what loss.
+    pub training: TrainingConfig,
+    /// What a teacher adds to the loss.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub teacher: Option<TeacherConfig>,
+    /// Who made this and from what; written by Kiln, replaced when the run is repeated.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub provenance: Option<Provenance>,
+}
+
+/// `[data]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DataConfig {
+    /// The folder of class folders, or of split folders of class folders.
+    pub path: PathBuf,
+    /// Share of each class set aside for validation, where the folder has no such split.
+    pub val: f64,
+    /// Share of each class set aside for the test, where the folder has no such split.
+    pub test: f64,
+    /// More broken files than this share of the pictures stop the run.
+    pub broken: f64,
+    /// Pixels decoded at most for one picture.
+    pub max_pixels: u64,
+    /// Bytes of decoded pictures kept in memory for each split; more is read from the disk.
+    pub memory: u64,
+}
+
+/// Which rule turns gradients into steps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum OptimizerKind {
+    /// Adam with decoupled weight decay, <https://arxiv.org/abs/1711.05101>.
+    Adamw,
+    /// Stochastic gradient descent with momentum.
+    Sgd,
+}
+
+/// `[optimizer]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct OptimizerConfig {
+    /// Which rule.
+    pub kind: OptimizerKind,
+    /// The learning rate at its highest.
+    pub lr: f64,
+    /// Decay of convolution and fully connected weights; biases and batch norm have none.
+    pub weight_decay: f64,
+    /// SGD's momentum.
+    pub momentum: f64,
+    /// Gradients with a larger global norm are scaled down to it; 0 turns this off.
+    pub clip_norm: f64,
+}
+
+/// `[schedule]`: a linear rise, then half a cosine down, by the step.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ScheduleConfig {
+    /// Epochs of linear rise from 0; parts of an epoch are allowed.
+    pub warmup: f64,
+    /// Where the cosine ends, as a share of the highest learning rate.
+    pub end: f64,
+}
+
+/// `[training]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TrainingConfig {
+    /// Times that each picture is seen.
+    pub epochs: usize,
+    /// Pictures in a step.
+    pub batch: usize,
+    /// Share of the target that is spread over all classes, <https://arxiv.org/abs/1512.00567>.
+    pub label_smoothing: f64,
+    /// Decay of the moving average of weights by the step; 0 turns it off.
+    pub ema: f64,
+    /// Epochs with no better validation loss before the run stops; 0 turns this off.
+    pub patience: usize,
+}
+
+/// `[teacher]`: distillation, <https://arxiv.org/abs/1503.02531>.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TeacherConfig {
+    /// A run folder or an ONNX file with the same classes and the same input.
+    pub model: PathBuf,
+    /// The share of the loss that follows the teacher.
+    #[serde(default = "TeacherConfig::default_weight")]
+    pub weight: f64,
+    /// Divides both sides' logits before their softmax.
+    #[serde(default = "TeacherConfig::default_temperature")]
+    pub temperature: f64,
+}
+
+/// `[provenance]` of a run: what is needed to believe it or to repeat it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Provenance {
+    /// Kiln's version.
+    pub kiln: String,
+    /// burn's version.
+    pub burn: String,
+    /// The command that was typed.
+    pub command: String,
+    /// The device that computed.
+    pub device: String,
+    /// blake3 over every picture's class, split, path and bytes.
+    pub data_hash: String,
+}
+
+/// A run file that cannot be used.
+#[derive(Debug, Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("{path}: {source}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        source: std::io::Error,
+    },
+    /// The text is not a run.
+    #[error("{path}: {cause}")]
+    Parse {
+        /// The file.
+        path: PathBuf,
+        /// What the parser said, with the line.
+        cause: String,
+    },
+    /// A value is out of its range.
+    #[error("run: `{key}` is {value}; it must be {must}")]
+    Range {
+        /// The key, with its table.
+        key: &'static str,
+        /// Its value.
+        value: f64,
+        /// The range, in words.
+        must: &'static str,
+    },
+    /// The recipe is not one.
+    #[error("run: [recipe]: {0}")]
+    Recipe(kiln_core::preprocess::PreprocessError),
+    /// The augmentation is not one.
+    #[error("run: [augment]: {0}")]
+    Augment(#[from] AugmentError),
+}
+
+impl Default for RunConfig {
+    fn default() -> Self {
+        Self {
+            seed: 1,
+            data: DataConfig::default(),
+            recipe: RecipeText::default(),
+            model: ModelConfig::default(),
+            augment: AugmentConfig::default(),
+            optimizer: OptimizerConfig::default(),
+            schedule: ScheduleConfig::default(),
+            training: TrainingConfig::default(),
+            teacher: None,
+            provenance: None,
+        }
+    }
+}
+
+impl Default for DataConfig {
+    fn default() -> Self {
+        Self {
+            path: PathBuf::new(),
+            val: 0.1,
+            test: 0.1,
+            broken: 0.01,
+            max_pixels: 100_000_000,
+            memory: 1 << 30,
+        }
+    }
+}
+
+impl Default for OptimizerConfig {
+    fn default() -> Self {
+        Self {
+            kind: OptimizerKind::Adamw,
+            lr: 3e-3,
+            weight_decay: 0.02,
+            momentum: 0.9,
+            clip_norm: 0.0,
+        }
+    }
+}
+
+impl Default for ScheduleConfig {
+    fn default() -> Self {
+        Self {
+            warmup: 1.0,
+            end: 0.01,
+        }
+    }
+}
+
+impl Default for TrainingConfig {
+    fn default() -> Self {
+        Self {
+            epochs: 20,
+            batch: 64,
+            label_smoothing: 0.0,
+            ema: 0.0,
+            patience: 0,
+        }
+    }
+}
+
+impl TeacherConfig {
+    fn default_weight() -> f64 {
+        0.7
+    }
+
+    fn default_temperature() -> f64 {
+        2.0
+    }
+
+    /// The teacher at `model`, with the default weight and temperature.
+    pub fn new(model: PathBuf) -> Self {
+        Self {
+            model,
+            weight: Self::default_weight(),
+            temperature: Self::default_temperature(),
+        }
+    }
+}
+
+impl RunConfig {
+    /// Reads a run file.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
+        toml::from_str(&text).map_err(|error| ConfigError::Parse {
+            path: path.to_owned(),
+            cause: error.to_string(),
+        })
+    }
+
+    /// The run as TOML.
+    pub fn to_toml(&self) -> Result<String, toml::ser::Error> {
+        toml::to_string(self)
+    }
+
+    /// Refuses values out of their range.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let range = |key, value: f64, fine: bool, must| match fine {
+            true => Ok(()),
+            false => Err(ConfigError::Range { key, value, must }),
+        };
+        let share = |key, value: f64| {
+            let fine = (0.0..1.0).contains(&value);
+            range(key, value, fine, "at least 0 and less than 1")
+        };
+        let whole = |key, value: usize| range(key, value as f64, value > 0, "at least 1");
+        let positive = |key, value: f64| {
+            let fine = value.is_finite() && value > 0.0;
+            range(key, value, fine, "more than 0")
+        };
+        let zero_or_more = |key, value: f64| {
+            let fine = value.is_finite() && value >= 0.0;
+            range(key, value, fine, "at least 0")
+        };
+        share("data.val", self.data.val)?;
+        share("data.test", self.data.test)?;
+        share("data.broken", self.data.broken)?;
+        positive("optimizer.lr", self.optimizer.lr)?;
+        zero_or_more("optimizer.weight_decay", self.optimizer.weight_decay)?;
+        share("optimizer.momentum", self.optimizer.momentum)?;
+        zero_or_more("optimizer.clip_norm", self.optimizer.clip_norm)?;
+        zero_or_more("schedule.warmup", self.schedule.warmup)?;
+        let end = self.schedule.end;
+        range("schedule.end", end, (0.0..=1.0).contains(&end), "between 0 and 1")?;
+        whole("training.epochs", self.training.epochs)?;
+        whole("training.batch", self.training.batch)?;
+        share("training.label_smoothing", self.training.label_smoothing)?;
+        share("training.ema", self.training.ema)?;
+        if let Some(teacher) = &self.teacher {
+            let weight = teacher.weight;
+            let fine = (0.0..=1.0).contains(&weight);
+            range("teacher.weight", weight, fine, "between 0 and 1")?;
+            positive("teacher.temperature", teacher.temperature)?;
+        }
+        self.augment.check()?;
+        self.recipe().check().map_err(ConfigError::Recipe)
+    }
+
+    /// The recipe in the engine's form.
+    pub fn recipe(&self) -> Recipe {
+        self.recipe.into()
+    }
+
+    /// Channels, rows, columns of the input.
+    pub fn input(&self) -> [usize; 3] {
+        let recipe = self.recipe();
+        [
+            recipe.channels(),
+            usize::from(recipe.height),
+            usize::from(recipe.width),
+        ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_survives_its_own_toml() {
+        for family in ModelConfig::FAMILIES {
+            let mut run = RunConfig {
+                model: ModelConfig::family(family).unwrap(),
+                ..Default::default()
+            };
+            run.training.epochs = 3;
+            run.teacher = Some(TeacherConfig::new("teacher.onnx".into()));
+            let text = run.to_toml().unwrap();
+            assert_eq!(toml::from_str::<RunConfig>(&text).unwrap(), run, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_misspelt_key_is_an_error_that_names_it() {
+        for text in ["sed = 1", "[training]\nepoch = 3", "[model]\nfamily = \"cnn\"\nchanels = [8]"] {
+            let error = toml::from_str::<RunConfig>(text).unwrap_err().to_string();
+            assert!(error.contains("unknown field"), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn values_out_of_range_are_named() {
+        let mut run = RunConfig::default();
+        run.check().unwrap();
+        run.optimizer.lr = f64::NAN;
+        assert!(run.check().unwrap_err().to_string().contains("optimizer.lr"));
+    }
+}

@@ -1,0 +1,276 @@
+//! Where tensors are computed: `--device auto|cpu|cuda[:N]|wgpu|remote:HOST:PORT,…`.
+
+use std::fmt;
+use std::panic::{self, AssertUnwindSafe};
+use std::str::FromStr;
+
+use burn::tensor::{Device, Tensor};
+use thiserror::Error;
+
+/// What `--device` asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum DeviceChoice {
+    /// A GPU if this build has one that works, else the CPU.
+    #[default]
+    Auto,
+    /// burn's `flex` on all cores.
+    Cpu,
+    /// NVIDIA GPUs by index.
+    Cuda(Vec<usize>),
+    /// Any GPU that Vulkan, Metal or WebGPU reaches.
+    Wgpu,
+    /// Other machines that run `kiln worker`, as `HOST:PORT`.
+    Remote(Vec<String>),
+}
+
+/// The devices of a run. The first holds the weights; with more than one, each computes a batch.
+#[derive(Clone, Debug)]
+pub struct Devices {
+    /// At least one.
+    pub list: Vec<Device>,
+    /// What they are, for the log and `run.toml`.
+    pub name: String,
+}
+
+/// Why a device is not to be had.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum DeviceError {
+    /// `--device` was not understood.
+    #[error("--device {0}: not a device; use auto, cpu, cuda, cuda:N, wgpu or remote:HOST:PORT,…")]
+    Syntax(String),
+    /// This binary was built without it.
+    #[error("--device {device}: this kiln was built without it; build with `--features {feature}`")]
+    NotBuilt {
+        /// The device asked for.
+        device: &'static str,
+        /// The cargo feature.
+        feature: &'static str,
+    },
+    /// It is built in, but did not answer.
+    #[error("--device {device}: {cause}; use --device cpu, or see that its driver is installed")]
+    Absent {
+        /// The device asked for.
+        device: String,
+        /// What was found.
+        cause: String,
+    },
+    /// A worker could not be reached.
+    #[error("--device remote:{address}: {cause}; is `kiln worker --listen {address}` running there?")]
+    Unreachable {
+        /// The worker.
+        address: String,
+        /// What was found.
+        cause: String,
+    },
+}
+
+impl FromStr for DeviceChoice {
+    type Err = DeviceError;
+
+    fn from_str(text: &str) -> Result<Self, DeviceError> {
+        let syntax = || DeviceError::Syntax(text.into());
+        let (kind, rest) = match text.split_once(':') {
+            Some((kind, rest)) => (kind, Some(rest)),
+            None => (text, None),
+        };
+        match (kind, rest) {
+            ("auto", None) => Ok(Self::Auto),
+            ("cpu", None) => Ok(Self::Cpu),
+            ("wgpu", None) => Ok(Self::Wgpu),
+            ("cuda", None) => Ok(Self::Cuda(vec![0])),
+            ("cuda", Some(list)) => {
+                let indices = list.split(',').map(|index| index.parse().ok());
+                indices.collect::<Option<_>>().map(Self::Cuda).ok_or_else(syntax)
+            }
+            ("remote", Some(list)) => {
+                let hosts: Vec<_> = list.split(',').map(str::to_owned).collect();
+                let valid = |host: &String| {
+                    let port = host.rsplit_once(':').map(|(_, port)| port.parse::<u16>());
+                    matches!(port, Some(Ok(_)))
+                };
+                hosts.iter().all(valid).then_some(Self::Remote(hosts)).ok_or_else(syntax)
+            }
+            _ => Err(syntax()),
+        }
+    }
+}
+
+impl fmt::Display for DeviceChoice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Auto => f.write_str("auto"),
+            Self::Cpu => f.write_str("cpu"),
+            Self::Cuda(list) => {
+                let list: Vec<_> = list.iter().map(usize::to_string).collect();
+                write!(f, "cuda:{}", list.join(","))
+            }
+            Self::Wgpu => f.write_str("wgpu"),
+            Self::Remote(hosts) => write!(f, "remote:{}", hosts.join(",")),
+        }
+    }
+}
+
+impl DeviceChoice {
+    /// Opens the devices and computes one small thing on each, so that an absent driver is known
+    /// before any work is done.
+    pub fn open(&self) -> Result<Devices, DeviceError> {
+        match self {
+            Self::Auto => Ok(auto()),
+            Self::Cpu => Ok(cpu()),
+            Self::Cuda(indices) => cuda(indices),
+            Self::Wgpu => wgpu(),
+            Self::Remote(hosts) => remote(hosts),
+        }
+    }
+}
+
+fn cpu() -> Devices {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    Devices {
+        list: vec![Device::flex()],
+        name: format!("cpu ({threads} threads)"),
+    }
+}
+
+fn auto() -> Devices {
+    for choice in [DeviceChoice::Cuda(vec![0]), DeviceChoice::Wgpu] {
+        match choice.open() {
+            Ok(devices) => return devices,
+            Err(DeviceError::NotBuilt { .. }) => {}
+            Err(error) => tracing::info!("{error}"),
+        }
+    }
+    let mut devices = cpu();
+    devices.name.push_str(", as no GPU is to be had");
+    devices
+}
+
+/// Computes `1 + 1` on the device; drivers' panics become errors.
+#[cfg_attr(
+    not(any(feature = "cuda", feature = "wgpu", feature = "remote", test)),
+    allow(dead_code, reason = "the CPU needs no trial")
+)]
+fn works(device: &Device) -> Result<(), String> {
+    let hook = panic::take_hook();
+    panic::set_hook(Box::new(|_| {}));
+    let trial = panic::catch_unwind(AssertUnwindSafe(|| {
+        let one = Tensor::<1>::ones([1], device);
+        (one.clone() + one).into_data().iter::<f32>().next()
+    }));
+    panic::set_hook(hook);
+    match trial {
+        Ok(Some(2.0)) => Ok(()),
+        Ok(found) => Err(format!("it says that 1 + 1 is {found:?}")),
+        Err(payload) => Err(panic_message(&*payload)),
+    }
+}
+
+/// The text of a panic.
+pub fn panic_message(payload: &(dyn std::any::Any + Send)) -> String {
+    let text = payload.downcast_ref::<String>().map(String::as_str);
+    let text = text.or_else(|| payload.downcast_ref::<&str>().copied());
+    text.unwrap_or("it failed without saying why").to_owned()
+}
+
+#[cfg(feature = "cuda")]
+fn cuda(indices: &[usize]) -> Result<Devices, DeviceError> {
+    let list: Vec<_> = indices.iter().map(|&index| Device::cuda(index)).collect();
+    for (device, index) in list.iter().zip(indices) {
+        works(device).map_err(|cause| DeviceError::Absent {
+            device: format!("cuda:{index}"),
+            cause,
+        })?;
+    }
+    let name = DeviceChoice::Cuda(indices.to_vec()).to_string();
+    Ok(Devices { list, name })
+}
+
+#[cfg(not(feature = "cuda"))]
+fn cuda(_: &[usize]) -> Result<Devices, DeviceError> {
+    Err(DeviceError::NotBuilt {
+        device: "cuda",
+        feature: "cuda",
+    })
+}
+
+#[cfg(feature = "wgpu")]
+fn wgpu() -> Result<Devices, DeviceError> {
+    let open = || Device::wgpu(burn::tensor::DeviceKind::DefaultDevice);
+    let absent = |cause| DeviceError::Absent {
+        device: "wgpu".into(),
+        cause,
+    };
+    let opened = panic::catch_unwind(open).map_err(|payload| absent(panic_message(&*payload)))?;
+    works(&opened).map_err(absent)?;
+    Ok(Devices {
+        list: vec![opened],
+        name: "wgpu".into(),
+    })
+}
+
+#[cfg(not(feature = "wgpu"))]
+fn wgpu() -> Result<Devices, DeviceError> {
+    Err(DeviceError::NotBuilt {
+        device: "wgpu",
+        feature: "wgpu",
+    })
+}
+
+#[cfg(feature = "remote")]
+fn remote(hosts: &[String]) -> Result<Devices, DeviceError> {
+    use burn::tensor::remote::RemoteHost;
+    let connect = |address: &String| {
+        let unreachable = |cause| DeviceError::Unreachable {
+            address: address.clone(),
+            cause,
+        };
+        let host = RemoteHost::websocket(&format!("ws://{address}"));
+        let device = Device::remote_options(&host).init();
+        let device = device.map_err(|error| unreachable(error.to_string()))?;
+        works(&device).map_err(unreachable)?;
+        Ok(device)
+    };
+    Ok(Devices {
+        list: hosts.iter().map(connect).collect::<Result<_, _>>()?,
+        name: DeviceChoice::Remote(hosts.to_vec()).to_string(),
+    })
+}
+
+#[cfg(not(feature = "remote"))]
+fn remote(_: &[String]) -> Result<Devices, DeviceError> {
+    Err(DeviceError::NotBuilt {
+        device: "remote",
+        feature: "remote",
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn choices_are_read_and_written() {
+        for text in ["auto", "cpu", "cuda:0", "cuda:0,2", "wgpu", "remote:a:1,[::1]:2"] {
+            let choice: DeviceChoice = text.parse().unwrap();
+            assert_eq!(choice.to_string(), text);
+        }
+        assert_eq!("cuda".parse(), Ok(DeviceChoice::Cuda(vec![0])));
+        for text in ["", "gpu", "cpu:1", "cuda:x", "cuda:", "remote:", "remote:a", "remote:a:99999"] {
+            let error = text.parse::<DeviceChoice>().unwrap_err();
+            assert!(error.to_string().contains("use auto, cpu, cuda"), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_cpu_works_and_auto_finds_something() {
+        works(&Device::flex()).unwrap();
+        assert!(!DeviceChoice::Auto.open().unwrap().list.is_empty());
+    }
+
+    #[test]
+    #[cfg(not(feature = "cuda"))]
+    fn a_device_that_is_not_built_in_names_its_feature() {
+        let error = DeviceChoice::Cuda(vec![0]).open().unwrap_err();
+        assert!(error.to_string().contains("--features cuda"));
+    }
+}

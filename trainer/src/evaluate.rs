@@ -1,0 +1,259 @@
+//! How good a model is: loss, accuracy, confusion, calibration.
+
+use burn::tensor::{Device, Tensor, TensorData};
+use kiln_runtime::float::{FloatError, FloatModel};
+use rayon::prelude::*;
+use serde::Serialize;
+
+use crate::data::loader::{Loader, LoaderError};
+use crate::model::Network;
+
+/// What a model answered to labelled pictures.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Answers {
+    /// Logits, picture after picture.
+    pub logits: Vec<f32>,
+    /// Each picture's class.
+    pub labels: Vec<usize>,
+}
+
+/// Figures over labelled pictures.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Evaluation {
+    /// Pictures.
+    pub n: usize,
+    /// Mean cross-entropy, in nats.
+    pub loss: f64,
+    /// Share of pictures whose highest logit is their class.
+    pub accuracy: f64,
+    /// Expected calibration error over 15 equal bins of confidence
+    /// (<https://arxiv.org/abs/1706.04599>).
+    pub ece: f64,
+    /// By class, in label order.
+    pub classes: Vec<ClassFigures>,
+    /// Rows: the true class; columns: the answer.
+    pub confusion: Vec<Vec<usize>>,
+}
+
+/// Figures of one class. Where there is nothing to divide by, the share is 0.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ClassFigures {
+    /// Pictures of the class.
+    pub n: usize,
+    /// Share of the pictures answered with the class that are of it.
+    pub precision: f64,
+    /// Share of the class's pictures that are answered with it.
+    pub recall: f64,
+}
+
+/// A picture answered wrongly.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Mistake {
+    /// Index among the answers.
+    pub index: usize,
+    /// The true class.
+    pub label: usize,
+    /// The class answered.
+    pub answer: usize,
+    /// Softmax of the answer.
+    pub confidence: f64,
+}
+
+/// `log softmax` of one picture's logits, in f64.
+pub fn log_softmax(logits: &[f32]) -> Vec<f64> {
+    let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let shifted: Vec<f64> = logits.iter().map(|x| f64::from(x - max)).collect();
+    let sum: f64 = shifted.iter().map(|x| x.exp()).sum();
+    shifted.iter().map(|x| x - sum.ln()).collect()
+}
+
+/// Index of the highest value, the first of equals.
+pub fn argmax(values: &[f32]) -> usize {
+    let mut best = 0;
+    for (index, value) in values.iter().enumerate() {
+        if *value > values[best] {
+            best = index;
+        }
+    }
+    best
+}
+
+impl Answers {
+    /// Answers by a burn network on `device`; `progress` gets the number of pictures done.
+    pub fn of_network(
+        network: &Network,
+        loader: Loader,
+        device: &Device,
+        progress: &dyn Fn(usize),
+    ) -> Result<Self, LoaderError> {
+        let mut answers = Self::default();
+        for batch in loader {
+            let batch = batch?;
+            let pixels = TensorData::new(batch.pixels, batch.shape);
+            let logits = network.forward(Tensor::from_data(pixels, device));
+            let logits = logits.into_data().convert::<f32>();
+            answers.logits.extend(logits.iter::<f32>());
+            answers.labels.extend(batch.labels);
+            progress(answers.labels.len());
+        }
+        Ok(answers)
+    }
+
+    /// Answers by an ONNX file, run by tract on all cores.
+    pub fn of_onnx(
+        model: &FloatModel,
+        loader: Loader,
+        progress: &dyn Fn(usize),
+    ) -> Result<Self, AnswerError> {
+        let mut answers = Self::default();
+        for batch in loader {
+            let batch = batch?;
+            let values = batch.pixels.len() / batch.shape[0].max(1);
+            let logits: Result<Vec<_>, FloatError> = batch
+                .pixels
+                .par_chunks_exact(values.max(1))
+                .map(|picture| model.run(picture))
+                .collect();
+            answers.logits.extend(logits?.concat());
+            answers.labels.extend(batch.labels);
+            progress(answers.labels.len());
+        }
+        Ok(answers)
+    }
+
+    /// Logits in a row.
+    pub fn classes(&self) -> usize {
+        self.logits.len() / self.labels.len().max(1)
+    }
+
+    /// Each picture's class and logits.
+    pub fn rows(&self) -> impl Iterator<Item = (usize, &[f32])> {
+        let rows = self.logits.chunks_exact(self.classes().max(1));
+        self.labels.iter().copied().zip(rows)
+    }
+
+    /// Wrong answers, the most confident first.
+    pub fn mistakes(&self) -> Vec<Mistake> {
+        let mut mistakes = Vec::new();
+        for (index, (label, logits)) in self.rows().enumerate() {
+            let answer = argmax(logits);
+            if answer != label {
+                let confidence = log_softmax(logits)[answer].exp();
+                mistakes.push(Mistake {
+                    index,
+                    label,
+                    answer,
+                    confidence,
+                });
+            }
+        }
+        mistakes.sort_by(|a, b| b.confidence.total_cmp(&a.confidence));
+        mistakes
+    }
+}
+
+/// Why an ONNX file's answers are not to be had.
+#[derive(Debug, thiserror::Error)]
+pub enum AnswerError {
+    /// A batch could not be prepared.
+    #[error(transparent)]
+    Loader(#[from] LoaderError),
+    /// The model does not run.
+    #[error(transparent)]
+    Model(#[from] FloatError),
+}
+
+const BINS: usize = 15;
+
+impl Evaluation {
+    /// Counts over all answers.
+    pub fn new(answers: &Answers) -> Self {
+        let n = answers.labels.len();
+        let count = answers.classes();
+        let mut confusion = vec![vec![0; count]; count];
+        let mut loss = 0.0;
+        // Of each bin: pictures, right answers, confidence.
+        let mut bins = [(0usize, 0usize, 0.0f64); BINS];
+        for (label, logits) in answers.rows() {
+            let log_p = log_softmax(logits);
+            let answer = argmax(logits);
+            let confidence = log_p[answer].exp();
+            confusion[label][answer] += 1;
+            loss -= log_p[label];
+            let bin = ((confidence * BINS as f64).ceil() as usize).clamp(1, BINS) - 1;
+            bins[bin].0 += 1;
+            bins[bin].1 += usize::from(answer == label);
+            bins[bin].2 += confidence;
+        }
+        let share = |part: usize, whole: usize| part as f64 / whole.max(1) as f64;
+        let classes = (0..count).map(|class| {
+            let of_class: usize = confusion[class].iter().sum();
+            let answered: usize = confusion.iter().map(|row| row[class]).sum();
+            let right = confusion[class][class];
+            ClassFigures {
+                n: of_class,
+                precision: share(right, answered),
+                recall: share(right, of_class),
+            }
+        });
+        let classes: Vec<_> = classes.collect();
+        let right = (0..count).map(|class| confusion[class][class]).sum();
+        let gaps = bins
+            .iter()
+            .map(|&(_, right, confidence)| (right as f64 - confidence).abs());
+        Self {
+            n,
+            loss: loss / n.max(1) as f64,
+            accuracy: share(right, n),
+            ece: gaps.sum::<f64>() / n.max(1) as f64,
+            classes,
+            confusion,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Two classes; logits whose softmax for class 1 is `p`.
+    fn answer(p: f64) -> [f32; 2] {
+        [0.0, (p / (1.0 - p)).ln() as f32]
+    }
+
+    #[test]
+    fn figures_are_those_counted_by_hand() {
+        let logits = [answer(0.9), answer(0.8), answer(0.3), answer(0.6)].concat();
+        let answers = Answers {
+            logits,
+            labels: vec![1, 1, 0, 0],
+        };
+        let found = Evaluation::new(&answers);
+        assert_eq!((found.n, found.accuracy), (4, 0.75));
+        assert_eq!(found.confusion, [[1, 1], [0, 2]]);
+        let loss = -(0.9f64.ln() + 0.8f64.ln() + 0.7f64.ln() + 0.4f64.ln()) / 4.0;
+        assert!((found.loss - loss).abs() < 1e-6);
+        assert_eq!(found.classes[0].n, 2);
+        assert!((found.classes[1].precision - 2.0 / 3.0).abs() < 1e-9);
+        assert!((found.classes[0].recall - 0.5).abs() < 1e-9);
+        // Four bins of one picture each: 0.9, 0.8 and 0.7 were right, 0.6 was wrong.
+        let ece = (0.1 + 0.2 + 0.3 + 0.6) / 4.0;
+        assert!((found.ece - ece).abs() < 1e-6, "{}", found.ece);
+    }
+
+    #[test]
+    fn mistakes_come_with_the_most_confident_first() {
+        let answers = Answers {
+            logits: [answer(0.6), answer(0.2), answer(0.99)].concat(),
+            labels: vec![0, 0, 0],
+        };
+        let indices: Vec<_> = answers.mistakes().iter().map(|m| m.index).collect();
+        assert_eq!(indices, [2, 0]);
+    }
+
+    #[test]
+    fn nothing_is_no_panic_and_infinite_logits_are_no_nan() {
+        assert_eq!(Evaluation::new(&Answers::default()).n, 0);
+        assert_eq!(log_softmax(&[1000.0, 0.0]), [0.0, -1000.0]);
+    }
+}

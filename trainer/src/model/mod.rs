@@ -1,0 +1,9 @@
+//! CNN families in burn, built from a configuration.
+
+pub mod config;
+pub mod network;
+pub mod spec;
+
+pub use config::ModelConfig;
+pub use network::Network;
+pub use spec::{LayerCost, ModelSpec, SpecError};

@@ -1,0 +1,294 @@
+//! The burn module that a [`ModelSpec`] describes.
+
+use burn::module::Module;
+use burn::nn::conv::{Conv2d, Conv2dConfig};
+use burn::nn::pool::{MaxPool2d, MaxPool2dConfig};
+use burn::nn::{
+    BatchNorm, BatchNormConfig, Dropout, DropoutConfig, Initializer, Linear, LinearConfig,
+    PaddingConfig2d,
+};
+use burn::tensor::activation::relu;
+use burn::tensor::module::adaptive_avg_pool2d;
+use burn::tensor::{Device, Tensor};
+
+use super::spec::{Activation, BlockSpec, ConvSpec, ModelSpec, Pooling};
+
+/// A CNN classifier: `[n, c, h, w]` in, logits `[n, classes]` out.
+#[derive(Module, Debug)]
+pub struct Network {
+    /// Convolutions, pools and residual blocks, in order.
+    pub blocks: Vec<Block>,
+    /// Fully connected layers before the last.
+    pub hidden: Vec<Linear>,
+    /// Before the last layer, while training.
+    pub dropout: Dropout,
+    /// Features to logits.
+    pub classifier: Linear,
+    #[module(skip)]
+    pooling: Pooling,
+    #[module(skip)]
+    activation: Activation,
+}
+
+/// One block of a [`Network`].
+#[derive(Module, Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "a network has tens of blocks, and burn's derive takes no boxes"
+)]
+pub enum Block {
+    /// One convolution.
+    Conv(ConvNorm),
+    /// Max-pooling.
+    Pool(MaxPool2d),
+    /// Convolutions in a row, around a shortcut if there is one.
+    Chain(Chain),
+}
+
+/// Convolutions in a row: separable, residual and inverted residual blocks.
+#[derive(Module, Debug)]
+pub struct Chain {
+    /// The first 3×3 of a residual block.
+    pub conv1: Option<ConvNorm>,
+    /// The second 3×3 of a residual block.
+    pub conv2: Option<ConvNorm>,
+    /// The 1×1 that widens an inverted residual.
+    pub expand: Option<ConvNorm>,
+    /// The depthwise 3×3.
+    pub depthwise: Option<ConvNorm>,
+    /// The 1×1 of a separable block.
+    pub pointwise: Option<ConvNorm>,
+    /// The linear 1×1 of an inverted residual.
+    pub project: Option<ConvNorm>,
+    /// The 1×1 on a residual block's shortcut.
+    pub shortcut: Option<ConvNorm>,
+    #[module(skip)]
+    joins: Join,
+}
+
+/// What becomes of a chain's input at its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Join {
+    /// Nothing.
+    Dropped,
+    /// It is added.
+    Added,
+    /// It is added, and the activation follows.
+    AddedThenActivated,
+}
+
+/// A convolution with what follows it: batch norm and activation, each where there is one.
+#[derive(Module, Debug)]
+pub struct ConvNorm {
+    /// The convolution; it has a bias where no batch norm follows.
+    pub conv: Conv2d,
+    /// Batch normalisation.
+    pub norm: Option<BatchNorm>,
+    #[module(skip)]
+    act: Option<Activation>,
+}
+
+impl Activation {
+    /// Applies the function to each value.
+    pub fn forward<const D: usize>(self, x: Tensor<D>) -> Tensor<D> {
+        match self {
+            Self::Relu => relu(x),
+            Self::Relu6 => x.clamp(0.0, 6.0),
+        }
+    }
+}
+
+impl ConvNorm {
+    fn new(spec: &ConvSpec, input: usize, activation: Activation, device: &Device) -> Self {
+        let [rows, columns] = spec.padding();
+        let conv = Conv2dConfig::new([input, spec.out], spec.kernel)
+            .with_stride(spec.stride)
+            .with_padding(PaddingConfig2d::Explicit(rows, columns, rows, columns))
+            .with_groups(if spec.depthwise { input } else { 1 })
+            .with_bias(!spec.norm)
+            .with_initializer(Initializer::KaimingNormal {
+                gain: std::f64::consts::SQRT_2,
+                fan_out_only: true,
+            })
+            .init(device);
+        Self {
+            conv,
+            norm: spec.norm.then(|| BatchNormConfig::new(spec.out).init(device)),
+            act: spec.act.then_some(activation),
+        }
+    }
+
+    fn set_activation(&mut self, activation: Activation) {
+        self.act = self.act.map(|_| activation);
+    }
+
+    /// `[n, c, h, w]` → `[n, out, h', w']`.
+    pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        let x = self.conv.forward(x);
+        let x = match &self.norm {
+            Some(norm) => norm.forward(x),
+            None => x,
+        };
+        match self.act {
+            Some(act) => act.forward(x),
+            None => x,
+        }
+    }
+}
+
+impl Chain {
+    fn new(spec: &BlockSpec, input: usize, activation: Activation, device: &Device) -> Self {
+        let mut channels = input;
+        let mut chain = Self {
+            conv1: None,
+            conv2: None,
+            expand: None,
+            depthwise: None,
+            pointwise: None,
+            project: None,
+            shortcut: None,
+            joins: match *spec {
+                BlockSpec::Residual { .. } => Join::AddedThenActivated,
+                BlockSpec::Inverted { out, stride, .. } if stride == 1 && out == input => {
+                    Join::Added
+                }
+                _ => Join::Dropped,
+            },
+        };
+        for (part, conv) in spec.convs(input) {
+            let from = if part == "shortcut" { input } else { channels };
+            channels = conv.out;
+            let conv = ConvNorm::new(&conv, from, activation, device);
+            *match part {
+                "conv1" => &mut chain.conv1,
+                "conv2" => &mut chain.conv2,
+                "expand" => &mut chain.expand,
+                "depthwise" => &mut chain.depthwise,
+                "pointwise" => &mut chain.pointwise,
+                "project" => &mut chain.project,
+                _ => &mut chain.shortcut,
+            } = Some(conv);
+        }
+        chain
+    }
+
+    fn convs_mut(&mut self) -> [&mut Option<ConvNorm>; 7] {
+        [
+            &mut self.conv1,
+            &mut self.conv2,
+            &mut self.expand,
+            &mut self.depthwise,
+            &mut self.pointwise,
+            &mut self.project,
+            &mut self.shortcut,
+        ]
+    }
+
+    fn forward(&self, x: Tensor<4>, activation: Activation) -> Tensor<4> {
+        let shortcut = (self.joins != Join::Dropped).then(|| match &self.shortcut {
+            Some(conv) => conv.forward(x.clone()),
+            None => x.clone(),
+        });
+        let convs = [
+            &self.conv1,
+            &self.conv2,
+            &self.expand,
+            &self.depthwise,
+            &self.pointwise,
+            &self.project,
+        ];
+        let x = convs
+            .into_iter()
+            .flatten()
+            .fold(x, |x, conv| conv.forward(x));
+        let x = match shortcut {
+            Some(shortcut) => x + shortcut,
+            None => x,
+        };
+        match self.joins {
+            Join::AddedThenActivated => activation.forward(x),
+            _ => x,
+        }
+    }
+}
+
+impl Network {
+    /// Builds the network with freshly drawn weights on `device` (seed it first).
+    pub fn new(spec: &ModelSpec, device: &Device) -> Self {
+        let mut channels = spec.input[0];
+        let mut blocks = Vec::new();
+        for block in &spec.blocks {
+            blocks.push(match block {
+                BlockSpec::Conv(conv) => {
+                    Block::Conv(ConvNorm::new(conv, channels, spec.activation, device))
+                }
+                BlockSpec::MaxPool(size) => {
+                    let pool = MaxPool2dConfig::new([*size, *size]).with_strides([*size, *size]);
+                    Block::Pool(pool.init())
+                }
+                block => Block::Chain(Chain::new(block, channels, spec.activation, device)),
+            });
+            let convs = block.convs(channels);
+            channels = convs.last().map_or(channels, |(_, conv)| conv.out);
+        }
+        let mut features = match spec.pooling {
+            Pooling::GlobalAverage => channels,
+            Pooling::Flatten => spec.features().iter().product(),
+        };
+        let mut hidden = Vec::new();
+        for &size in &spec.hidden {
+            hidden.push(LinearConfig::new(features, size).init(device));
+            features = size;
+        }
+        Self {
+            blocks,
+            hidden,
+            dropout: DropoutConfig::new(spec.dropout).init(),
+            classifier: LinearConfig::new(features, spec.classes).init(device),
+            pooling: spec.pooling,
+            activation: spec.activation,
+        }
+    }
+
+    /// What follows the hidden layers.
+    pub fn activation(&self) -> Activation {
+        self.activation
+    }
+
+    /// The same weights with another activation.
+    pub fn with_activation(mut self, activation: Activation) -> Self {
+        self.activation = activation;
+        for block in &mut self.blocks {
+            match block {
+                Block::Conv(conv) => conv.set_activation(activation),
+                Block::Pool(_) => {}
+                Block::Chain(chain) => {
+                    let convs = chain.convs_mut().into_iter().flatten();
+                    convs.for_each(|conv| conv.set_activation(activation));
+                }
+            }
+        }
+        self
+    }
+
+    /// `[n, c, h, w]` → logits `[n, classes]`.
+    pub fn forward(&self, x: Tensor<4>) -> Tensor<2> {
+        let mut x = x;
+        for block in &self.blocks {
+            x = match block {
+                Block::Conv(conv) => conv.forward(x),
+                Block::Pool(pool) => pool.forward(x),
+                Block::Chain(chain) => chain.forward(x, self.activation),
+            };
+        }
+        let x = match self.pooling {
+            Pooling::GlobalAverage => adaptive_avg_pool2d(x, [1, 1]),
+            Pooling::Flatten => x,
+        };
+        let mut x: Tensor<2> = x.flatten(1, 3);
+        for hidden in &self.hidden {
+            x = self.activation.forward(hidden.forward(x));
+        }
+        self.classifier.forward(self.dropout.forward(x))
+    }
+}

@@ -1,0 +1,337 @@
+//! A network as a list of blocks with known shapes: what is built, counted and printed.
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// The non-linearity of a network's hidden layers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Activation {
+    /// `max(x, 0)`
+    Relu,
+    /// `min(max(x, 0), 6)`
+    Relu6,
+}
+
+/// What stands between the last block and the fully connected layers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Pooling {
+    /// The mean of each channel.
+    GlobalAverage,
+    /// All values, channel by channel.
+    Flatten,
+}
+
+/// A convolution, padded so that stride 1 keeps odd-kernel sizes, then batch norm and activation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConvSpec {
+    /// Output channels.
+    pub out: usize,
+    /// Kernel rows, columns.
+    pub kernel: [usize; 2],
+    /// Stride over rows, columns.
+    pub stride: [usize; 2],
+    /// One filter for each input channel.
+    pub depthwise: bool,
+    /// Batch normalisation follows; without it the convolution has a bias.
+    pub norm: bool,
+    /// The network's activation follows.
+    pub act: bool,
+}
+
+/// One block of a network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BlockSpec {
+    /// One convolution.
+    Conv(ConvSpec),
+    /// Max-pooling of this size and stride, no padding.
+    MaxPool(usize),
+    /// Two 3×3 convolutions around a shortcut; 1×1 on the shortcut where the shape changes.
+    Residual {
+        /// Output channels.
+        out: usize,
+        /// Stride of the first convolution.
+        stride: usize,
+    },
+    /// Depthwise 3×3, then 1×1.
+    Separable {
+        /// Output channels.
+        out: usize,
+        /// Stride of the depthwise convolution.
+        stride: usize,
+    },
+    /// 1×1 expansion, depthwise 3×3, linear 1×1; a shortcut where the shape stays.
+    Inverted {
+        /// Hidden channels as a multiple of the input's.
+        expansion: usize,
+        /// Output channels.
+        out: usize,
+        /// Stride of the depthwise convolution.
+        stride: usize,
+    },
+}
+
+/// A whole network: blocks, pooling, fully connected layers.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ModelSpec {
+    /// Channels, rows, columns.
+    pub input: [usize; 3],
+    /// Follows every convolution that asks for one, and hidden fully connected layers.
+    pub activation: Activation,
+    /// In order.
+    pub blocks: Vec<BlockSpec>,
+    /// After the blocks.
+    pub pooling: Pooling,
+    /// Sizes of the fully connected layers before the last.
+    pub hidden: Vec<usize>,
+    /// Share of features dropped before the last layer while training.
+    pub dropout: f64,
+    /// Logits.
+    pub classes: usize,
+}
+
+/// Why a configuration is no network.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum SpecError {
+    /// ResNet's lists differ in length.
+    #[error(
+        "model: {channels} stages in `channels` but {blocks} in `blocks`; give each stage both"
+    )]
+    Stages {
+        /// Entries in `channels`.
+        channels: usize,
+        /// Entries in `blocks`.
+        blocks: usize,
+    },
+    /// A size is zero or absurd.
+    #[error("model: {what} is {value}; it must be between 1 and {max}")]
+    Size {
+        /// Which size.
+        what: &'static str,
+        /// What it is.
+        value: usize,
+        /// The largest allowed.
+        max: usize,
+    },
+    /// Pooling or strides leave no pixels.
+    #[error(
+        "model: nothing is left of {rows}×{columns} pixels at block {block}; use a larger input \
+         (--size) or fewer stages"
+    )]
+    TooSmall {
+        /// Index of the block.
+        block: usize,
+        /// Rows before it.
+        rows: usize,
+        /// Columns before it.
+        columns: usize,
+    },
+    /// Dropout outside of 0..1.
+    #[error("model: dropout must be at least 0 and less than 1")]
+    Dropout,
+}
+
+/// What one layer costs in one inference.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LayerCost {
+    /// The module's path, as in the exported file.
+    pub name: String,
+    /// Channels, rows, columns.
+    pub output: [usize; 3],
+    /// Weights, biases and batch norm's scale and shift.
+    pub params: usize,
+    /// Multiply-accumulates.
+    pub macs: usize,
+}
+
+impl ConvSpec {
+    /// A square convolution with batch norm and activation.
+    pub const fn new(out: usize, kernel: usize, stride: usize) -> Self {
+        Self {
+            out,
+            kernel: [kernel, kernel],
+            stride: [stride, stride],
+            depthwise: false,
+            norm: true,
+            act: true,
+        }
+    }
+
+    /// Depthwise 3×3 over `channels`.
+    pub const fn depthwise(channels: usize, stride: usize) -> Self {
+        let mut spec = Self::new(channels, 3, stride);
+        spec.depthwise = true;
+        spec
+    }
+
+    /// The same with no activation.
+    pub const fn linear(mut self) -> Self {
+        self.act = false;
+        self
+    }
+
+    /// Rows and columns of zeros on each side.
+    pub const fn padding(&self) -> [usize; 2] {
+        [self.kernel[0] / 2, self.kernel[1] / 2]
+    }
+
+    /// Channels, rows, columns after the convolution; `None` where the kernel does not fit.
+    pub fn output(&self, input: [usize; 3]) -> Option<[usize; 3]> {
+        let side = |i: usize| {
+            let padded = input[i + 1] + 2 * self.padding()[i];
+            Some(padded.checked_sub(self.kernel[i])? / self.stride[i] + 1)
+        };
+        Some([self.out, side(0)?, side(1)?])
+    }
+
+    fn cost(&self, name: String, input: [usize; 3], output: [usize; 3]) -> LayerCost {
+        let per_output = self.kernel[0] * self.kernel[1] * if self.depthwise { 1 } else { input[0] };
+        let weights = per_output * self.out;
+        LayerCost {
+            name,
+            output,
+            params: weights + if self.norm { 2 * self.out } else { self.out },
+            macs: weights * output[1] * output[2],
+        }
+    }
+}
+
+impl BlockSpec {
+    /// The block's convolutions by name, in order, for `input` channels; the shortcut's is last.
+    pub fn convs(&self, channels: usize) -> Vec<(&'static str, ConvSpec)> {
+        match *self {
+            Self::Conv(conv) => vec![("", conv)],
+            Self::MaxPool(_) => Vec::new(),
+            Self::Residual { out, stride } => {
+                let mut convs = vec![
+                    ("conv1", ConvSpec::new(out, 3, stride)),
+                    ("conv2", ConvSpec::new(out, 3, 1).linear()),
+                ];
+                if stride != 1 || out != channels {
+                    let mut shortcut = ConvSpec::new(out, 1, stride).linear();
+                    shortcut.norm = false;
+                    convs.push(("shortcut", shortcut));
+                }
+                convs
+            }
+            Self::Separable { out, stride } => vec![
+                ("depthwise", ConvSpec::depthwise(channels, stride)),
+                ("pointwise", ConvSpec::new(out, 1, 1)),
+            ],
+            Self::Inverted {
+                expansion,
+                out,
+                stride,
+            } => {
+                let hidden = channels * expansion;
+                let mut convs = Vec::new();
+                if expansion != 1 {
+                    convs.push(("expand", ConvSpec::new(hidden, 1, 1)));
+                }
+                convs.push(("depthwise", ConvSpec::depthwise(hidden, stride)));
+                convs.push(("project", ConvSpec::new(out, 1, 1).linear()));
+                convs
+            }
+        }
+    }
+}
+
+impl ModelSpec {
+    /// Every layer with weights or pooling: output shape, parameters, multiply-accumulates.
+    pub fn costs(&self) -> Result<Vec<LayerCost>, SpecError> {
+        let mut costs = Vec::new();
+        let mut shape = self.input;
+        for (index, block) in self.blocks.iter().enumerate() {
+            let too_small = SpecError::TooSmall {
+                block: index,
+                rows: shape[1],
+                columns: shape[2],
+            };
+            let name = format!("blocks.{index}");
+            if let &BlockSpec::MaxPool(size) = block {
+                shape = [shape[0], shape[1] / size, shape[2] / size];
+                costs.push(LayerCost {
+                    name,
+                    output: shape,
+                    params: 0,
+                    macs: 0,
+                });
+            }
+            let input = shape;
+            for (part, conv) in block.convs(input[0]) {
+                let from = if part == "shortcut" { input } else { shape };
+                let output = conv.output(from).ok_or_else(|| too_small.clone())?;
+                let name = if part.is_empty() {
+                    name.clone()
+                } else {
+                    format!("{name}.{part}")
+                };
+                costs.push(conv.cost(name, from, output));
+                shape = output;
+            }
+            if shape.contains(&0) {
+                return Err(too_small);
+            }
+        }
+        let mut features = match self.pooling {
+            Pooling::GlobalAverage => shape[0],
+            Pooling::Flatten => shape.iter().product(),
+        };
+        let hidden = self.hidden.iter().enumerate();
+        let layers = hidden.map(|(i, &size)| (format!("hidden.{i}"), size));
+        for (name, size) in layers.chain([("classifier".into(), self.classes)]) {
+            costs.push(LayerCost {
+                name,
+                output: [size, 1, 1],
+                params: (features + 1) * size,
+                macs: features * size,
+            });
+            features = size;
+        }
+        Ok(costs)
+    }
+
+    /// Channels, rows and columns that reach the pooling.
+    pub(super) fn features(&self) -> [usize; 3] {
+        let costs = self.costs().unwrap_or_default();
+        let last = costs.len().checked_sub(self.hidden.len() + 2);
+        last.map_or(self.input, |last| costs[last].output)
+    }
+
+    /// Refuses sizes of zero, sizes that no memory holds, and inputs that the strides use up.
+    pub(super) fn check(&self) -> Result<(), SpecError> {
+        let bounded = |what, value, max| match value {
+            _ if (1..=max).contains(&value) => Ok(()),
+            _ => Err(SpecError::Size { what, value, max }),
+        };
+        for side in self.input {
+            bounded("a side of the input", side, 4096)?;
+        }
+        bounded("the number of classes", self.classes, 65_535)?;
+        bounded("the number of blocks", self.blocks.len(), 1000)?;
+        for &size in &self.hidden {
+            bounded("a fully connected layer", size, 65_536)?;
+        }
+        let mut channels = self.input[0];
+        for block in &self.blocks {
+            if let BlockSpec::MaxPool(size) = *block {
+                bounded("a pool's size", size, 64)?;
+            }
+            for (part, conv) in block.convs(channels) {
+                bounded("a layer's channels", conv.out, 65_536)?;
+                bounded("a kernel's rows", conv.kernel[0], 31)?;
+                bounded("a kernel's columns", conv.kernel[1], 31)?;
+                bounded("a stride", conv.stride[0], 16)?;
+                bounded("a stride", conv.stride[1], 16)?;
+                if part != "shortcut" {
+                    channels = conv.out;
+                }
+            }
+        }
+        if !(0.0..1.0).contains(&self.dropout) {
+            return Err(SpecError::Dropout);
+        }
+        self.costs().map(|_| ())
+    }
+}

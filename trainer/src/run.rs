@@ -1,0 +1,143 @@
+//! A run's folder: what lies where.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use burn::tensor::Device;
+use thiserror::Error;
+
+use crate::config::{ConfigError, RunConfig};
+use crate::model::{ModelSpec, Network, SpecError};
+use crate::training::checkpoint::{CheckpointError, load_network, write_atomic};
+
+/// A folder that `kiln train` made.
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// The folder.
+    pub folder: PathBuf,
+    /// `run.toml`
+    pub config: RunConfig,
+    /// `labels.json`: class names in the order of the logits.
+    pub labels: Vec<String>,
+}
+
+/// Why a folder is not a run.
+#[derive(Debug, Error)]
+pub enum RunError {
+    /// A file is missing or unreadable.
+    #[error("{path}: {source}; is this a folder that `kiln train --out` made?")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        source: io::Error,
+    },
+    /// `labels.json` is not a list of names.
+    #[error("{path}: not a list of class names: {cause}")]
+    Labels {
+        /// The file.
+        path: PathBuf,
+        /// What the parser said.
+        cause: String,
+    },
+    /// `run.toml` is not usable.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The model is not one.
+    #[error(transparent)]
+    Spec(#[from] SpecError),
+    /// The weights are not usable.
+    #[error(transparent)]
+    Weights(#[from] CheckpointError),
+}
+
+impl Run {
+    /// Opens a run's folder.
+    pub fn open(folder: &Path) -> Result<Self, RunError> {
+        let path = folder.join("labels.json");
+        let text = fs::read_to_string(&path).map_err(|source| RunError::Io {
+            path: path.clone(),
+            source,
+        })?;
+        let labels = serde_json::from_str(&text).map_err(|error| RunError::Labels {
+            path,
+            cause: error.to_string(),
+        })?;
+        let config = RunConfig::load(&folder.join("run.toml"))?;
+        config.check()?;
+        Ok(Self {
+            folder: folder.to_owned(),
+            config,
+            labels,
+        })
+    }
+
+    /// Writes `run.toml` and `labels.json` into a new or existing folder.
+    pub fn create(folder: &Path, config: RunConfig, labels: Vec<String>) -> Result<Self, RunError> {
+        let run = Self {
+            folder: folder.to_owned(),
+            config,
+            labels,
+        };
+        let io = |path: PathBuf| move |source| RunError::Io { path, source };
+        fs::create_dir_all(folder).map_err(io(folder.to_owned()))?;
+        let path = folder.join("labels.json");
+        let text = serde_json::to_string_pretty(&run.labels).unwrap_or_default();
+        write_atomic(&path, text.as_bytes()).map_err(io(path))?;
+        let path = folder.join("run.toml");
+        let text = run.config.to_toml().map_err(|error| ConfigError::Parse {
+            path: path.clone(),
+            cause: error.to_string(),
+        })?;
+        write_atomic(&path, text.as_bytes()).map_err(io(path))?;
+        Ok(run)
+    }
+
+    /// The network's layout.
+    pub fn spec(&self) -> Result<ModelSpec, SpecError> {
+        let classes = self.labels.len();
+        self.config.model.spec(self.config.input(), classes)
+    }
+
+    /// The network with the run's best weights, for inference.
+    pub fn network(&self, device: &Device) -> Result<Network, RunError> {
+        let network = Network::new(&self.spec()?, device);
+        Ok(load_network(network, &self.weights())?)
+    }
+
+    /// The weights of the epoch with the lowest validation loss.
+    pub fn weights(&self) -> PathBuf {
+        self.folder.join("model.bpk")
+    }
+
+    /// Checkpoints, to go on from.
+    pub fn checkpoints(&self) -> PathBuf {
+        self.folder.join("checkpoints")
+    }
+
+    /// One line an epoch.
+    pub fn metrics(&self) -> PathBuf {
+        self.folder.join("metrics.jsonl")
+    }
+
+    /// Loss and accuracy by epoch.
+    pub fn curves(&self) -> PathBuf {
+        self.folder.join("curves.png")
+    }
+
+    /// Which picture is in which split.
+    pub fn split(&self) -> PathBuf {
+        self.folder.join("split.json")
+    }
+
+    /// What `kiln eval` writes: figures, confusion matrix, mistakes.
+    pub fn evaluation(&self) -> PathBuf {
+        self.folder.join("evaluation")
+    }
+
+    /// The exported model.
+    pub fn onnx(&self) -> PathBuf {
+        self.folder.join("model.onnx")
+    }
+}

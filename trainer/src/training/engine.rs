@@ -1,0 +1,141 @@
+//! Steps on one device, or on several at once by burn's own multi-device engine.
+
+use std::cell::RefCell;
+
+use burn::data::dataloader::{DataLoaderIterator, Progress};
+use burn::data::dataset::DatasetError;
+use burn::optim::{GradientsAccumulator, GradientsParams};
+use burn::tensor::Device;
+use burn::train::TrainStep;
+use burn::train::train::MultiDevicesTrainStep;
+
+use super::TrainError;
+use super::optimizer::scale;
+use super::step::{Loss, StepInput, StepOutput};
+use super::teacher::Teacher;
+use crate::data::loader::Loader;
+use crate::model::Network;
+
+/// Turns batches into gradients.
+pub struct Engine {
+    /// With autodiff; the first holds the weights.
+    devices: Vec<Device>,
+    /// Workers, where there is more than one device.
+    workers: Option<MultiDevicesTrainStep<Network>>,
+}
+
+impl Engine {
+    pub fn new(devices: &[Device]) -> Self {
+        let devices: Vec<_> = devices.iter().cloned().map(Device::autodiff).collect();
+        let workers = (devices.len() > 1).then(|| MultiDevicesTrainStep::new(&devices));
+        Self { devices, workers }
+    }
+
+    /// Devices, so batches in a step.
+    pub fn devices(&self) -> usize {
+        self.devices.len()
+    }
+
+    /// Takes a batch for each device; gives the mean of their gradients, on the first device.
+    pub fn step(
+        &self,
+        network: &Network,
+        loader: &mut Loader,
+        teacher: Option<&Teacher>,
+        loss: Loss,
+    ) -> Result<(GradientsParams, Vec<StepOutput>), TrainError> {
+        let source = RefCell::new(Source {
+            loader,
+            teacher,
+            loss,
+            error: None,
+        });
+        let mut feeds: Vec<_> = self.devices.iter().map(|device| Feed { source: &source, device });
+        let result = match &self.workers {
+            None => feeds[0].next().and_then(Result::ok).map(|input| {
+                let output = TrainStep::step(network, input);
+                (output.grads, vec![output.item])
+            }),
+            Some(workers) => {
+                let mut feeds: Vec<Box<dyn DataLoaderIterator<StepInput> + '_>> = feeds
+                    .into_iter()
+                    .map(|feed| Box::new(feed) as Box<dyn DataLoaderIterator<StepInput> + '_>)
+                    .collect();
+                let (outputs, _) = workers
+                    .step(&mut feeds, network)
+                    .map_err(|error| TrainError::Device(error.to_string()))?;
+                self.mean(network, outputs.into_iter().map(|output| output.output))
+            }
+        };
+        if let Some(error) = source.into_inner().error {
+            return Err(error);
+        }
+        result.ok_or_else(|| TrainError::Device("no batch was left for this step".into()))
+    }
+
+    /// The mean gradient of several batches.
+    fn mean(
+        &self,
+        network: &Network,
+        outputs: impl Iterator<Item = burn::train::TrainOutput<StepOutput>>,
+    ) -> Option<(GradientsParams, Vec<StepOutput>)> {
+        let mut sum = GradientsAccumulator::new();
+        let mut items = Vec::new();
+        for output in outputs {
+            sum.accumulate(network, output.grads.to_device(&self.devices[0], network));
+            items.push(output.item);
+        }
+        let share = 1.0 / items.len().max(1) as f64;
+        (!items.is_empty()).then(|| (scale(network, sum.grads(), share), items))
+    }
+}
+
+/// The loader, shared by the feeds of all devices.
+struct Source<'a> {
+    loader: &'a mut Loader,
+    teacher: Option<&'a Teacher>,
+    loss: Loss,
+    /// burn's engine has no room for our errors.
+    error: Option<TrainError>,
+}
+
+/// One device's batches: the next of the loader, whoever asks.
+struct Feed<'a, 'b> {
+    source: &'a RefCell<Source<'b>>,
+    device: &'a Device,
+}
+
+impl Source<'_> {
+    fn next(&mut self, device: &Device) -> Option<Result<StepInput, TrainError>> {
+        let batch = match self.loader.next()? {
+            Ok(batch) => batch,
+            Err(error) => return Some(Err(error.into())),
+        };
+        let teacher = match self.teacher.map(|teacher| teacher.logits(&batch)).transpose() {
+            Ok(teacher) => teacher,
+            Err(error) => return Some(Err(TrainError::Teacher(error.into()))),
+        };
+        Some(Ok(StepInput::new(&batch, teacher, self.loss, device)))
+    }
+}
+
+impl Iterator for Feed<'_, '_> {
+    type Item = Result<StepInput, DatasetError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let mut source = self.source.borrow_mut();
+        match source.next(self.device)? {
+            Ok(input) => Some(Ok(input)),
+            Err(error) => {
+                source.error = Some(error);
+                None
+            }
+        }
+    }
+}
+
+impl DataLoaderIterator<StepInput> for Feed<'_, '_> {
+    fn progress(&self) -> Progress {
+        Progress::new(0, 1, None)
+    }
+}

@@ -1,0 +1,67 @@
+use std::io;
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+use super::checkpoint::CheckpointError;
+use super::teacher::TeacherError;
+use crate::data::cache::CacheError;
+use crate::data::loader::LoaderError;
+use crate::model::SpecError;
+
+/// Why a run stopped.
+#[derive(Debug, Error)]
+pub enum TrainError {
+    /// The model is not one.
+    #[error(transparent)]
+    Spec(#[from] SpecError),
+    /// Pictures could not be read.
+    #[error(transparent)]
+    Cache(#[from] CacheError),
+    /// A batch could not be prepared.
+    #[error(transparent)]
+    Loader(#[from] LoaderError),
+    /// A checkpoint could not be written or read.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// The teacher does not fit.
+    #[error(transparent)]
+    Teacher(#[from] TeacherError),
+    /// A file of the run could not be written or read.
+    #[error("{path}: {source}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        source: io::Error,
+    },
+    /// The curves could not be drawn.
+    #[error("{0}")]
+    Curves(String),
+    /// Not one batch.
+    #[error("train: {pictures} pictures do not fill one batch of {batch}; use a smaller --batch")]
+    TooFew {
+        /// Pictures in the training split.
+        pictures: usize,
+        /// The batch.
+        batch: usize,
+    },
+    /// A worker or a GPU failed.
+    #[error("device: {0}")]
+    Device(String),
+    /// The loss is no number any more.
+    #[error(
+        "{what} became NaN or infinite in epoch {epoch}; the checkpoint after epoch {kept} is kept \
+         in {folder}: lower --lr, or turn gradient clipping on (--set optimizer.clip_norm=1)"
+    )]
+    Diverged {
+        /// Which loss.
+        what: &'static str,
+        /// From 1.
+        epoch: usize,
+        /// Epochs that are saved.
+        kept: usize,
+        /// The run's folder.
+        folder: PathBuf,
+    },
+}
