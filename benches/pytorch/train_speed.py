@@ -29,7 +29,7 @@ class Cnn(nn.Sequential):
 
 
 class Residual(nn.Module):
-    """Two 3×3 convolutions and a shortcut, which is a 1×1 convolution where the shape changes."""
+    """Two 3×3 convolutions around a shortcut, with a 1×1 convolution on it where the shape changes."""
 
     def __init__(self, before: int, after: int, stride: int):
         super().__init__()
@@ -41,8 +41,7 @@ class Residual(nn.Module):
             nn.BatchNorm2d(after),
         )
         same = before == after and stride == 1
-        projection = nn.Sequential(nn.Conv2d(before, after, 1, stride, bias=False), nn.BatchNorm2d(after))
-        self.shortcut = nn.Identity() if same else projection
+        self.shortcut = nn.Identity() if same else nn.Conv2d(before, after, 1, stride)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return torch.relu(self.body(x) + self.shortcut(x))

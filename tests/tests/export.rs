@@ -13,7 +13,9 @@ const CLASSES: usize = 2;
 const TEST_PICTURES: usize = 2 * 16;
 
 fn draw_pictures(folder: &Path) {
-    let sizes = ["--train", "32", "--val", "8", "--test", "16", "--side", "48"];
+    let sizes = [
+        "--train", "32", "--val", "8", "--test", "16", "--side", "48",
+    ];
     succeed(kiln().arg("synth").arg(folder).args(sizes));
 }
 
@@ -21,15 +23,27 @@ fn train(folder: &Path, pictures: &Path, options: &[&str]) {
     let mut command = kiln();
     command.arg("train").arg(pictures).arg("--out").arg(folder);
     command.arg("--cache").arg(folder.with_extension("cache"));
-    succeed(command.args(["--epochs", "2", "--batch", "16", "--device", "cpu"]).args(options));
+    succeed(
+        command
+            .args(["--epochs", "2", "--batch", "16", "--device", "cpu"])
+            .args(options),
+    );
 }
 
 /// Evaluates `model` and returns the figures; logits and inputs go to the folder `out`.
 fn evaluate(model: &Path, pictures: &Path, out: &Path) -> Value {
     fs::create_dir_all(out).unwrap();
     let mut command = kiln();
-    command.arg("eval").arg(model).arg(pictures).args(["--split", "test", "--device", "cpu", "--json"]);
-    command.arg("--logits").arg(out.join("logits.npy")).arg("--inputs").arg(out.join("inputs.npy"));
+    command
+        .arg("eval")
+        .arg(model)
+        .arg(pictures)
+        .args(["--split", "test", "--device", "cpu", "--json"]);
+    command
+        .arg("--logits")
+        .arg(out.join("logits.npy"))
+        .arg("--inputs")
+        .arg(out.join("inputs.npy"));
     serde_json::from_str(&succeed(&mut command)).expect("`kiln eval --json` prints JSON")
 }
 
@@ -40,8 +54,12 @@ fn conforms(options: &[&str]) {
     draw_pictures(&at("pictures"));
     train(&at("run"), &at("pictures"), options);
     let exported = succeed(kiln().arg("export").arg(at("run")).arg("--json"));
-    let exported: Value = serde_json::from_str(&exported).expect("`kiln export --json` prints JSON");
-    assert!(exported["largest_difference"].as_f64().unwrap() <= 1e-3, "{exported}");
+    let exported: Value =
+        serde_json::from_str(&exported).expect("`kiln export --json` prints JSON");
+    assert!(
+        exported["largest_difference"].as_f64().unwrap() <= 1e-3,
+        "{exported}"
+    );
 
     let model = at("run/model.onnx");
     let of_run = evaluate(&at("run"), &at("pictures"), &at("of-run"));
@@ -56,7 +74,8 @@ fn conforms(options: &[&str]) {
         check.arg("--inputs").arg(at(way).join("inputs.npy"));
         check.arg("--logits").arg(at(way).join("logits.npy"));
         check.args(METADATA.iter().flat_map(|key| ["--metadata", key]));
-        let report: Value = serde_json::from_str(&succeed(&mut check)).expect("the script prints JSON");
+        let report: Value =
+            serde_json::from_str(&succeed(&mut check)).expect("the script prints JSON");
         assert_eq!(report["n"], TEST_PICTURES, "{way}: {report}");
     }
 }
@@ -64,6 +83,22 @@ fn conforms(options: &[&str]) {
 #[test]
 fn cnn_conforms() {
     conforms(&["--model", "cnn", "--size", "40x32"]);
+}
+
+#[test]
+fn a_flattening_cnn_conforms() {
+    let layers = [
+        "model.pooling=flatten",
+        "model.hidden=[20]",
+        "model.batch_norm=false",
+    ];
+    let set = layers.iter().flat_map(|layer| ["--set", layer]);
+    conforms(
+        &["--size", "40x32"]
+            .into_iter()
+            .chain(set)
+            .collect::<Vec<_>>(),
+    );
 }
 
 #[test]
@@ -88,6 +123,11 @@ fn ds_cnn_conforms() {
 
 #[test]
 fn a_grey_letterboxed_recipe_conforms() {
-    let recipe = ["--set", "recipe.color=grey", "--set", "recipe.fit=letterbox"];
+    let recipe = [
+        "--set",
+        "recipe.color=grey",
+        "--set",
+        "recipe.fit=letterbox",
+    ];
     conforms(&[&["--size", "40x32"], &recipe[..]].concat());
 }
