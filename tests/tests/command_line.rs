@@ -4,18 +4,13 @@ use std::fs;
 use std::path::Path;
 use std::process::Output;
 
-use kiln_tests::{kiln, succeed};
+use kiln_tests::{draw_pictures, kiln, succeed};
 use tempfile::TempDir;
 
 fn output(args: &[&str]) -> (Output, String) {
     let output = kiln().args(args).output().expect("kiln starts");
     let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
     (output, stderr)
-}
-
-fn draw_pictures(folder: &Path) {
-    let sizes = ["--train", "12", "--val", "4", "--test", "4", "--side", "32"];
-    succeed(kiln().arg("synth").arg(folder).args(sizes));
 }
 
 #[test]
@@ -105,7 +100,7 @@ fn quickstart_leaves_every_stages_result() {
 fn a_run_is_not_replaced_by_accident_and_run_toml_repeats_it() {
     let temporary = TempDir::new().unwrap();
     let at = |name: &str| temporary.path().join(name).to_str().unwrap().to_owned();
-    draw_pictures(Path::new(&at("pictures")));
+    draw_pictures(Path::new(&at("pictures")), [12, 4, 4], 32);
     let (pictures, first, second, cache) = (at("pictures"), at("first"), at("second"), at("cache"));
     let common = ["--device", "cpu", "--cache", &cache];
     let options = [

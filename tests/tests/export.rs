@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use kiln_tests::{kiln, python, script, succeed};
+use kiln_tests::{draw_pictures, kiln, python, script, succeed};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -11,13 +11,6 @@ use tempfile::TempDir;
 const METADATA: [&str; 4] = ["kiln.labels", "kiln.recipe", "kiln.layout", "kiln.version"];
 const CLASSES: usize = 2;
 const TEST_PICTURES: usize = 2 * 16;
-
-fn draw_pictures(folder: &Path) {
-    let sizes = [
-        "--train", "32", "--val", "8", "--test", "16", "--side", "48",
-    ];
-    succeed(kiln().arg("synth").arg(folder).args(sizes));
-}
 
 fn train(folder: &Path, pictures: &Path, options: &[&str]) {
     let mut command = kiln();
@@ -51,7 +44,7 @@ fn evaluate(model: &Path, pictures: &Path, out: &Path) -> Value {
 fn conforms(options: &[&str]) {
     let temporary = TempDir::new().unwrap();
     let at = |name: &str| temporary.path().join(name);
-    draw_pictures(&at("pictures"));
+    draw_pictures(&at("pictures"), [32, 8, 16], 48);
     train(&at("run"), &at("pictures"), options);
     let exported = succeed(kiln().arg("export").arg(at("run")).arg("--json"));
     let exported: Value =
