@@ -100,3 +100,92 @@ pub(super) const fn add(sum: i32, coefficient: i32, value: i32) -> i32 {
 pub(super) fn clip(sum: i32) -> u8 {
     (sum >> BITS).min(255) as u8
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::reference::Random;
+    use super::*;
+
+    fn axes() -> impl Iterator<Item = Axis> {
+        let fixed = [
+            (1, 1),
+            (1, MAX_SIDE),
+            (MAX_SIDE, 1),
+            (MAX_SIDE, 2),
+            (MAX_SIDE, 3),
+            (MAX_SIDE, MAX_SIDE),
+            (4096, 1),
+            (6144, 3),
+        ];
+        let mut random = Random(1);
+        let sides = (0..400).map(move |i| {
+            let most = [9, 60, 700, 5000][i % 4];
+            (random.side(most), random.side(most))
+        });
+        fixed
+            .into_iter()
+            .chain(sides)
+            .map(|(input, output)| Axis { input, output })
+    }
+
+    /// The first, the last and up to 200 pixels between them.
+    fn pixels(axis: Axis) -> impl Iterator<Item = u32> {
+        (0..axis.output)
+            .step_by(axis.output.div_ceil(200) as usize)
+            .chain([axis.output - 1])
+    }
+
+    #[test]
+    fn no_sum_leaves_i32() {
+        for axis in axes() {
+            for x in pixels(axis) {
+                let window = axis.window(x);
+                let white: u64 = (window.first..=window.last)
+                    .map(|j| 255 * u64::from(axis.coefficient(x, j, &window).unsigned_abs()))
+                    .sum();
+                assert!(white + HALF as u64 <= LARGEST_SUM, "{axis:?} {x}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_window_holds_just_the_weights_above_zero() {
+        for axis in axes() {
+            for x in pixels(axis) {
+                let Window { first, last, total } = axis.window(x);
+                assert!(first <= last && last < axis.input, "{axis:?} {x}");
+                assert!(last - first < axis.taps(), "{axis:?} {x}");
+                let ends = axis.weight(x, first).min(axis.weight(x, last));
+                assert!(ends > 0 && total >= ends, "{axis:?} {x}");
+                assert!(first == 0 || axis.weight(x, first - 1) == 0);
+                assert!(last == axis.input - 1 || axis.weight(x, last + 1) == 0);
+            }
+        }
+    }
+
+    #[test]
+    fn where_the_sides_are_equal_a_pixel_is_itself() {
+        for input in [1, 2, 7, 640, MAX_SIDE] {
+            let axis = Axis {
+                input,
+                output: input,
+            };
+            for x in pixels(axis) {
+                let window = axis.window(x);
+                assert_eq!((window.first, window.last), (x, x));
+                assert_eq!(axis.coefficient(x, x, &window), 1 << BITS);
+            }
+        }
+    }
+
+    #[test]
+    fn an_input_row_serves_two_output_rows_at_most_when_shrinking() {
+        for axis in axes().filter(|axis| axis.shrinks() && axis.output > 2) {
+            for x in 0..axis.output.min(300) - 2 {
+                let (one, next, third) = (axis.window(x), axis.window(x + 1), axis.window(x + 2));
+                assert!(one.last < third.first, "{axis:?} {x}");
+                assert!(one.last < next.last, "{axis:?} {x}");
+            }
+        }
+    }
+}
