@@ -1,9 +1,9 @@
 //! From an RGB picture to the model's input, in integers: one implementation for training,
 //! calibration, evaluation and the device. The same bytes on every machine.
 //!
-//! A [`Recipe`] says what a model wants. [`preprocess`] brings a whole picture there;
+//! A [`Recipe`] says what a model wants. [`preprocess()`] brings a whole picture there;
 //! [`RowPreprocessor`] takes its rows as they come and keeps two rows in the making, so that a
-//! device never holds the picture. [`resize`] and [`RowResizer`] are the resize alone. The caller
+//! device never holds the picture. [`resize()`] and [`RowResizer`] are the resize alone. The caller
 //! owns the memory: [`scratch_len`] says how much. Nothing here panics, whatever comes in.
 //!
 //! # The arithmetic
