@@ -184,8 +184,10 @@ const fn largest_within(outer: (u32, u32), shape: (u32, u32)) -> (u32, u32) {
 
 /// `side * up / down`, rounded half up, at least 1.
 const fn scaled(side: u64, up: u64, down: u64) -> u32 {
-    let rounded = (2 * side * up + down) / (2 * down);
-    if rounded == 0 { 1 } else { rounded as u32 }
+    match (2 * side * up + down).checked_div(2 * down) {
+        None | Some(0) => 1,
+        Some(rounded) => rounded as u32,
+    }
 }
 
 const fn centred(inner: (u32, u32), outer: (u32, u32)) -> Rect {

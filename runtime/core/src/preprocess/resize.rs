@@ -1,3 +1,5 @@
+use core::num::NonZeroU64;
+
 use super::filter::{Axis, HALF, Window, add, clip};
 use super::horizontal::Horizontal;
 use super::{Color, MAX_SIDE, PreprocessError, luma};
@@ -73,22 +75,14 @@ impl<'s> RowResizer<'s> {
         out_height: u32,
         scratch: &'s mut [i32],
     ) -> Result<Self, PreprocessError> {
+        let columns = Axis::new(in_width, out_width).ok_or(PreprocessError::Size)?;
+        let vertical = Axis::new(in_height, out_height).ok_or(PreprocessError::Size)?;
         let needed = scratch_len(in_width, in_height, out_width, out_height);
-        if needed == 0 {
-            return Err(PreprocessError::Size);
-        }
-        let columns = Axis {
-            input: in_width,
-            output: out_width,
-        };
         let (horizontal, rows) =
             split(scratch, columns).ok_or(PreprocessError::Scratch { needed })?;
         let mut resizer = Self {
             horizontal,
-            vertical: Axis {
-                input: in_height,
-                output: out_height,
-            },
+            vertical,
             rows,
             pushed: 0,
             taken: 0,
@@ -112,11 +106,11 @@ impl<'s> RowResizer<'s> {
     /// [`PreprocessError::Row`] if it has another length, [`PreprocessError::Order`] if a
     /// finished row was not taken or the picture had its last row. The state is then unchanged.
     pub fn push(&mut self, row: &[u8]) -> Result<(), PreprocessError> {
-        let needed = self.horizontal.axis().input as usize * 3;
+        let needed = self.horizontal.axis().input() as usize * 3;
         if row.len() != needed {
             return Err(PreprocessError::Row { needed });
         }
-        if self.pushed == self.vertical.input || self.ready().is_some() {
+        if self.pushed == self.vertical.input() || self.ready().is_some() {
             return Err(PreprocessError::Order);
         }
         let [even, odd, third] = &mut self.rows;
@@ -166,7 +160,7 @@ impl<'s> RowResizer<'s> {
     /// [`take`](Self::take) in the colours of a model.
     pub(super) fn take_as(&mut self, color: Color, out: &mut [u8]) -> Result<(), PreprocessError> {
         let y = self.ready().ok_or(PreprocessError::Order)?;
-        let needed = self.horizontal.axis().output as usize * color.channels();
+        let needed = self.horizontal.axis().output() as usize * color.channels();
         if out.len() != needed {
             return Err(PreprocessError::Output { needed });
         }
@@ -198,7 +192,7 @@ impl<'s> RowResizer<'s> {
     }
 
     fn window(&self, y: u32) -> Window {
-        if y < self.vertical.output {
+        if y < self.vertical.output() {
             self.vertical.window(y)
         } else {
             NEVER
@@ -210,14 +204,14 @@ impl<'s> RowResizer<'s> {
 const NEVER: Window = Window {
     first: u32::MAX,
     last: u32::MAX,
-    total: 1,
+    total: NonZeroU64::MIN,
 };
 
 type Parts<'s> = (Horizontal<'s>, [&'s mut [i32]; 3]);
 
 fn split(scratch: &mut [i32], columns: Axis) -> Option<Parts<'_>> {
     let (horizontal, rest) = Horizontal::new(columns, scratch)?;
-    let len = columns.output as usize * 3;
+    let len = columns.output() as usize * 3;
     let (even, rest) = rest.split_at_mut_checked(len)?;
     let (odd, rest) = rest.split_at_mut_checked(len)?;
     let (third, _) = rest.split_at_mut_checked(len)?;
