@@ -288,7 +288,7 @@ fn cache_bytes(config: &RunConfig, data: &Dataset) -> u64 {
 
 fn provenance(data: &Dataset, devices: &Devices) -> anyhow::Result<Provenance> {
     let bar = LazyBar::default();
-    let data_hash = data.fingerprint(&|done, total| bar.show("hashing", done, total))?;
+    let data_hash = data.fingerprint(&|done, total| bar.show("hashing", done, total));
     Ok(Provenance {
         kiln: env!("CARGO_PKG_VERSION").into(),
         burn: "0.22.1".into(),
