@@ -1,2 +1,95 @@
-//! Kiln.
-fn main() {}
+//! The chores of this repository: `cargo xtask --help`.
+//!
+//! Every chore first looks for the tools that it needs and installs those that the machine lacks,
+//! saying what and why. Nothing is installed twice, and all but system packages and rustup's
+//! components goes to the target folder.
+
+mod bench;
+mod quickstart;
+mod repo;
+mod setup;
+mod stages;
+mod style;
+mod test;
+mod venv;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::repo::Repo;
+use crate::setup::Need;
+use crate::stages::{ChecksFailed, Stages};
+
+/// Set up, try, test and measure Kiln from its source tree.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Args {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Subcommand)]
+enum Chore {
+    /// Install what building and testing need and this machine lacks.
+    Setup {
+        /// Only say what would be installed.
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Build `kiln` and run `kiln quickstart`: a small picture set, a trained model, its ONNX file.
+    Quickstart {
+        /// Passed on to `kiln quickstart`.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
+    /// Build everything and run all the tests.
+    Test {
+        /// Passed on to `cargo nextest run`, e.g. a part of a test's name.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
+    /// Check format, lints, documentation, and the licences of the dependencies.
+    Style,
+    /// `test`, then `style`: what continuous integration runs.
+    Ci,
+    /// Compare Kiln's speed with the peers that a user would pick instead.
+    Bench {
+        /// What to measure.
+        #[arg(value_enum)]
+        name: bench::Bench,
+        /// Passed on to the comparison; `--help` lists what it takes.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
+}
+
+fn main() -> ExitCode {
+    let mut stages = Stages::start();
+    let result = run(Args::parse().chore, &mut stages);
+    stages.report();
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::from(if error.is::<ChecksFailed>() { 1 } else { 2 })
+        }
+    }
+}
+
+fn run(chore: Chore, stages: &mut Stages) -> anyhow::Result<()> {
+    let repo = Repo::find()?;
+    match chore {
+        Chore::Setup { dry_run: true } => return setup::describe(&repo, &Need::FOR_CI),
+        Chore::Setup { dry_run: false } => setup::ensure(&repo, &Need::FOR_CI, stages)?,
+        Chore::Quickstart { args } => quickstart::run(&repo, &args, stages)?,
+        Chore::Test { args } => test::run(&repo, &args, stages)?,
+        Chore::Style => style::run(&repo, stages)?,
+        Chore::Ci => {
+            test::run(&repo, &[], stages)?;
+            style::run(&repo, stages)?;
+        }
+        Chore::Bench { name, args } => bench::run(&repo, name, &args, stages)?,
+    }
+    stages.verdict()
+}

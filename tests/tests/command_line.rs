@@ -1,0 +1,135 @@
+//! The program from outside: exit codes, messages, the folders that it leaves.
+
+use std::fs;
+use std::path::Path;
+use std::process::Output;
+
+use kiln_tests::{draw_pictures, kiln, succeed};
+use tempfile::TempDir;
+
+fn output(args: &[&str]) -> (Output, String) {
+    let output = kiln().args(args).output().expect("kiln starts");
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    (output, stderr)
+}
+
+#[test]
+fn help_names_every_stage() {
+    let help = succeed(kiln().arg("--help"));
+    for command in ["quickstart", "check", "train", "eval", "export"] {
+        assert!(help.contains(command), "{command} is missing in:\n{help}");
+        assert!(
+            succeed(kiln().args([command, "--help"])).contains("Example"),
+            "{command} --help has no example"
+        );
+    }
+}
+
+#[test]
+fn errors_exit_with_2_and_say_what() {
+    let cases: [(&[&str], &str); 5] = [
+        (&["no-such-command"], "no-such-command"),
+        (
+            &["train", "no-such-folder", "--out", "never-made"],
+            "no-such-folder",
+        ),
+        (&["train", "--out", "never-made"], "kiln train PICTURES"),
+        (
+            &["eval", "no-such-model.onnx", "no-such-folder"],
+            "no-such-model.onnx",
+        ),
+        (&["export", "no-such-run"], "no-such-run"),
+    ];
+    for (args, named) in cases {
+        let (output, stderr) = output(args);
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {stderr}");
+        assert!(
+            stderr.contains(named),
+            "{args:?} does not name {named}: {stderr}"
+        );
+        assert!(output.stdout.is_empty(), "{args:?} prints on stdout");
+    }
+    assert!(!Path::new("never-made").exists());
+}
+
+#[test]
+fn quickstart_leaves_every_stages_result() {
+    let temporary = TempDir::new().unwrap();
+    let mut command = kiln();
+    command
+        .current_dir(&temporary)
+        .env("KILN_CACHE", temporary.path().join("cache"));
+    command.args([
+        "quickstart",
+        "--epochs",
+        "2",
+        "--pictures",
+        "20",
+        "--device",
+        "cpu",
+    ]);
+    let told = succeed(&mut command);
+    for stage in [
+        "1. ",
+        "2. ",
+        "3. ",
+        "4. ",
+        "synthetic",
+        "kiln train YOUR_PICTURES",
+        "Done",
+    ] {
+        assert!(told.contains(stage), "{stage:?} is missing in:\n{told}");
+    }
+    let run = temporary.path().join("quickstart/run");
+    for file in [
+        "run.toml",
+        "labels.json",
+        "metrics.jsonl",
+        "curves.png",
+        "model.onnx",
+        "evaluation/test-confusion.png",
+    ] {
+        let bytes = fs::metadata(run.join(file))
+            .unwrap_or_else(|e| panic!("{file}: {e}"))
+            .len();
+        assert!(bytes > 0, "{file} is empty");
+    }
+}
+
+#[test]
+fn a_run_is_not_replaced_by_accident_and_run_toml_repeats_it() {
+    let temporary = TempDir::new().unwrap();
+    let at = |name: &str| temporary.path().join(name).to_str().unwrap().to_owned();
+    draw_pictures(Path::new(&at("pictures")), [12, 4, 4], 32);
+    let (pictures, first, second, cache) = (at("pictures"), at("first"), at("second"), at("cache"));
+    let common = ["--device", "cpu", "--cache", &cache];
+    let options = [
+        "--size", "24", "--epochs", "2", "--batch", "8", "--seed", "7",
+    ];
+    succeed(
+        kiln()
+            .args(["train", &pictures, "--out", &first])
+            .args(options)
+            .args(common),
+    );
+
+    let (again, stderr) = output(&["train", &pictures, "--out", &first]);
+    assert_eq!(again.status.code(), Some(2), "{stderr}");
+    assert!(
+        stderr.contains("--overwrite") && stderr.contains("--resume"),
+        "{stderr}"
+    );
+
+    let config = format!("{first}/run.toml");
+    succeed(
+        kiln()
+            .args(["train", "--config", &config, "--out", &second])
+            .args(common),
+    );
+    let logits = [&first, &second].map(|run| {
+        let file = format!("{run}/logits.npy");
+        succeed(kiln().args(["eval", run, &pictures, "--device", "cpu", "--logits", &file]));
+        fs::read(file).unwrap()
+    });
+    assert!(logits[0] == logits[1], "the repeated run has other logits");
+}

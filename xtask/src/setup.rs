@@ -1,0 +1,218 @@
+//! What a fresh machine lacks, and how it is installed.
+
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use crate::repo::{Repo, call, shown};
+use crate::stages::Stages;
+use crate::venv::Venv;
+
+const NEXTEST: &str = "0.9.143";
+const DENY: &str = "0.20.2";
+
+/// Something that a chore needs on the machine. Later ones may need earlier ones.
+#[derive(Clone, Copy)]
+pub enum Need {
+    /// A C compiler.
+    Compiler,
+    /// Python 3.11 or later that can make virtual environments.
+    Python,
+    /// `cargo nextest`.
+    Nextest,
+    /// Python packages.
+    Packages(&'static Venv),
+    /// rustfmt and clippy.
+    Components,
+    /// `cargo deny`.
+    Deny,
+}
+
+impl Need {
+    /// For running what the source tree builds.
+    pub const FOR_BUILD: [Self; 1] = [Self::Compiler];
+    /// For the tests.
+    pub const FOR_TEST: [Self; 4] = [
+        Self::Compiler,
+        Self::Nextest,
+        Self::Python,
+        Self::Packages(&Venv::CONFORMANCE),
+    ];
+    /// For the checks of style.
+    pub const FOR_STYLE: [Self; 3] = [Self::Compiler, Self::Components, Self::Deny];
+    /// For tests and style.
+    pub const FOR_CI: [Self; 6] = [
+        Self::Compiler,
+        Self::Nextest,
+        Self::Python,
+        Self::Packages(&Venv::CONFORMANCE),
+        Self::Components,
+        Self::Deny,
+    ];
+    /// For the comparison with PyTorch.
+    pub const FOR_BENCH: [Self; 3] = [Self::Compiler, Self::Python, Self::Packages(&Venv::PYTORCH)];
+
+    fn what(self) -> &'static str {
+        match self {
+            Self::Compiler => "a C compiler",
+            Self::Python => "Python 3.11 or later with venv",
+            Self::Nextest => "cargo-nextest",
+            Self::Packages(venv) => venv.what,
+            Self::Components => "rustfmt and clippy",
+            Self::Deny => "cargo-deny",
+        }
+    }
+
+    fn why(self) -> &'static str {
+        match self {
+            Self::Compiler => {
+                "the memory allocator and the cryptography of remote training are C libraries"
+            }
+            Self::Python => {
+                "the checks of exported ONNX files and the comparisons with peers run in it"
+            }
+            Self::Nextest => {
+                "it runs the tests, each in a process of its own; about two minutes to build"
+            }
+            Self::Packages(venv) => venv.why,
+            Self::Components => "they check format and lints",
+            Self::Deny => {
+                "it checks the licences and sources of all dependencies; about a minute to build"
+            }
+        }
+    }
+
+    fn present(self, repo: &Repo) -> bool {
+        let prints = |program: &str, args: &[&str], start: &str| {
+            repo.first_line(program, args)
+                .is_some_and(|line| line.starts_with(start))
+        };
+        match self {
+            Self::Compiler => prints("cc", &["--version"], ""),
+            Self::Python => prints(
+                "python3",
+                &[
+                    "-c",
+                    "import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))",
+                ],
+                "",
+            ),
+            Self::Nextest => prints(
+                "cargo-nextest",
+                &["nextest", "--version"],
+                "cargo-nextest 0.9.",
+            ),
+            Self::Components => {
+                prints("rustfmt", &["--version"], "") && prints("cargo-clippy", &["--version"], "")
+            }
+            Self::Deny => prints("cargo-deny", &["--version"], &format!("cargo-deny {DENY}")),
+            Self::Packages(venv) => venv.is_current(repo),
+        }
+    }
+
+    fn install(self, repo: &Repo) -> Result<()> {
+        for mut command in self.commands(repo) {
+            call(&mut command)?;
+        }
+        if let Self::Packages(venv) = self {
+            venv.mark_current(repo)?;
+        }
+        if !self.present(repo) {
+            bail!(
+                "{} was installed and still is not found; is another one first in PATH?",
+                self.what()
+            );
+        }
+        Ok(())
+    }
+
+    fn commands(self, repo: &Repo) -> Vec<Command> {
+        match self {
+            Self::Compiler => apt(repo, &["gcc", "libc6-dev"]),
+            Self::Python => apt(repo, &["python3", "python3-venv"]),
+            Self::Nextest => vec![cargo_install(repo, "cargo-nextest", NEXTEST)],
+            Self::Deny => vec![cargo_install(repo, "cargo-deny", DENY)],
+            Self::Components => {
+                let mut command = repo.command("rustup");
+                command.args(["component", "add", "rustfmt", "clippy"]);
+                vec![command]
+            }
+            Self::Packages(venv) => venv.commands(repo),
+        }
+    }
+}
+
+/// Installs what is missing, and says what and why before it does.
+///
+/// # Errors
+/// An installation fails, or needs rights that this user has not: the error gives the command.
+pub fn ensure(repo: &Repo, needs: &[Need], stages: &mut Stages) -> Result<()> {
+    stages.need("setup", || {
+        for need in needs.iter().filter(|need| !need.present(repo)) {
+            eprintln!("missing: {}; {}.", need.what(), need.why());
+            if matches!(need, Need::Compiler | Need::Python) && !can_use_apt(repo) {
+                let commands: Vec<_> = need
+                    .commands(repo)
+                    .iter()
+                    .map(|c| format!("sudo {}", shown(c)))
+                    .collect();
+                bail!(
+                    "{} is missing, and installing it needs root. On Debian: {}",
+                    need.what(),
+                    commands.join(" && ")
+                );
+            }
+            need.install(repo)
+                .with_context(|| format!("cannot install {}", need.what()))?;
+        }
+        Ok(())
+    })
+}
+
+/// Prints what [`ensure`] would do.
+pub fn describe(repo: &Repo, needs: &[Need]) -> Result<()> {
+    for need in needs {
+        if need.present(repo) {
+            println!("{}: there", need.what());
+            continue;
+        }
+        println!("{}: missing; {}", need.what(), need.why());
+        for command in need.commands(repo) {
+            println!("    $ {}", shown(&command));
+        }
+    }
+    Ok(())
+}
+
+fn can_use_apt(repo: &Repo) -> bool {
+    repo.first_line("id", &["-u"]).as_deref() == Some("0")
+        && repo.first_line("apt-get", &["--version"]).is_some()
+}
+
+fn apt(repo: &Repo, packages: &[&str]) -> Vec<Command> {
+    let mut update = repo.command("apt-get");
+    update.arg("update");
+    let mut install = repo.command("apt-get");
+    install
+        .args(["install", "--yes", "--no-install-recommends"])
+        .args(packages);
+    vec![update, install]
+}
+
+/// Unoptimised and without debug information: such tools take longer to build than they ever run.
+fn cargo_install(repo: &Repo, package: &str, version: &str) -> Command {
+    let mut command = repo.cargo(&[
+        "install",
+        package,
+        "--locked",
+        "--version",
+        version,
+        "--debug",
+        "--root",
+    ]);
+    command
+        .arg(repo.tools())
+        .env("CARGO_PROFILE_DEV_DEBUG", "0")
+        .env_remove("CARGO_TARGET_DIR");
+    command
+}
