@@ -3,7 +3,6 @@
 use std::env;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::{Context, bail};
 use clap::Args;
@@ -293,11 +292,7 @@ fn cache_bytes(config: &RunConfig, data: &Dataset) -> u64 {
 
 fn provenance(data: &Dataset, devices: &Devices) -> Provenance {
     let bar = LazyBar::default();
-    let total = data.samples().count();
-    let done = AtomicUsize::new(0);
-    let data_hash = data.fingerprint_with(|| {
-        bar.show("hashing", done.fetch_add(1, Ordering::Relaxed) + 1, total);
-    });
+    let data_hash = data.fingerprint(&|done, total| bar.show("hashing", done, total));
     Provenance {
         kiln: env!("CARGO_PKG_VERSION").into(),
         burn: "0.22.1".into(),
