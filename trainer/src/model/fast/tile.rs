@@ -90,88 +90,105 @@ impl WithSimd for Correlate<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        match self.vectors {
-            1 => self.run::<S, 1>(simd),
-            _ => self.run::<S, 2>(simd),
+        if S::IS_SCALAR {
+            return self.run::<S, 1, 0>(simd);
+        }
+        // A step that the compiler knows needs one pointer for all pixels of a tile.
+        match (self.vectors, self.a_step) {
+            (1, 3) => self.run::<S, 1, 3>(simd),
+            (1, 8) => self.run::<S, 1, 8>(simd),
+            (1, 16) => self.run::<S, 1, 16>(simd),
+            (1, 24) => self.run::<S, 1, 24>(simd),
+            (1, 32) => self.run::<S, 1, 32>(simd),
+            (1, 64) => self.run::<S, 1, 64>(simd),
+            (1, _) => self.run::<S, 1, 0>(simd),
+            (_, 3) => self.run::<S, 2, 3>(simd),
+            (_, 16) => self.run::<S, 2, 16>(simd),
+            (_, 24) => self.run::<S, 2, 24>(simd),
+            (_, 32) => self.run::<S, 2, 32>(simd),
+            (_, 48) => self.run::<S, 2, 48>(simd),
+            (_, 64) => self.run::<S, 2, 64>(simd),
+            (_, 96) => self.run::<S, 2, 96>(simd),
+            (_, 128) => self.run::<S, 2, 128>(simd),
+            (_, _) => self.run::<S, 2, 0>(simd),
         }
     }
 }
 
 impl Correlate<'_> {
+    /// `STEP` is the step between pixels, or 0.
     #[inline(always)]
-    fn run<S: Simd, const V: usize>(self, simd: S) {
+    fn run<S: Simd, const V: usize, const STEP: usize>(mut self, simd: S) {
         let (panels, _) = S::as_simd_f32s(self.panels);
-        let wide = V * S::F32_LANES;
+        let many = S::REGISTER_COUNT >= 32 && V == 1 && STEP > 0;
         for y in 0..self.height {
-            let a = &self.a[y * self.a_row..];
             for (index, panel) in panels.chunks_exact(self.depth * V).enumerate() {
-                let first = index * wide;
-                let count = wide.min(self.channels - first);
                 let mut x = 0;
                 while x < self.width {
                     let left = self.width - x;
-                    let a = &a[x * self.a_step..];
-                    let out = &mut self.out[y * self.out_row + x * self.out_step + first..];
-                    let (step, segments) = (self.a_step, self.segments);
-                    x += if left >= 8 {
-                        let tile = tile::<S, 8, V>(simd, a, step, segments, panel);
-                        write(simd, &tile, out, self.out_step, count)
+                    let at = (y, x, index * V * S::F32_LANES);
+                    x += if many && left >= 16 {
+                        self.pixels::<S, 16, V, STEP>(simd, at, panel)
+                    } else if left >= 8 {
+                        self.pixels::<S, 8, V, STEP>(simd, at, panel)
                     } else if left >= 4 {
-                        let tile = tile::<S, 4, V>(simd, a, step, segments, panel);
-                        write(simd, &tile, out, self.out_step, count)
+                        self.pixels::<S, 4, V, 0>(simd, at, panel)
                     } else {
-                        let tile = tile::<S, 1, V>(simd, a, step, segments, panel);
-                        write(simd, &tile, out, self.out_step, count)
+                        self.pixels::<S, 1, V, 0>(simd, at, panel)
                     };
                 }
             }
         }
     }
-}
 
-/// `M` pixels × `V` vectors of output channels.
-#[inline(always)]
-fn tile<S: Simd, const M: usize, const V: usize>(
-    simd: S,
-    a: &[f32],
-    step: usize,
-    segments: &[Segment],
-    panel: &[S::f32s],
-) -> [[S::f32s; V]; M] {
-    let mut sums = [[simd.splat_f32s(0.0); V]; M];
-    for segment in segments {
-        let len = segment.len;
-        let pixels: [&[f32]; M] = std::array::from_fn(|m| &a[segment.offset + m * step..][..len]);
-        let mut weights = panel[segment.depth * V..].chunks_exact(V);
-        for i in 0..len {
-            let Some(weights) = weights.next() else { break };
-            for m in 0..M {
-                let value = simd.splat_f32s(pixels[m][i]);
-                for v in 0..V {
-                    sums[m][v] = simd.mul_add_f32s(value, weights[v], sums[m][v]);
+    /// `M` pixels from `x` on, `V` vectors of output channels from `first` on; returns `M`.
+    #[inline(always)]
+    fn pixels<S: Simd, const M: usize, const V: usize, const STEP: usize>(
+        &mut self,
+        simd: S,
+        (y, x, first): (usize, usize, usize),
+        panel: &[S::f32s],
+    ) -> usize {
+        let a = &self.a[y * self.a_row + x * self.a_step..];
+        let mut sums = [[simd.splat_f32s(0.0); V]; M];
+        for segment in self.segments {
+            let weights = panel[segment.depth * V..][..segment.len * V].chunks_exact(V);
+            if STEP > 0 {
+                let span = (M - 1) * STEP + 1;
+                let windows = a[segment.offset..][..segment.len + span - 1].windows(span);
+                for (window, weights) in windows.zip(weights) {
+                    for m in 0..M {
+                        let value = simd.splat_f32s(window[m * STEP]);
+                        for v in 0..V {
+                            sums[m][v] = simd.mul_add_f32s(value, weights[v], sums[m][v]);
+                        }
+                    }
+                }
+            } else {
+                let pixels: [&[f32]; M] =
+                    std::array::from_fn(|m| &a[segment.offset + m * self.a_step..][..segment.len]);
+                for (i, weights) in (0..segment.len).zip(weights) {
+                    for m in 0..M {
+                        let value = simd.splat_f32s(pixels[m][i]);
+                        for v in 0..V {
+                            sums[m][v] = simd.mul_add_f32s(value, weights[v], sums[m][v]);
+                        }
+                    }
                 }
             }
         }
-    }
-    sums
-}
-
-/// Writes a tile's first `count` channels; returns how many pixels it had.
-#[inline(always)]
-fn write<S: Simd, const M: usize, const V: usize>(
-    simd: S,
-    tile: &[[S::f32s; V]; M],
-    out: &mut [f32],
-    step: usize,
-    count: usize,
-) -> usize {
-    for (m, sums) in tile.iter().enumerate() {
-        let out = &mut out[m * step..][..count];
-        for (out, sum) in out.chunks_mut(S::F32_LANES).zip(sums) {
-            store(simd, out, *sum);
+        let start = y * self.out_row + x * self.out_step + first;
+        let count = (V * S::F32_LANES).min(self.channels - first);
+        for m in 0..M {
+            let out = &mut self.out[start + m * self.out_step..][..count];
+            for v in 0..V {
+                let first = count.min(v * S::F32_LANES);
+                let end = count.min(first + S::F32_LANES);
+                store(simd, &mut out[first..end], sums[m][v]);
+            }
         }
+        M
     }
-    M
 }
 
 /// Sum over pixels of `window ⊗ gradient` for one (padded) picture.
@@ -265,11 +282,11 @@ impl Outer<'_> {
                     a = &a[self.a_step.min(a.len())..];
                 }
             }
-            for (m, sums) in sums.iter().enumerate() {
+            for m in 0..M {
                 let row = (tap * self.run + r + m) * channels + first;
                 let (out, _) = S::as_mut_simd_f32s(&mut self.out[row..][..V * lanes]);
-                for (out, sum) in out.iter_mut().zip(sums) {
-                    *out = simd.add_f32s(*out, *sum);
+                for v in 0..V {
+                    out[v] = simd.add_f32s(out[v], sums[m][v]);
                 }
             }
         }
