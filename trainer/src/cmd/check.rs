@@ -29,7 +29,7 @@ Examples:
 Exit codes: 0 nothing to put right, or a cleaned copy was written; 1 broken pictures, leaks,
 conflicts, or folders that cannot be trained on; 2 an error.")]
 pub struct CheckArgs {
-    /// The pictures: DATA/<class>/… or DATA/train|val|test/<class>/….
+    /// The pictures: DATA/CLASS/… or DATA/SPLIT/CLASS/… with train, val and test.
     pub data: PathBuf,
     /// Print everything as JSON.
     #[arg(long)]
