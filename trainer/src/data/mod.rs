@@ -17,7 +17,7 @@ pub mod synthetic;
 
 use std::path::PathBuf;
 
-use kiln_core::preprocess::PictureView;
+use kiln_core::preprocess::{PictureView, PreprocessError};
 
 /// A decoded picture: 8-bit RGB, interleaved, rows from the top, upright (EXIF orientation applied).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +28,16 @@ pub struct Picture {
     pub height: u32,
     /// `height * width * 3` bytes.
     pub rgb: Vec<u8>,
+}
+
+impl Picture {
+    /// The picture, borrowed.
+    ///
+    /// # Errors
+    /// Its pixels do not fill its size.
+    pub fn view(&self) -> Result<PictureView<'_>, PreprocessError> {
+        PictureView::new(self.width, self.height, &self.rgb)
+    }
 }
 
 /// What a sample is for.
