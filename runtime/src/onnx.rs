@@ -6,12 +6,11 @@ use std::path::{Path, PathBuf};
 use prost::Message;
 use serde::{Serialize, de::DeserializeOwned};
 use thiserror::Error;
+use tract_onnx::pb::tensor_proto::DataType;
+use tract_onnx::pb::tensor_shape_proto::dimension::Value as DimValue;
 use tract_onnx::pb::type_proto::Value as TypeValue;
-use tract_onnx::pb::{
-    AttributeProto, GraphProto, ModelProto, NodeProto, StringStringEntryProto, TensorProto,
-    ValueInfoProto, attribute_proto::AttributeType, tensor_proto::DataType,
-    tensor_shape_proto::dimension::Value as DimValue,
-};
+use tract_onnx::pb::{StringStringEntryProto, ValueInfoProto};
+pub use tract_onnx::pb::{GraphProto, ModelProto, NodeProto, TensorProto};
 
 use crate::recipe::RecipeText;
 
@@ -239,27 +238,6 @@ pub fn scalar(name: &str, value: f32) -> TensorProto {
         name: name.into(),
         data_type: DataType::Float as i32,
         raw_data: value.to_le_bytes().to_vec(),
-        ..Default::default()
-    }
-}
-
-/// A node with inputs, one output and no attributes.
-pub fn node(op: &str, name: &str, inputs: Vec<String>, output: &str) -> NodeProto {
-    NodeProto {
-        op_type: op.into(),
-        name: name.into(),
-        input: inputs,
-        output: vec![output.into()],
-        ..Default::default()
-    }
-}
-
-/// An integer attribute.
-pub fn int(name: &str, value: i64) -> AttributeProto {
-    AttributeProto {
-        name: name.into(),
-        r#type: AttributeType::Int as i32,
-        i: value,
         ..Default::default()
     }
 }

@@ -1,11 +1,11 @@
 //! A trained network as an ONNX file that is checked against the network.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use burn::tensor::{Device, Tensor, TensorData};
 use burn_onnx::export::{ExportError as BurnError, OnnxExporter};
 use kiln_runtime::float::{FloatError, FloatModel};
-use kiln_runtime::onnx::{self, OnnxError, OnnxFile};
+use kiln_runtime::onnx::{self, NodeProto, OnnxError, OnnxFile};
 use thiserror::Error;
 
 use crate::model::Network;
@@ -59,6 +59,7 @@ pub fn export(run: &Run) -> Result<OnnxFile, ExportError> {
     if activation == Activation::Relu6 {
         clip_to_six(&mut file);
     }
+    linear_to_gemm(&mut file);
     name_nodes(&mut file);
     describe(&mut file, run);
     Ok(file)
@@ -100,34 +101,72 @@ fn clip_to_six(file: &mut OnnxFile) {
     }
 }
 
-/// Names nodes and values by the module: a node with weights by their path, any other by the path
-/// before it and its operator.
+/// Turns `MatMul(x, weight)` + reshaped bias, as burn-onnx writes a linear layer, into Gemm.
+fn linear_to_gemm(file: &mut OnnxFile) {
+    let graph = file.graph_mut();
+    let weights: HashSet<String> = graph.initializer.iter().map(|w| w.name.clone()).collect();
+    // Reshapes of weights, by what they give.
+    let mut biases: HashMap<String, String> = HashMap::new();
+    let mut nodes: Vec<NodeProto> = Vec::new();
+    for mut node in std::mem::take(&mut graph.node) {
+        let from_weight = node.input.first().filter(|input| weights.contains(*input));
+        match (&node.op_type[..], from_weight) {
+            ("Reshape", Some(weight)) => {
+                biases.insert(node.output[0].clone(), weight.clone());
+            }
+            ("Add", _) => {
+                let bias = node.input.iter().find_map(|input| biases.get(input)).cloned();
+                let product = nodes.last_mut().filter(|last| {
+                    last.op_type == "MatMul" && node.input.contains(&last.output[0])
+                });
+                match (bias, product) {
+                    (Some(bias), Some(product)) => {
+                        product.op_type = "Gemm".into();
+                        product.input.push(bias);
+                        product.output = std::mem::take(&mut node.output);
+                    }
+                    _ => nodes.push(node),
+                }
+            }
+            _ => nodes.push(node),
+        }
+    }
+    graph.node = nodes;
+    let used: HashSet<&String> = graph.node.iter().flat_map(|node| &node.input).collect();
+    graph.initializer.retain(|weight| used.contains(&weight.name));
+}
+
+/// A module's path without the names of burn's enum variants: `blocks.0.Conv.norm` is `blocks.0.norm`.
+fn plain_path(path: &str) -> String {
+    let parts = path.split('.').filter(|part| !matches!(*part, "Conv" | "Chain"));
+    parts.collect::<Vec<_>>().join(".")
+}
+
+/// Names nodes and values by the module: a node with weights by their path, any other by its block
+/// and its operator.
 fn name_nodes(file: &mut OnnxFile) {
     let graph = file.graph_mut();
-    let weights: HashMap<String, String> = graph
-        .initializer
-        .iter()
-        .filter_map(|weight| {
-            let (module, _) = weight.name.rsplit_once('.')?;
-            Some((weight.name.clone(), module.to_owned()))
-        })
-        .filter(|(weight, _)| !weight.starts_with("relu6."))
-        .collect();
     let mut renamed = HashMap::new();
+    for weight in &mut graph.initializer {
+        let name = plain_path(&weight.name);
+        renamed.insert(std::mem::replace(&mut weight.name, name.clone()), name);
+    }
     if let (Some(input), Some(output)) = (graph.input.first_mut(), graph.output.first_mut()) {
         renamed.insert(std::mem::replace(&mut input.name, INPUT.into()), INPUT.to_owned());
         renamed.insert(std::mem::replace(&mut output.name, OUTPUT.into()), OUTPUT.to_owned());
     }
     let mut taken: HashMap<String, usize> = HashMap::new();
-    let mut module = String::from(INPUT);
+    let mut block = String::from(INPUT);
     for node in &mut graph.node {
-        let own = node.input.iter().find_map(|input| weights.get(input));
+        let mut weights = node.input.iter().filter_map(|input| input.rsplit_once('.'));
+        let own = weights.find(|(path, _)| !path.starts_with("relu6"));
         let name = match own {
-            Some(path) => {
-                module.clone_from(path);
-                path.clone()
+            Some((path, _)) => {
+                let path = plain_path(path);
+                block = path.splitn(3, '.').take(2).collect::<Vec<_>>().join(".");
+                path
             }
-            None => format!("{module}.{}", node.op_type.to_lowercase()),
+            None => format!("{block}.{}", node.op_type.to_lowercase()),
         };
         let count = taken.entry(name.clone()).or_default();
         *count += 1;
@@ -136,13 +175,21 @@ fn name_nodes(file: &mut OnnxFile) {
             n => format!("{name}.{n}"),
         };
         for input in &mut node.input {
-            if let Some(new) = renamed.get(input) {
-                input.clone_from(new);
+            // What has no dot is no module's: the shape of a Reshape.
+            let new = renamed.entry(input.clone()).or_insert_with(|| input.clone());
+            if !new.contains('.') && new.ends_with("_shape") {
+                *new = format!("{}.shape", node.name);
             }
+            input.clone_from(new);
         }
         for output in &mut node.output {
-            let new = renamed.entry(output.clone()).or_insert_with(|| format!("{}.output", node.name));
-            output.clone_from(new);
+            let fresh = || format!("{}.output", node.name);
+            output.clone_from(renamed.entry(output.clone()).or_insert_with(fresh));
+        }
+    }
+    for weight in &mut graph.initializer {
+        if let Some(name) = renamed.get(&weight.name) {
+            weight.name.clone_from(name);
         }
     }
 }
@@ -161,5 +208,64 @@ fn describe(file: &mut OnnxFile, run: &Run) {
     }
     if let Some(output) = graph.output.first_mut() {
         output.doc_string = "[1, classes]: logits in the order of the labels in the metadata".into();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::RunConfig;
+    use crate::model::ModelConfig;
+    use crate::training::checkpoint::save_network;
+
+    /// A run with fresh weights.
+    fn run(folder: &std::path::Path, family: &str) -> Run {
+        let mut config = RunConfig {
+            model: ModelConfig::family(family).unwrap(),
+            ..Default::default()
+        };
+        (config.recipe.width, config.recipe.height) = (40, 32);
+        let labels = ["a", "b", "c"].map(str::to_owned).to_vec();
+        let run = Run::create(folder, config, labels).unwrap();
+        let device = Device::flex();
+        device.seed(7);
+        let network = Network::new(&run.spec().unwrap(), &device);
+        save_network(&network, &run.weights()).unwrap();
+        run
+    }
+
+    #[test]
+    fn every_family_exports_and_the_file_answers_as_the_network() {
+        for family in ModelConfig::FAMILIES {
+            let folder = tempfile::tempdir().unwrap();
+            let run = run(folder.path(), family);
+            let mut file = export(&run).unwrap();
+            let picture: Vec<f32> = (0..3 * 32 * 40).map(|i| ((i * 37 % 101) as f32) / 25.0 - 2.0).collect();
+            let difference = compare(&run, &file, &[picture]).unwrap();
+            assert!(difference < 1e-4, "{family}: {difference}");
+            assert_eq!(file.input().unwrap(), (INPUT.to_owned(), vec![1, 3, 32, 40]));
+            assert_eq!(file.labels().unwrap(), run.labels);
+            assert_eq!(file.recipe().unwrap(), run.config.recipe);
+            let graph = file.graph_mut();
+            let names: HashSet<_> = graph.node.iter().map(|node| &node.name).collect();
+            assert_eq!(names.len(), graph.node.len(), "{family}: names are unique");
+            for name in names {
+                assert!(name.starts_with("blocks.") || name == "classifier", "{family}: {name}");
+                assert!(!name.contains("Conv") && !name.contains("Chain"), "{family}: {name}");
+            }
+            let clips = graph.node.iter().any(|node| node.op_type == "Clip");
+            assert_eq!(clips, family.starts_with("mobilenet"), "{family}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_answers_differently_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = run(folder.path(), "cnn");
+        let mut file = export(&run).unwrap();
+        let bias = file.graph_mut().initializer.iter_mut().find(|w| w.name == "classifier.bias");
+        bias.unwrap().raw_data[3] ^= 0x01;
+        let error = compare(&run, &file, &[vec![0.5; 3 * 32 * 40]]).unwrap_err();
+        assert!(matches!(error, ExportError::Differs { .. }), "{error}");
     }
 }
