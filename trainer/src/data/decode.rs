@@ -20,6 +20,7 @@ use std::path::{Path, PathBuf};
 
 use image::error::{ImageError, LimitErrorKind};
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader};
+use kiln_core::preprocess::MAX_SIDE;
 
 use super::Picture;
 
@@ -82,6 +83,9 @@ pub enum Fault {
         /// The limit.
         limit: u64,
     },
+    /// A side longer than [`MAX_SIDE`].
+    #[error("has a side of {0} pixels, the limit is {MAX_SIDE}; save it smaller")]
+    TooLong(u32),
     /// Something else than a picture that Kiln reads.
     #[error("is {0}, not a JPEG, PNG, WebP, BMP or GIF picture; convert it or delete it")]
     NotAPicture(&'static str),
@@ -206,6 +210,9 @@ pub(super) fn decode(bytes: &[u8], limits: &Limits) -> Result<Picture, Fault> {
             height,
             limit: limits.max_pixels,
         });
+    }
+    if width.max(height) > MAX_SIDE {
+        return Err(Fault::TooLong(width.max(height)));
     }
     decoder.set_limits(bounds).map_err(fault)?;
     let orientation = decoder.orientation().map_err(fault)?;
@@ -511,6 +518,9 @@ mod tests {
             matches!(error.fault, Fault::TooManyPixels { .. }),
             "{error}"
         );
+        let long = encoded(&GrayImage::new(65_536, 1).into(), ImageFormat::Png);
+        let error = decode_bytes(&long, &Limits::default()).unwrap_err();
+        assert!(matches!(error.fault, Fault::TooLong(65_536)), "{error}");
     }
 
     #[test]

@@ -1,7 +1,18 @@
 //! From a folder of pictures to batches: find, decode, check, split, cache, augment.
 
+pub mod augment;
+pub mod cache;
+pub mod check;
+pub mod clean;
+pub mod dataset;
 pub mod decode;
+pub mod inspect;
+pub mod listing;
+pub mod loader;
+pub mod near;
+pub mod problems;
 pub mod random;
+pub mod scan;
 pub mod synthetic;
 
 use std::path::PathBuf;

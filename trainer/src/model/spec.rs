@@ -248,11 +248,11 @@ impl ModelSpec {
                 rows: shape[1],
                 columns: shape[2],
             };
-            let name = format!("blocks.{index}");
+            let block_name = format!("blocks.{index}");
             if let &BlockSpec::MaxPool(size) = block {
                 shape = [shape[0], shape[1] / size, shape[2] / size];
                 costs.push(LayerCost {
-                    name,
+                    name: block_name.clone(),
                     output: shape,
                     params: 0,
                     macs: 0,
@@ -262,10 +262,9 @@ impl ModelSpec {
             for (part, conv) in block.convs(input[0]) {
                 let from = if part == "shortcut" { input } else { shape };
                 let output = conv.output(from).ok_or_else(|| too_small.clone())?;
-                let name = if part.is_empty() {
-                    name.clone()
-                } else {
-                    format!("{name}.{part}")
+                let name = match part {
+                    "" => block_name.clone(),
+                    part => format!("{block_name}.{part}"),
                 };
                 costs.push(conv.cost(name, from, output));
                 shape = output;

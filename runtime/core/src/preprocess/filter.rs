@@ -1,9 +1,23 @@
-//! The triangle filter along one axis, in integers: equations (1) to (4) of the parent module.
+//! The triangle filter along one axis, in integers: equations (1) to (5) of the parent module.
+
+use super::MAX_SIDE;
 
 /// Fractional bits of a coefficient.
-pub(super) const BITS: u32 = 22;
+const BITS: u32 = 22;
 /// A half, for rounding: every sum starts here.
 pub(super) const HALF: i32 = 1 << (BITS - 1);
+
+/// No sum of (5) is larger: white everywhere, each coefficient rounded up by a half.
+const LARGEST_SUM: u64 = 255 * ((1 << BITS) + MAX_SIDE as u64 / 2 + 1) + HALF as u64;
+const _: () = assert!(LARGEST_SUM <= i32::MAX as u64);
+
+/// No weight of (2) is larger.
+const LARGEST_WEIGHT: u64 = 2 * MAX_SIDE as u64;
+/// No dividend of (4) is larger.
+const LARGEST_DIVIDEND: Option<u64> =
+    (MAX_SIDE as u64 * LARGEST_WEIGHT).checked_add(LARGEST_WEIGHT << (BITS + 1));
+const _: () = assert!(LARGEST_WEIGHT << (BITS + 1) >> (BITS + 1) == LARGEST_WEIGHT);
+const _: () = assert!(LARGEST_DIVIDEND.is_some());
 
 /// `input` pixels become `output` pixels. Both are in `1..=MAX_SIDE`.
 #[derive(Clone, Copy, Debug)]
@@ -74,4 +88,15 @@ impl Axis {
         let doubled = (self.weight(x, j) << (BITS + 1)) + window.total;
         (doubled / (2 * window.total).max(1)) as i32
     }
+}
+
+/// Adds one term of equation (5). `LARGEST_SUM` says that nothing wraps; this spells it out
+/// because overflow checks would keep the compiler from using vectors.
+pub(super) const fn add(sum: i32, coefficient: i32, value: i32) -> i32 {
+    sum.wrapping_add(coefficient.wrapping_mul(value))
+}
+
+/// The end of equation (5).
+pub(super) fn clip(sum: i32) -> u8 {
+    (sum >> BITS).min(255) as u8
 }

@@ -42,6 +42,7 @@
 
 mod error;
 mod filter;
+mod horizontal;
 mod recipe;
 mod resize;
 mod stream;

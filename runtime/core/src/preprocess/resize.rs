@@ -1,5 +1,6 @@
-use super::filter::{Axis, BITS, HALF, Window};
-use super::{Color, MAX_SIDE, PreprocessError};
+use super::filter::{Axis, HALF, Window, add, clip};
+use super::horizontal::Horizontal;
+use super::{Color, MAX_SIDE, PreprocessError, luma};
 
 /// Words of scratch with which pictures of `in_width * in_height` pixels, or any region of them,
 /// can be resized to `out_width * out_height` or less. 0 if a side is not in `1..=MAX_SIDE`.
@@ -44,15 +45,11 @@ const fn is_side(side: u32) -> bool {
 /// ```
 #[derive(Debug)]
 pub struct RowResizer<'s> {
-    horizontal: Axis,
+    horizontal: Horizontal<'s>,
     vertical: Axis,
-    /// `[out_width]`: the first source column of each output column.
-    starts: &'s [i32],
-    /// `[out_width, taps]`; empty where the widths are equal.
-    coefficients: &'s [i32],
-    /// `[3][out_width * 3]`. Shrinking: the sums of output row `y` are in `rows[y % 2]`, the
-    /// narrowed source row in `rows[2]`. Else: the narrowed source row `y` is in `rows[y % 2]`,
-    /// the output row's sums in `rows[2]`.
+    /// `[3][out_width * 3]`. Fewer rows out than in: the sums of output row `y` are in
+    /// `rows[y % 2]`, the source row after the horizontal pass in `rows[2]`. Else the other way
+    /// round: source row `y` is in `rows[y % 2]`, an output row's sums are in `rows[2]`.
     rows: [&'s mut [i32]; 3],
     /// Source rows pushed.
     pushed: u32,
@@ -80,22 +77,18 @@ impl<'s> RowResizer<'s> {
         if needed == 0 {
             return Err(PreprocessError::Size);
         }
-        let horizontal = Axis {
+        let columns = Axis {
             input: in_width,
             output: out_width,
         };
-        let vertical = Axis {
-            input: in_height,
-            output: out_height,
-        };
-        let (starts, coefficients, rows) =
-            split(scratch, horizontal).ok_or(PreprocessError::Scratch { needed })?;
-        fill(horizontal, starts, coefficients);
+        let (horizontal, rows) =
+            split(scratch, columns).ok_or(PreprocessError::Scratch { needed })?;
         let mut resizer = Self {
             horizontal,
-            vertical,
-            starts,
-            coefficients,
+            vertical: Axis {
+                input: in_height,
+                output: out_height,
+            },
             rows,
             pushed: 0,
             taken: 0,
@@ -119,7 +112,7 @@ impl<'s> RowResizer<'s> {
     /// [`PreprocessError::Row`] if it has another length, [`PreprocessError::Order`] if a
     /// finished row was not taken or the picture had its last row. The state is then unchanged.
     pub fn push(&mut self, row: &[u8]) -> Result<(), PreprocessError> {
-        let needed = self.horizontal.input as usize * 3;
+        let needed = self.horizontal.axis().input as usize * 3;
         if row.len() != needed {
             return Err(PreprocessError::Row { needed });
         }
@@ -128,23 +121,27 @@ impl<'s> RowResizer<'s> {
         }
         let [even, odd, third] = &mut self.rows;
         if self.vertical.shrinks() {
-            narrow(self.horizontal, self.starts, self.coefficients, row, third);
+            self.horizontal.apply(row, third);
             for y in self.taken..=self.taken + 1 {
                 let window = &self.windows[y as usize % 2];
                 if (window.first..=window.last).contains(&self.pushed) {
                     let coefficient = self.vertical.coefficient(y, self.pushed, window);
-                    let sums: &mut [i32] = if y % 2 == 0 { even } else { odd };
+                    let sums: &mut [i32] = if y.is_multiple_of(2) { even } else { odd };
                     if window.first == self.pushed {
                         sums.fill(HALF);
                     }
                     for (sum, value) in sums.iter_mut().zip(third.iter()) {
-                        *sum += coefficient * value;
+                        *sum = add(*sum, coefficient, *value);
                     }
                 }
             }
         } else {
-            let out = if self.pushed % 2 == 0 { even } else { odd };
-            narrow(self.horizontal, self.starts, self.coefficients, row, out);
+            let out = if self.pushed.is_multiple_of(2) {
+                even
+            } else {
+                odd
+            };
+            self.horizontal.apply(row, out);
         }
         self.pushed += 1;
         Ok(())
@@ -169,17 +166,17 @@ impl<'s> RowResizer<'s> {
     /// [`take`](Self::take) in the colours of a model.
     pub(super) fn take_as(&mut self, color: Color, out: &mut [u8]) -> Result<(), PreprocessError> {
         let y = self.ready().ok_or(PreprocessError::Order)?;
-        let needed = self.horizontal.output as usize * color.channels();
+        let needed = self.horizontal.axis().output as usize * color.channels();
         if out.len() != needed {
             return Err(PreprocessError::Output { needed });
         }
         let [even, odd, third] = &mut self.rows;
         let window = self.windows[y as usize % 2];
         if self.vertical.shrinks() {
-            store(if y % 2 == 0 { even } else { odd }, color, out);
+            store(if y.is_multiple_of(2) { even } else { odd }, color, out);
         } else {
             // Here a window has one or two rows, the last of them pushed just before.
-            let (upper, lower) = if window.first % 2 == 0 {
+            let (upper, lower) = if window.first.is_multiple_of(2) {
                 (even, odd)
             } else {
                 (odd, even)
@@ -191,7 +188,7 @@ impl<'s> RowResizer<'s> {
                 self.vertical.coefficient(y, window.last, &window)
             };
             for ((sum, above), below) in third.iter_mut().zip(upper.iter()).zip(lower.iter()) {
-                *sum = HALF + a * above + b * below;
+                *sum = add(add(HALF, a, *above), b, *below);
             }
             store(third, color, out);
         }
@@ -216,66 +213,18 @@ const NEVER: Window = Window {
     total: 1,
 };
 
-type Parts<'s> = (&'s mut [i32], &'s mut [i32], [&'s mut [i32]; 3]);
+type Parts<'s> = (Horizontal<'s>, [&'s mut [i32]; 3]);
 
-/// Starts, coefficients and rows, each of its exact length.
-fn split(scratch: &mut [i32], axis: Axis) -> Option<Parts<'_>> {
-    let width = axis.output as usize;
-    let coefficients = if axis.input == axis.output {
-        0
-    } else {
-        width * axis.taps() as usize
-    };
-    let (starts, rest) = scratch.split_at_mut_checked(width)?;
-    let (coefficients, rest) = rest.split_at_mut_checked(coefficients)?;
-    let (even, rest) = rest.split_at_mut_checked(width * 3)?;
-    let (odd, rest) = rest.split_at_mut_checked(width * 3)?;
-    let (third, _) = rest.split_at_mut_checked(width * 3)?;
-    Some((starts, coefficients, [even, odd, third]))
+fn split(scratch: &mut [i32], columns: Axis) -> Option<Parts<'_>> {
+    let (horizontal, rest) = Horizontal::new(columns, scratch)?;
+    let len = columns.output as usize * 3;
+    let (even, rest) = rest.split_at_mut_checked(len)?;
+    let (odd, rest) = rest.split_at_mut_checked(len)?;
+    let (third, _) = rest.split_at_mut_checked(len)?;
+    Some((horizontal, [even, odd, third]))
 }
 
-/// Every window is widened to the same number of taps, those outside of it being zero.
-fn fill(axis: Axis, starts: &mut [i32], coefficients: &mut [i32]) {
-    let taps = axis.taps();
-    let columns = starts
-        .iter_mut()
-        .zip(coefficients.chunks_exact_mut(taps as usize));
-    for (x, (start, coefficients)) in (0..).zip(columns) {
-        let window = axis.window(x);
-        let first = window.first.min(axis.input - taps);
-        *start = first as i32;
-        for (j, coefficient) in (first..).zip(coefficients) {
-            *coefficient = axis.coefficient(x, j, &window);
-        }
-    }
-}
-
-/// The horizontal pass over one row: equation (5) along x.
-fn narrow(axis: Axis, starts: &[i32], coefficients: &[i32], row: &[u8], out: &mut [i32]) {
-    if axis.input == axis.output {
-        for (out, &value) in out.iter_mut().zip(row) {
-            *out = i32::from(value);
-        }
-        return;
-    }
-    let (pixels, _) = row.as_chunks::<3>();
-    let (out, _) = out.as_chunks_mut::<3>();
-    let columns = starts
-        .iter()
-        .zip(coefficients.chunks_exact(axis.taps() as usize));
-    for (out, (&start, coefficients)) in out.iter_mut().zip(columns) {
-        let pixels = pixels.get(start as usize..).unwrap_or_default();
-        let mut sums = [HALF; 3];
-        for (&coefficient, pixel) in coefficients.iter().zip(pixels) {
-            for (sum, &value) in sums.iter_mut().zip(pixel) {
-                *sum += coefficient * i32::from(value);
-            }
-        }
-        *out = sums.map(|sum| i32::from(clip(sum)));
-    }
-}
-
-/// From sums to a row of the output.
+/// From the sums of a row to a row of the output.
 fn store(sums: &[i32], color: Color, out: &mut [u8]) {
     match color {
         Color::Rgb => {
@@ -286,13 +235,8 @@ fn store(sums: &[i32], color: Color, out: &mut [u8]) {
         Color::Grey => {
             let (sums, _) = sums.as_chunks::<3>();
             for (out, sums) in out.iter_mut().zip(sums) {
-                *out = super::luma(sums.map(clip));
+                *out = luma(sums.map(clip));
             }
         }
     }
-}
-
-/// The end of equation (5).
-fn clip(sum: i32) -> u8 {
-    (sum >> BITS).min(255) as u8
 }

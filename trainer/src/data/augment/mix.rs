@@ -43,7 +43,10 @@ pub fn mix(
     targets: &mut [f32],
 ) -> Option<Mixed> {
     let [count, _, height, width] = shape;
-    if count < 2 || !config.mixes() || rng.random::<f32>() >= config.mix_probability {
+    if count < 2 || pixels.len() < count || targets.len() < count {
+        return None;
+    }
+    if !config.mixes() || rng.random::<f32>() >= config.mix_probability {
         return None;
     }
     let cutting = if config.mixup > 0.0 && config.cutmix > 0.0 {
@@ -51,11 +54,7 @@ pub fn mix(
     } else {
         config.cutmix > 0.0
     };
-    let alpha = if cutting {
-        config.cutmix
-    } else {
-        config.mixup
-    };
+    let alpha = if cutting { config.cutmix } else { config.mixup };
     let drawn = Beta::new(alpha, alpha).ok()?.sample(rng).clamp(0.0, 1.0);
     let mut partners: Vec<usize> = (0..count).collect();
     partners.shuffle(rng);
@@ -225,9 +224,21 @@ mod tests {
     fn one_picture_or_none_configured_stays() {
         let (mut pixels, mut targets) = batch();
         let mut rng = stream("mix", &[]);
-        assert_eq!(mix(&AugmentConfig::off(), &mut rng, SHAPE, &mut pixels, &mut targets), None);
+        assert_eq!(
+            mix(
+                &AugmentConfig::off(),
+                &mut rng,
+                SHAPE,
+                &mut pixels,
+                &mut targets
+            ),
+            None
+        );
         let (one, row) = (&mut pixels[..120], &mut targets[..5]);
-        assert_eq!(mix(&only(1.0, 0.0), &mut rng, [1, 2, 6, 10], one, row), None);
+        assert_eq!(
+            mix(&only(1.0, 0.0), &mut rng, [1, 2, 6, 10], one, row),
+            None
+        );
         assert_eq!((pixels, targets), batch());
     }
 }

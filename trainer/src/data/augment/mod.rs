@@ -366,14 +366,50 @@ mod tests {
         assert_eq!(good.check(), Ok(()));
         assert_eq!(AugmentConfig::off().check(), Ok(()));
         let bad = [
-            ("crop_scale", AugmentConfig { crop_scale: [0.0, 1.0], ..good }),
-            ("crop_scale", AugmentConfig { crop_scale: [0.9, 0.1], ..good }),
-            ("crop_ratio", AugmentConfig { crop_ratio: [f32::NAN, 1.0], ..good }),
-            ("contrast", AugmentConfig { contrast: -0.1, ..good }),
+            (
+                "crop_scale",
+                AugmentConfig {
+                    crop_scale: [0.0, 1.0],
+                    ..good
+                },
+            ),
+            (
+                "crop_scale",
+                AugmentConfig {
+                    crop_scale: [0.9, 0.1],
+                    ..good
+                },
+            ),
+            (
+                "crop_ratio",
+                AugmentConfig {
+                    crop_ratio: [f32::NAN, 1.0],
+                    ..good
+                },
+            ),
+            (
+                "contrast",
+                AugmentConfig {
+                    contrast: -0.1,
+                    ..good
+                },
+            ),
             ("hue", AugmentConfig { hue: 0.6, ..good }),
             ("erase", AugmentConfig { erase: 1.5, ..good }),
-            ("cutmix", AugmentConfig { cutmix: f32::INFINITY, ..good }),
-            ("mixup", AugmentConfig { mixup: 0.001, ..good }),
+            (
+                "cutmix",
+                AugmentConfig {
+                    cutmix: f32::INFINITY,
+                    ..good
+                },
+            ),
+            (
+                "mixup",
+                AugmentConfig {
+                    mixup: 0.001,
+                    ..good
+                },
+            ),
         ];
         for (key, config) in bad {
             let error = config.check().unwrap_err();

@@ -67,8 +67,7 @@ impl Jitter {
         let sum: u64 = pixels.iter().map(|&value| u64::from(value)).sum();
         let mean = sum as f32 / pixels.len().max(1) as f32;
         let (factor, offset) = self.gain(mean);
-        let table: [u8; 256] =
-            std::array::from_fn(|value| to_byte(value as f32 * factor + offset));
+        let table: [u8; 256] = std::array::from_fn(|value| to_byte(value as f32 * factor + offset));
         for value in pixels {
             *value = table[usize::from(*value)];
         }

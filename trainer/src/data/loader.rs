@@ -1,0 +1,369 @@
+//! Batches, prepared on worker threads ahead of the step.
+//!
+//! What is in a batch depends on the seed, the epoch and the batch's number, never on the number of threads:
+//! each sample and each batch has a random stream of its own, and batches are handed out in order. Worker `w`
+//! of `n` prepares batches `w`, `w + n`, `w + 2n`, … into a short queue of its own, and the queues are read
+//! in turn.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::{self, JoinHandle};
+
+use kiln_core::preprocess::{PictureView, PreprocessError, Recipe};
+use rand::seq::SliceRandom;
+
+use super::augment::{AugmentConfig, AugmentError, augment, augment_pixels, mix};
+use super::cache::{Cache, CacheError, Form};
+use super::random::stream;
+
+/// Which batches, in which order, and how they are prepared.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LoaderOptions {
+    /// Pictures in a batch.
+    pub batch: usize,
+    /// Width of the targets.
+    pub classes: usize,
+    /// Another seed, another order and other augmentations.
+    pub seed: u64,
+    /// Which pass over the pictures.
+    pub epoch: u64,
+    /// The first batch to hand out: 0, or where a run goes on.
+    pub first_batch: usize,
+    /// Whether the pictures are shuffled; else they come in the cache's order.
+    pub shuffle: bool,
+    /// Whether a last batch that is not full is left out.
+    pub drop_last: bool,
+    /// Worker threads, at least 1.
+    pub threads: usize,
+    /// Batches that wait in each worker's queue at most.
+    pub ahead: usize,
+}
+
+impl LoaderOptions {
+    /// For one epoch of training: shuffled, full batches.
+    pub fn training(classes: usize, batch: usize, seed: u64, epoch: u64) -> Self {
+        let cores = thread::available_parallelism().map_or(1, usize::from);
+        Self {
+            batch,
+            classes,
+            seed,
+            epoch,
+            first_batch: 0,
+            shuffle: true,
+            drop_last: true,
+            threads: (cores / 2).clamp(1, 8),
+            ahead: 2,
+        }
+    }
+
+    /// For evaluation: every picture once, in order.
+    pub fn evaluation(classes: usize, batch: usize) -> Self {
+        Self {
+            shuffle: false,
+            drop_last: false,
+            ..Self::training(classes, batch, 0, 0)
+        }
+    }
+}
+
+/// Why there is no loader, or no next batch.
+#[derive(Debug, thiserror::Error)]
+pub enum LoaderError {
+    /// An option is out of its range.
+    #[error("{0}")]
+    Options(String),
+    /// The augmentation cannot be used.
+    #[error(transparent)]
+    Augment(#[from] AugmentError),
+    /// The recipe cannot be used.
+    #[error("the preprocessing recipe cannot be used: {0}")]
+    Recipe(#[from] PreprocessError),
+    /// A picture could not be had.
+    #[error(transparent)]
+    Cache(#[from] CacheError),
+    /// A worker thread could not be started.
+    #[error("no thread for the data loader: {0}")]
+    Thread(#[from] std::io::Error),
+    /// A worker thread has died, which is a fault in Kiln.
+    #[error(
+        "a worker thread of the data loader ended early: please report this as a fault of Kiln"
+    )]
+    Worker,
+}
+
+/// Pictures and targets for one step.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Batch {
+    /// Which of the epoch's, from 0.
+    pub number: usize,
+    /// `[n, channels, height, width]`.
+    pub shape: [usize; 4],
+    /// NCHW, normalised by the recipe.
+    pub pixels: Vec<f32>,
+    /// `[n, classes]`: each row sums to 1; one-hot but for mixup and cutmix.
+    pub targets: Vec<f32>,
+    /// `[n]`: the pictures' own classes.
+    pub labels: Vec<usize>,
+    /// `[n]`: indices into [`Cache::samples`].
+    pub indices: Vec<usize>,
+}
+
+/// One epoch's batches, in order.
+#[derive(Debug)]
+pub struct Loader {
+    queues: Vec<Receiver<Result<Batch, LoaderError>>>,
+    workers: Vec<JoinHandle<()>>,
+    first: usize,
+    next: usize,
+    batches: usize,
+}
+
+impl Loader {
+    /// Starts to prepare the batches.
+    ///
+    /// # Errors
+    ///
+    /// Options, recipe or augmentation that cannot be used, or that ask for another [`Form`] than the
+    /// cache's: random crops need working copies, an exact cache its own recipe.
+    pub fn new(
+        cache: Arc<Cache>,
+        recipe: &Recipe,
+        config: &AugmentConfig,
+        options: &LoaderOptions,
+    ) -> Result<Self, LoaderError> {
+        recipe.check()?;
+        config.check()?;
+        check(&cache, recipe, config, options)?;
+        let mut order: Vec<usize> = (0..cache.len()).collect();
+        if options.shuffle {
+            order.shuffle(&mut stream("shuffle", &[options.seed, options.epoch]));
+        }
+        let batches = if options.drop_last {
+            cache.len() / options.batch
+        } else {
+            cache.len().div_ceil(options.batch)
+        };
+        let first = options.first_batch.min(batches);
+        let plan = Arc::new(Plan {
+            cache,
+            recipe: *recipe,
+            tables: (0..recipe.channels()).map(|c| recipe.table(c)).collect(),
+            config: *config,
+            options: options.clone(),
+            order,
+        });
+        let threads = options.threads.clamp(1, (batches - first).max(1));
+        let mut loader = Self {
+            queues: Vec::with_capacity(threads),
+            workers: Vec::with_capacity(threads),
+            first,
+            next: first,
+            batches,
+        };
+        for worker in 0..threads {
+            let (sender, queue) = sync_channel(options.ahead);
+            let (plan, numbers) = (
+                Arc::clone(&plan),
+                (first + worker..batches).step_by(threads),
+            );
+            loader.queues.push(queue);
+            loader.workers.push(
+                thread::Builder::new()
+                    .name(format!("kiln-data-{worker}"))
+                    .spawn(move || plan.prepare(numbers, &sender))?,
+            );
+        }
+        Ok(loader)
+    }
+
+    /// Batches in the whole epoch, those before the first one handed out included.
+    pub fn batches(&self) -> usize {
+        self.batches
+    }
+}
+
+impl Iterator for Loader {
+    type Item = Result<Batch, LoaderError>;
+
+    /// The next batch; waits for it. After an error there is none.
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.next >= self.batches {
+            return None;
+        }
+        let queue = &self.queues[(self.next - self.first) % self.queues.len()];
+        let item = queue.recv().unwrap_or(Err(LoaderError::Worker));
+        self.next = match item {
+            Ok(_) => self.next + 1,
+            Err(_) => self.batches,
+        };
+        Some(item)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let left = self.batches - self.next;
+        (left, Some(left))
+    }
+}
+
+impl ExactSizeIterator for Loader {}
+
+impl Drop for Loader {
+    fn drop(&mut self) {
+        // Without its queue, a worker's next send fails and it ends.
+        self.queues.clear();
+        for worker in self.workers.drain(..) {
+            let _ = worker.join();
+        }
+    }
+}
+
+fn check(
+    cache: &Cache,
+    recipe: &Recipe,
+    config: &AugmentConfig,
+    options: &LoaderOptions,
+) -> Result<(), LoaderError> {
+    let refuse = |what: String| Err(LoaderError::Options(what));
+    if options.batch == 0 || options.classes == 0 {
+        return refuse(format!(
+            "batches of {} pictures of {} classes: choose at least 1 of each",
+            options.batch, options.classes
+        ));
+    }
+    if let Some(sample) = cache.samples().iter().find(|s| s.class >= options.classes) {
+        return refuse(format!(
+            "{} is of class {}, and there are {} classes",
+            sample.path, sample.class, options.classes
+        ));
+    }
+    if matches!(cache.form(), Form::Exact(_)) {
+        if config.crop {
+            return refuse("random crops need a cache of working copies, not an exact one".into());
+        }
+        if !cache.form().same_bytes(&Form::Exact(*recipe)) {
+            return refuse("the cache was made for another recipe".into());
+        }
+    }
+    Ok(())
+}
+
+/// What the workers share.
+struct Plan {
+    cache: Arc<Cache>,
+    recipe: Recipe,
+    /// `[channels]`: from a byte to the normalised value.
+    tables: Vec<[f32; 256]>,
+    config: AugmentConfig,
+    options: LoaderOptions,
+    /// The epoch's pictures in order.
+    order: Vec<usize>,
+}
+
+/// One worker's buffers.
+#[derive(Default)]
+struct Buffers {
+    stored: Vec<u8>,
+    scratch: Vec<i32>,
+    /// `[height, width, channels]`.
+    bytes: Vec<u8>,
+}
+
+impl Plan {
+    fn prepare(
+        &self,
+        numbers: std::iter::StepBy<Range<usize>>,
+        queue: &SyncSender<Result<Batch, LoaderError>>,
+    ) {
+        let mut buffers = Buffers::default();
+        for number in numbers {
+            let batch = self.batch(number, &mut buffers);
+            let failed = batch.is_err();
+            if queue.send(batch).is_err() || failed {
+                return;
+            }
+        }
+    }
+
+    fn batch(&self, number: usize, buffers: &mut Buffers) -> Result<Batch, LoaderError> {
+        let Self {
+            recipe, options, ..
+        } = self;
+        let start = number * options.batch;
+        let end = (start + options.batch).min(self.order.len());
+        let indices = self.order[start..end].to_vec();
+        let (height, width) = (usize::from(recipe.height), usize::from(recipe.width));
+        let shape = [indices.len(), recipe.channels(), height, width];
+        let mut pixels = vec![0.0; indices.len() * recipe.len()];
+        let mut targets = vec![0.0; indices.len() * options.classes];
+        let mut labels = Vec::with_capacity(indices.len());
+        buffers.bytes.resize(recipe.len(), 0);
+        for (row, &index) in indices.iter().enumerate() {
+            self.picture(index, buffers)?;
+            let planes = &mut pixels[row * recipe.len()..][..recipe.len()];
+            normalise(&self.tables, &buffers.bytes, planes);
+            let class = self.cache.samples()[index].class;
+            targets[row * options.classes + class] = 1.0;
+            labels.push(class);
+        }
+        let numbers = [options.seed, options.epoch, number as u64];
+        let mut rng = stream("mix", &numbers);
+        mix(&self.config, &mut rng, shape, &mut pixels, &mut targets);
+        Ok(Batch {
+            number,
+            shape,
+            pixels,
+            targets,
+            labels,
+            indices,
+        })
+    }
+
+    /// Fills `buffers.bytes` with an augmented picture.
+    fn picture(&self, index: usize, buffers: &mut Buffers) -> Result<(), LoaderError> {
+        let Buffers {
+            stored,
+            scratch,
+            bytes,
+        } = buffers;
+        let numbers = [self.options.seed, self.options.epoch, index as u64];
+        let mut rng = stream("augment", &numbers);
+        let picture = self.cache.picture(index, stored)?;
+        match self.cache.form() {
+            Form::Exact(_) => {
+                bytes.copy_from_slice(picture.bytes);
+                augment_pixels(&self.recipe, &self.config, &mut rng, bytes);
+            }
+            Form::Working { .. } => {
+                let view = PictureView::new(picture.width, picture.height, picture.bytes)?;
+                augment(view, &self.recipe, &self.config, &mut rng, scratch, bytes)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// From bytes, `[height, width, channels]`, to normalised planes, `[channels, height, width]`.
+fn normalise(tables: &[[f32; 256]], bytes: &[u8], planes: &mut [f32]) {
+    match tables {
+        [red, green, blue] => {
+            let (pixels, _) = bytes.as_chunks::<3>();
+            let (r, rest) = planes.split_at_mut(pixels.len());
+            let (g, b) = rest.split_at_mut(pixels.len());
+            for (((pixel, r), g), b) in pixels.iter().zip(r).zip(g).zip(b) {
+                *r = red[usize::from(pixel[0])];
+                *g = green[usize::from(pixel[1])];
+                *b = blue[usize::from(pixel[2])];
+            }
+        }
+        [grey, ..] => {
+            for (out, &value) in planes.iter_mut().zip(bytes) {
+                *out = grey[usize::from(value)];
+            }
+        }
+        [] => {}
+    }
+}
+
+#[cfg(test)]
+mod tests;
