@@ -145,6 +145,6 @@ fn thumbnail(file: &Path) -> Option<(u32, u32, Vec<u8>)> {
     let (width, height) = (side(picture.width), side(picture.height));
     let mut scratch = vec![0; scratch_len(picture.width, picture.height, width, height)];
     let mut rgb = vec![0; width as usize * height as usize * 3];
-    resize(picture.view(), width, height, &mut scratch, &mut rgb).ok()?;
+    resize(picture.view().ok()?, width, height, &mut scratch, &mut rgb).ok()?;
     Some((width, height, rgb))
 }

@@ -198,17 +198,18 @@ pub fn evaluate(args: &EvalArgs) -> anyhow::Result<Evaluation> {
     Ok(evaluation)
 }
 
-/// Opens the pictures with the run's own split where the folder has none, and compares the classes.
+/// Opens the pictures, split as the run split them, and compares the classes.
 pub fn open_data(model: &Model, path: &Path, labels: &[String]) -> anyhow::Result<Dataset> {
-    let options = match model {
-        Model::Run(run) => SplitOptions {
-            val: run.config.data.val,
-            test: run.config.data.test,
-            seed: run.config.seed,
-        },
-        Model::Onnx(_) => SplitOptions::default(),
+    let same = |a: &Path, b: &Path| match (a.canonicalize(), b.canonicalize()) {
+        (Ok(a), Ok(b)) => a == b,
+        _ => false,
     };
-    let data = Dataset::open(path, &options)?;
+    let data = match model {
+        Model::Run(run) if same(path, &run.config.data.path) => {
+            Dataset::read_split(path, &run.split())?
+        }
+        _ => Dataset::open(path, &SplitOptions::default())?,
+    };
     if data.classes != labels {
         bail!(
             "{}: it has the classes {:?}, the model knows {labels:?}; name the class folders as the \

@@ -121,7 +121,11 @@ pub fn train(args: &TrainArgs) -> anyhow::Result<(Run, Option<Outcome>)> {
         test: config.data.test,
         seed: config.seed,
     };
-    let data = Dataset::open(&config.data.path, &options)?;
+    let frozen = args.out.join("split.json");
+    let data = match args.resume && frozen.exists() {
+        true => Dataset::read_split(&config.data.path, &frozen)?,
+        false => Dataset::open(&config.data.path, &options)?,
+    };
     let spec = config.model.spec(config.input(), data.classes.len())?;
     describe(&config, &data, &spec)?;
     if args.dry_run {
@@ -150,7 +154,7 @@ pub fn train(args: &TrainArgs) -> anyhow::Result<(Run, Option<Outcome>)> {
     }
     let devices = args.device.open()?;
     eprintln!("device     {}", devices.name);
-    config.provenance = Some(provenance(&data, &devices)?);
+    config.provenance = Some(provenance(&data, &devices));
     let run = Run::create(&args.out, config, data.classes.clone())?;
     data.write_split(&run.split())?;
     ui::catch_interrupts()?;
@@ -286,16 +290,16 @@ fn cache_bytes(config: &RunConfig, data: &Dataset) -> u64 {
     data.train.len() as u64 * exact * share + data.val.len() as u64 * exact
 }
 
-fn provenance(data: &Dataset, devices: &Devices) -> anyhow::Result<Provenance> {
+fn provenance(data: &Dataset, devices: &Devices) -> Provenance {
     let bar = LazyBar::default();
-    let data_hash = data.fingerprint(&|done, total| bar.show("hashing", done, total))?;
-    Ok(Provenance {
+    let data_hash = data.fingerprint(&|done, total| bar.show("hashing", done, total));
+    Provenance {
         kiln: env!("CARGO_PKG_VERSION").into(),
         burn: "0.22.1".into(),
         command: env::args().collect::<Vec<_>>().join(" "),
         device: devices.name.clone(),
         data_hash,
-    })
+    }
 }
 
 /// Removes a former run's files, nothing else.

@@ -72,14 +72,15 @@ pub struct Broken {
     pub reason: String,
 }
 
-/// Pictures that are the same. The first is the one to keep.
+/// Pictures that are the same.
 #[derive(Debug, Serialize)]
 pub struct Group {
     /// In several splits.
     pub leak: bool,
     /// In several classes.
     pub conflict: bool,
-    /// Two or more, in order of preference: test before val before train, then the larger.
+    /// Two or more, in order of preference: test before val before train, plain before odd, large before
+    /// small. Each repeats the first, and no first repeats another group's.
     pub files: Vec<Member>,
 }
 
@@ -256,7 +257,8 @@ fn groups(scan: &Scan, looks: &[Look], near: Option<u32>) -> Vec<Group> {
     order.sort_by_key(|&(i, seen)| {
         let pixels = u64::from(seen.width) * u64::from(seen.height);
         let file = &scan.files[i];
-        (Reverse(file.split), Reverse(pixels), &file.path)
+        let odd = seen.oddities.len();
+        (Reverse(file.split), odd, Reverse(pixels), &file.path)
     });
 
     // First by content. Each list begins with the picture that is preferred.
@@ -312,5 +314,180 @@ fn group(scan: &Scan, looks: &[Look], list: &[usize]) -> Group {
         leak: splits.len() > 1,
         conflict: classes.len() > 1,
         files: list.iter().map(member).collect(),
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::super::scan::scan;
+    use super::*;
+    use image::imageops::{self, FilterType};
+    use image::{Rgb, RgbImage};
+    use rand::{Rng, SeedableRng};
+    use rand_chacha::ChaCha8Rng;
+    use std::fs;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    /// A picture of its own for each seed.
+    fn picture(seed: u64) -> RgbImage {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let small = RgbImage::from_fn(12, 12, |_, _| Rgb(rng.random()));
+        imageops::resize(&small, 64, 48, FilterType::CatmullRom)
+    }
+
+    /// Writes a picture, whose format follows from the name.
+    pub fn put(root: &Path, path: &str, picture: &RgbImage) {
+        let path = root.join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        picture.save(path).unwrap();
+    }
+
+    /// Three splits of two classes of four good pictures each, and one of every trouble.
+    pub fn messy() -> tempfile::TempDir {
+        let root = tempfile::tempdir().unwrap();
+        let at = |path: &str| root.path().join(path);
+        let mut seed = 0;
+        for split in ["train", "val", "test"] {
+            for class in ["cat", "dog"] {
+                for i in 0..4 {
+                    put(
+                        root.path(),
+                        &format!("{split}/{class}/{i}.png"),
+                        &picture(seed),
+                    );
+                    seed += 1;
+                }
+            }
+        }
+        let copy = |from: &str, to: &str| fs::copy(at(from), at(to)).unwrap();
+        copy("test/cat/1.png", "train/cat/leak.png");
+        copy("train/cat/2.png", "train/cat/twice.png");
+        copy("val/dog/3.png", "val/cat/conflict.png");
+        let small = imageops::resize(&picture(14), 48, 36, FilterType::Triangle);
+        put(root.path(), "train/dog/near leak.jpg", &small);
+        let png = fs::read(at("train/cat/0.png")).unwrap();
+        fs::write(at("train/dog/cut.png"), &png[..png.len() / 2]).unwrap();
+        for (name, value) in [("black", 0), ("grey", 99)] {
+            let blank = RgbImage::from_pixel(64, 48, Rgb([value; 3]));
+            put(root.path(), &format!("train/cat/{name}.png"), &blank);
+        }
+        fs::write(at("train/notes.TXT"), "none").unwrap();
+        root
+    }
+
+    fn paths(groups: &[Group], kind: fn(&Group) -> bool) -> Vec<Vec<&str>> {
+        let of_kind = groups.iter().filter(|group| kind(group));
+        of_kind
+            .map(|g| g.files.iter().map(|f| f.path.as_str()).collect())
+            .collect()
+    }
+
+    #[test]
+    fn every_trouble_is_found_and_nothing_else() {
+        let root = messy();
+        let calls = AtomicUsize::new(0);
+        let scan = scan(root.path()).unwrap();
+        let report = check(&scan, &CheckOptions::default(), || {
+            calls.fetch_add(1, Ordering::Relaxed);
+        });
+        assert_eq!(calls.into_inner(), report.pictures);
+        assert_eq!(report.pictures, 24 + 7);
+        assert!(report.problems.is_empty(), "{:?}", report.problems);
+        assert_eq!((report.leaks, report.conflicts), (2, 1));
+        assert_eq!(
+            paths(&report.groups, |g| g.leak),
+            [
+                ["test/cat/1.png", "train/cat/leak.png"],
+                ["val/dog/2.png", "train/dog/near leak.jpg"],
+            ]
+        );
+        assert_eq!(
+            paths(&report.groups, |g| g.conflict),
+            [["val/cat/conflict.png", "val/dog/3.png"]]
+        );
+        assert_eq!(
+            paths(&report.groups, |g| !g.leak && !g.conflict),
+            [["train/cat/2.png", "train/cat/twice.png"]]
+        );
+        let near: Vec<_> = report
+            .groups
+            .iter()
+            .flat_map(|g| &g.files)
+            .filter(|f| !f.exact)
+            .collect();
+        assert_eq!(near.len(), 1);
+        assert_eq!(near[0].path, "train/dog/near leak.jpg");
+
+        assert_eq!(report.broken.len(), 1);
+        assert_eq!(report.broken[0].path, "train/dog/cut.png");
+        let odd: Vec<_> = report
+            .odd
+            .iter()
+            .map(|o| (o.path.as_str(), o.oddity))
+            .collect();
+        assert_eq!(
+            odd,
+            [
+                ("train/cat/black.png", Oddity::Blank),
+                ("train/cat/grey.png", Oddity::Blank)
+            ]
+        );
+        assert_eq!(report.balance["train"]["cat"], 8);
+        assert_eq!(report.balance["val"]["dog"], 4);
+        assert_eq!(report.formats, [("JPEG", 1), ("PNG", 29)].into());
+        assert_eq!(report.ignored, [("txt".to_owned(), 1)].into());
+        let sizes = report.sizes.as_ref().unwrap();
+        assert_eq!(
+            (sizes.width.min, sizes.width.median, sizes.height.max),
+            (48, 64, 48)
+        );
+        assert_eq!(sizes.common, [(64, 48, 29), (48, 36, 1)]);
+        assert!(report.needs_attention());
+    }
+
+    #[test]
+    fn with_near_off_only_bytes_count() {
+        let root = messy();
+        let options = CheckOptions {
+            near: None,
+            ..CheckOptions::default()
+        };
+        let report = check(&scan(root.path()).unwrap(), &options, || ());
+        assert_eq!(
+            (report.leaks, report.conflicts, report.groups.len()),
+            (1, 1, 3)
+        );
+        assert!(report.groups.iter().flat_map(|g| &g.files).all(|f| f.exact));
+    }
+
+    #[test]
+    fn a_clean_folder_needs_no_attention() {
+        let root = tempfile::tempdir().unwrap();
+        for i in 0..6 {
+            put(
+                root.path(),
+                &format!("{}/{i}.png", ["cat", "dog"][i as usize % 2]),
+                &picture(i),
+            );
+        }
+        let report = check(&scan(root.path()).unwrap(), &CheckOptions::default(), || ());
+        assert!(!report.needs_attention(), "{report:?}");
+        assert!(
+            report.groups.is_empty() && report.odd.is_empty(),
+            "{report:?}"
+        );
+        assert_eq!(
+            report.balance["all"],
+            [("cat".into(), 3), ("dog".into(), 3)].into()
+        );
+    }
+
+    #[test]
+    fn folders_that_cannot_be_trained_on_need_attention() {
+        let root = tempfile::tempdir().unwrap();
+        put(root.path(), "cat/0.png", &picture(0));
+        let report = check(&scan(root.path()).unwrap(), &CheckOptions::default(), || ());
+        assert!(report.problems[0].contains("one class only"), "{report:?}");
+        assert!(report.needs_attention());
     }
 }

@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use serde::Serialize;
 
@@ -44,12 +44,12 @@ pub enum CleanError {
         data: PathBuf,
     },
     /// The file system said no.
-    #[error("{}: cannot be written ({source}); what was copied so far can be deleted", path.display())]
+    #[error("{}: cannot be written ({reason}); what was copied so far can be deleted", path.display())]
     Unwritable {
         /// File or folder.
         path: PathBuf,
         /// Its reason.
-        source: io::Error,
+        reason: io::Error,
     },
 }
 
@@ -58,9 +58,7 @@ pub enum CleanError {
 /// # Errors
 /// [`CleanError::NotEmpty`], [`CleanError::Inside`].
 pub fn check_target(data: &Path, folder: &Path) -> Result<(), CleanError> {
-    let real_data = data.canonicalize();
-    let real_data = real_data.map_err(unwritable(data))?;
-    if real_path(folder)?.starts_with(&real_data) {
+    if real_path(folder)?.starts_with(real_path(data)?) {
         return Err(CleanError::Inside {
             folder: folder.to_owned(),
             data: data.to_owned(),
@@ -70,7 +68,7 @@ pub fn check_target(data: &Path, folder: &Path) -> Result<(), CleanError> {
         Ok(true) => Ok(()),
         Ok(false) => Err(CleanError::NotEmpty(folder.to_owned())),
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(source) => Err(unwritable(folder)(source)),
+        Err(reason) => Err(unwritable(folder)(reason)),
     }
 }
 
@@ -155,10 +153,16 @@ fn real_path(path: &Path) -> Result<PathBuf, CleanError> {
         let real = ancestor.canonicalize().ok()?;
         Some((real, absolute.strip_prefix(ancestor).ok()?))
     });
-    Ok(match there {
-        Some((real, rest)) => real.join(rest),
-        None => absolute.clone(),
-    })
+    let Some((mut real, rest)) = there else {
+        return Ok(absolute);
+    };
+    for part in rest.components() {
+        match part {
+            Component::ParentDir => _ = real.pop(),
+            part => real.push(part),
+        }
+    }
+    Ok(real)
 }
 
 fn one_line(text: &str) -> String {
@@ -167,5 +171,104 @@ fn one_line(text: &str) -> String {
 
 fn unwritable(path: &Path) -> impl FnOnce(io::Error) -> CleanError {
     let path = path.to_owned();
-    |source| CleanError::Unwritable { path, source }
+    |reason| CleanError::Unwritable { path, reason }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::check::{CheckOptions, check, tests::messy};
+    use super::super::scan::scan;
+    use super::*;
+    use std::collections::BTreeMap;
+
+    fn clean(data: &Path, folder: &Path) -> Result<Cleaned, CleanError> {
+        let scan = scan(data).unwrap();
+        let report = check(&scan, &CheckOptions::default(), || ());
+        write_clean(&scan, &report, folder, || ())
+    }
+
+    /// All files below a folder, with their contents.
+    fn contents(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+        let files = walkdir::WalkDir::new(folder)
+            .into_iter()
+            .map(Result::unwrap);
+        let files = files.filter(|entry| entry.file_type().is_file());
+        files
+            .map(|entry| {
+                let name = entry.path().strip_prefix(folder).unwrap().to_owned();
+                (name, fs::read(entry.path()).unwrap())
+            })
+            .collect()
+    }
+
+    #[test]
+    fn the_copy_is_clean_and_the_original_untouched() {
+        let data = messy();
+        let before = contents(data.path());
+        let target = tempfile::tempdir().unwrap();
+        let folder = target.path().join("new/copy");
+        let cleaned = clean(data.path(), &folder).unwrap();
+        assert_eq!(contents(data.path()), before);
+
+        let removed = fs::read_to_string(folder.join(REMOVED)).unwrap();
+        let want = [
+            "path\treason",
+            "train/cat/leak.png\tthe same file as test/cat/1.png",
+            "train/cat/twice.png\tthe same file as train/cat/2.png",
+            "train/dog/cut.png\tis cut short; fetch it again or delete it",
+            "train/dog/near leak.jpg\tlooks the same as val/dog/2.png",
+            "val/cat/conflict.png\talso lies under another class: val/dog/3.png",
+            "val/dog/3.png\talso lies under another class: val/cat/conflict.png",
+        ];
+        assert_eq!(removed.lines().collect::<Vec<_>>(), want);
+        assert_eq!((cleaned.kept, cleaned.removed), (25, 6));
+
+        let mut after = contents(&folder);
+        after.remove(Path::new(REMOVED)).unwrap();
+        assert_eq!(after.len(), 25);
+        for (path, bytes) in &after {
+            assert_eq!(bytes, &before[path], "{}", path.display());
+        }
+        let again = check(&scan(&folder).unwrap(), &CheckOptions::default(), || ());
+        assert!(
+            !again.needs_attention() && again.groups.is_empty(),
+            "{again:?}"
+        );
+    }
+
+    #[test]
+    fn folders_in_the_data_or_in_use_are_refused() {
+        let data = messy();
+        let before = contents(data.path());
+        let inside = [
+            data.path().to_owned(),
+            data.path().join("copy"),
+            data.path().join("train/../new/copy"),
+            data.path().join("no/../copy"),
+        ];
+        for folder in inside {
+            let error = clean(data.path(), &folder).unwrap_err();
+            assert!(matches!(error, CleanError::Inside { .. }), "{error}");
+        }
+        let used = tempfile::tempdir().unwrap();
+        fs::write(used.path().join("thesis.txt"), "years").unwrap();
+        let error = clean(data.path(), used.path()).unwrap_err();
+        assert!(matches!(error, CleanError::NotEmpty(_)), "{error}");
+        // The data lies in a folder that is not empty.
+        let above = clean(&data.path().join("train"), data.path()).unwrap_err();
+        assert!(matches!(above, CleanError::NotEmpty(_)), "{above}");
+        assert_eq!(contents(data.path()), before);
+        assert_eq!(contents(used.path()).len(), 1);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_into_the_data_is_seen_through() {
+        let data = messy();
+        let elsewhere = tempfile::tempdir().unwrap();
+        let link = elsewhere.path().join("link");
+        std::os::unix::fs::symlink(data.path(), &link).unwrap();
+        let error = clean(data.path(), &link.join("copy")).unwrap_err();
+        assert!(matches!(error, CleanError::Inside { .. }), "{error}");
+    }
 }

@@ -16,6 +16,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -112,19 +113,16 @@ impl Dataset {
     }
 
     /// A hash, in hex, of everything that training sees of the data: each picture's split, class, path
-    /// and content. Pictures that cannot be read count as such.
-    pub fn fingerprint(&self) -> String {
-        self.fingerprint_with(|| ())
-    }
-
-    /// [`Dataset::fingerprint`], calling `progress` after each picture, from any thread.
-    pub fn fingerprint_with(&self, progress: impl Fn() + Sync) -> String {
+    /// and content. Pictures that cannot be read count as such. `progress` gets the number of pictures
+    /// done and of all pictures, from any thread.
+    pub fn fingerprint(&self, progress: &(dyn Fn(usize, usize) + Sync)) -> String {
         let samples: Vec<_> = self.samples().collect();
+        let done = AtomicUsize::new(0);
         let contents: Vec<Option<blake3::Hash>> = samples
             .par_iter()
             .map(|(_, sample)| {
                 let bytes = fs::read(self.file(sample));
-                progress();
+                progress(done.fetch_add(1, Ordering::Relaxed) + 1, samples.len());
                 bytes.ok().map(|bytes| blake3::hash(&bytes))
             })
             .collect();
@@ -222,7 +220,6 @@ mod tests {
     use super::super::scan::tests::folder_with;
     use super::*;
     use std::collections::BTreeSet;
-    use std::sync::atomic::{AtomicUsize, Ordering};
 
     fn names(classes: &[(&str, usize)]) -> Vec<String> {
         classes
@@ -359,13 +356,15 @@ mod tests {
         let root = folder(&base);
         let dataset = open(&root, 0.25, 0.0, 0);
         let calls = AtomicUsize::new(0);
-        let first = dataset.fingerprint_with(|| {
+        let first = dataset.fingerprint(&|done, all| {
             calls.fetch_add(1, Ordering::Relaxed);
+            assert!((1..=12).contains(&done) && all == 12, "{done} of {all}");
         });
         assert_eq!(calls.into_inner(), 12);
+        let fingerprint = |dataset: &Dataset| dataset.fingerprint(&|_, _| ());
         assert_eq!(first.len(), 64);
         assert_eq!(
-            open(&folder(&base), 0.25, 0.0, 0).fingerprint(),
+            fingerprint(&open(&folder(&base), 0.25, 0.0, 0)),
             first,
             "the root's place"
         );
@@ -373,17 +372,17 @@ mod tests {
         let mut moved = dataset.clone();
         let sample = moved.train.pop().unwrap();
         moved.val.push(sample);
-        assert_ne!(moved.fingerprint(), first, "a split");
+        assert_ne!(fingerprint(&moved), first, "a split");
 
         let mut renamed = dataset.clone();
         renamed.classes[0] = "lion".into();
-        assert_ne!(renamed.fingerprint(), first, "a class");
+        assert_ne!(fingerprint(&renamed), first, "a class");
 
         let victim = root.path().join("train/cat/0.png");
         fs::write(&victim, "other").unwrap();
-        let changed = dataset.fingerprint();
+        let changed = fingerprint(&dataset);
         assert_ne!(changed, first, "a content");
         fs::remove_file(victim).unwrap();
-        assert_ne!(dataset.fingerprint(), changed, "a picture gone");
+        assert_ne!(fingerprint(&dataset), changed, "a picture gone");
     }
 }

@@ -151,3 +151,79 @@ fn is_animated(bytes: &[u8], format: ImageFormat) -> bool {
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use image::codecs::gif::GifEncoder;
+    use image::{Delay, Frame, Rgb, RgbImage, RgbaImage};
+
+    fn noisy(width: u32, height: u32) -> RgbImage {
+        RgbImage::from_fn(width, height, |x, y| {
+            Rgb([(x * 37 % 256) as u8, (y * 91) as u8, 7])
+        })
+    }
+
+    #[test]
+    fn oddities_are_seen_and_plain_pictures_have_none() {
+        use ImageFormat::{Gif, Jpeg, Png};
+        let flat = RgbImage::from_pixel(40, 40, Rgb([200, 10, 10]));
+        let cases: [(&str, RgbImage, ImageFormat, &[Oddity]); 8] = [
+            ("plain.PNG", noisy(40, 40), Png, &[]),
+            ("plain.jfif", noisy(40, 40), Jpeg, &[]),
+            ("one frame.gif", noisy(40, 40), Gif, &[]),
+            ("side of 32.png", noisy(32, 127), Png, &[]),
+            ("tiny.png", noisy(31, 40), Png, &[Oddity::Tiny]),
+            ("long.png", noisy(160, 40), Png, &[Oddity::Long]),
+            ("blank.png", flat, Png, &[Oddity::Blank]),
+            ("named.jpg", noisy(40, 40), Png, &[Oddity::Extension]),
+        ];
+        let folder = tempfile::tempdir().unwrap();
+        let inspector = Inspector::new(Limits::default());
+        for (name, picture, format, want) in cases {
+            let path = folder.path().join(name);
+            picture.save_with_format(&path, format).unwrap();
+            let look = inspector.look(&path);
+            let seen = look.picture.unwrap();
+            assert_eq!(seen.oddities, want, "{name}");
+            assert_eq!((seen.width, seen.height), picture.dimensions(), "{name}");
+            assert_eq!(look.bytes, path.metadata().unwrap().len(), "{name}");
+        }
+    }
+
+    #[test]
+    fn animations_are_seen() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("two.gif");
+        let mut gif = GifEncoder::new(std::fs::File::create(&path).unwrap());
+        for value in [0, 255] {
+            let picture = RgbaImage::from_fn(40, 40, |x, _| image::Rgba([x as u8, value, 0, 255]));
+            let frame = Frame::from_parts(picture, 0, 0, Delay::from_numer_denom_ms(9, 1));
+            gif.encode_frame(frame).unwrap();
+        }
+        drop(gif);
+        let webp = folder.path().join("two.webp");
+        let kept = include_bytes!("../../tests/pictures/quarters-animated.webp");
+        std::fs::write(&webp, kept).unwrap();
+        let inspector = Inspector::new(Limits::default());
+        for (path, want) in [
+            (path, vec![Oddity::Animated]),
+            (webp, vec![Oddity::Tiny, Oddity::Animated]),
+        ] {
+            assert_eq!(inspector.look(&path).picture.unwrap().oddities, want);
+        }
+    }
+
+    #[test]
+    fn broken_files_keep_their_reason_and_size() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("page.png");
+        std::fs::write(&path, "<html>").unwrap();
+        let look = Inspector::new(Limits::default()).look(&path);
+        assert_eq!(look.bytes, 6);
+        assert!(matches!(
+            look.picture,
+            Err(Fault::NotAPicture("a web page"))
+        ));
+    }
+}

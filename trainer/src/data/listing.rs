@@ -40,9 +40,9 @@ impl Dataset {
             val: by_class(Split::Val),
             test: by_class(Split::Test),
         };
-        let unwritable = |source| DatasetError::Unwritable {
+        let unwritable = |reason| DatasetError::Unwritable {
             path: path.to_owned(),
-            source,
+            reason,
         };
         let mut json = serde_json::to_vec_pretty(&listing).map_err(|e| unwritable(e.into()))?;
         json.push(b'\n');
@@ -59,9 +59,9 @@ impl Dataset {
             path: path.to_owned(),
             what,
         };
-        let json = fs::read(path).map_err(|source| DatasetError::Unreadable {
+        let json = fs::read(path).map_err(|reason| DatasetError::Unreadable {
             path: path.to_owned(),
-            source,
+            reason,
         })?;
         let listing: Listing = serde_json::from_slice(&json)
             .map_err(|e| wrong(format!("is no list of splits ({e}); write it anew")))?;
@@ -134,7 +134,10 @@ mod tests {
         for split in Split::ALL {
             assert_eq!(read.split(split), written.split(split), "{split}");
         }
-        assert_eq!(read.fingerprint(), written.fingerprint());
+        assert_eq!(
+            read.fingerprint(&|_, _| ()),
+            written.fingerprint(&|_, _| ())
+        );
     }
 
     #[test]

@@ -17,7 +17,7 @@ pub mod synthetic;
 
 use std::path::PathBuf;
 
-use kiln_core::preprocess::PictureView;
+use kiln_core::preprocess::{PictureView, PreprocessError};
 
 /// A decoded picture: 8-bit RGB, interleaved, rows from the top, upright (EXIF orientation applied).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,8 +30,18 @@ pub struct Picture {
     pub rgb: Vec<u8>,
 }
 
+impl Picture {
+    /// The picture, borrowed.
+    ///
+    /// # Errors
+    /// Its pixels do not fill its size.
+    pub fn view(&self) -> Result<PictureView<'_>, PreprocessError> {
+        PictureView::new(self.width, self.height, &self.rgb)
+    }
+}
+
 /// What a sample is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, clap::ValueEnum)]
 pub enum Split {
     /// Seen by the optimiser.
     Train,

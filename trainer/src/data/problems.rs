@@ -11,20 +11,20 @@ use super::scan::Scan;
 #[derive(Debug, thiserror::Error)]
 pub enum DatasetError {
     /// The file system said no.
-    #[error("{}: cannot be read ({source}); check that it exists and may be read", path.display())]
+    #[error("{}: cannot be read ({reason}); check that it exists and may be read", path.display())]
     Unreadable {
         /// File or folder.
         path: PathBuf,
         /// Its reason.
-        source: io::Error,
+        reason: io::Error,
     },
     /// The file system said no to writing.
-    #[error("{}: cannot be written ({source})", path.display())]
+    #[error("{}: cannot be written ({reason})", path.display())]
     Unwritable {
         /// The file.
         path: PathBuf,
         /// Its reason.
-        source: io::Error,
+        reason: io::Error,
     },
     /// No class folders.
     #[error(
@@ -142,9 +142,10 @@ impl Scan {
                 all.push(DatasetError::EmptyClass(parent.join(&self.classes[*class])));
             }
         }
+        let has_pictures = |class| self.files.iter().any(|file| file.class == class);
         for (split, _) in &self.splits {
             for (class, name) in self.classes.iter().enumerate() {
-                if !pictures.contains_key(&(Some(*split), class)) {
+                if !pictures.contains_key(&(Some(*split), class)) && has_pictures(class) {
                     all.push(DatasetError::MissingClass {
                         root: self.root.clone(),
                         class: name.clone(),
@@ -178,9 +179,11 @@ mod tests {
                     "valid/dog/",
                     "test/dog/d.png",
                     "test/cow/d.png",
+                    "test/bird/",
                 ],
                 &[
                     "valid/dog: holds no picture",
+                    "test/bird: holds no picture",
                     "class \"cow\" is missing from train",
                     "class \"cow\" is missing from val",
                     "class \"cat\" is missing from test",

@@ -81,7 +81,7 @@ pub fn scan(root: &Path) -> Result<Scan, DatasetError> {
             Err(e) => {
                 return Err(DatasetError::Unreadable {
                     path: e.path().unwrap_or(root).to_owned(),
-                    source: e.into_io_error().unwrap_or(io::ErrorKind::Other.into()),
+                    reason: e.into_io_error().unwrap_or(io::ErrorKind::Other.into()),
                 });
             }
         }
@@ -136,9 +136,9 @@ fn folders_in(folder: &Path) -> Result<Vec<PathBuf>, DatasetError> {
     let entries: Vec<fs::DirEntry> =
         fs::read_dir(folder)
             .and_then(Iterator::collect)
-            .map_err(|source| DatasetError::Unreadable {
+            .map_err(|reason| DatasetError::Unreadable {
                 path: folder.to_owned(),
-                source,
+                reason,
             })?;
     let folders = entries.iter().filter(|entry| entry.path().is_dir());
     let mut names: Vec<_> = folders.map(|e| PathBuf::from(e.file_name())).collect();

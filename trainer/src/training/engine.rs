@@ -50,7 +50,11 @@ impl Engine {
             loss,
             error: None,
         });
-        let mut feeds: Vec<_> = self.devices.iter().map(|device| Feed { source: &source, device });
+        let feed = |device| Feed {
+            source: &source,
+            device,
+        };
+        let mut feeds: Vec<_> = self.devices.iter().map(feed).collect();
         let result = match &self.workers {
             None => feeds[0].next().and_then(Result::ok).map(|input| {
                 let output = TrainStep::step(network, input);

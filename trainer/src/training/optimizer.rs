@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamGroup, ParamId};
-use burn::optim::{
-    AdamWConfig, GradientsParams, ModuleOptimizer, MomentumConfig, SgdConfig, WeightDecayConfig,
-};
+use burn::optim::decay::WeightDecayConfig;
+use burn::optim::momentum::MomentumConfig;
+use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer, SgdConfig};
 use burn::tensor::Tensor;
 
 use crate::config::{OptimizerConfig, OptimizerKind, ScheduleConfig};

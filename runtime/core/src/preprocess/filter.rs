@@ -1,5 +1,7 @@
 //! The triangle filter along one axis, in integers: equations (1) to (5) of the parent module.
 
+use core::num::{NonZeroU32, NonZeroU64};
+
 use super::MAX_SIDE;
 
 /// Fractional bits of a coefficient.
@@ -22,8 +24,8 @@ const _: () = assert!(LARGEST_DIVIDEND.is_some());
 /// `input` pixels become `output` pixels. Both are in `1..=MAX_SIDE`.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Axis {
-    pub input: u32,
-    pub output: u32,
+    input: NonZeroU32,
+    output: NonZeroU32,
 }
 
 /// The input pixels with a weight above zero for one output pixel.
@@ -34,59 +36,80 @@ pub(super) struct Window {
     /// The last of them.
     pub last: u32,
     /// The sum of their weights.
-    pub total: u64,
+    pub total: NonZeroU64,
 }
 
 impl Axis {
-    /// Whether there are fewer output than input pixels.
-    pub const fn shrinks(self) -> bool {
-        self.output < self.input
+    /// None if a side is not in `1..=MAX_SIDE`.
+    pub fn new(input: u32, output: u32) -> Option<Self> {
+        let side = |n| NonZeroU32::new(n).filter(|n| n.get() <= MAX_SIDE);
+        Some(Self {
+            input: side(input)?,
+            output: side(output)?,
+        })
     }
 
-    /// `s`, the filter's half width in units of `1 / output` input pixels.
-    const fn support(self) -> u32 {
-        if self.shrinks() {
-            self.input
-        } else {
-            self.output
-        }
+    pub const fn input(self) -> u32 {
+        self.input.get()
+    }
+
+    pub const fn output(self) -> u32 {
+        self.output.get()
+    }
+
+    /// Whether there are fewer output than input pixels.
+    pub const fn shrinks(self) -> bool {
+        self.output() < self.input()
     }
 
     /// An upper bound of the input pixels in any window.
-    pub const fn taps(self) -> u32 {
-        let taps = (2 * self.support()).div_ceil(self.output);
-        if taps < self.input { taps } else { self.input }
+    pub fn taps(self) -> NonZeroU32 {
+        let width = self.support().saturating_add(self.support().get());
+        width.div_ceil(self.output).min(self.input)
+    }
+
+    /// `s`, half the filter's reach in units of `1 / (2 * output)` input pixels.
+    fn support(self) -> NonZeroU32 {
+        self.input.max(self.output)
+    }
+
+    /// Where the output pixel's centre lies, in the same units.
+    fn centre(self, x: u32) -> u64 {
+        u64::from(2 * x + 1) * u64::from(self.input())
     }
 
     /// Equation (2).
     fn weight(self, x: u32, j: u32) -> u64 {
-        let input_centre = u64::from(2 * j + 1) * u64::from(self.output);
-        let output_centre = u64::from(2 * x + 1) * u64::from(self.input);
-        let distance = input_centre.abs_diff(output_centre);
-        u64::from(2 * self.support()).saturating_sub(distance)
+        let input_centre = u64::from(2 * j + 1) * u64::from(self.output());
+        let distance = input_centre.abs_diff(self.centre(x));
+        u64::from(2 * self.support().get()).saturating_sub(distance)
     }
 
     /// Equation (3) for output pixel `x < output`.
     pub fn window(self, x: u32) -> Window {
-        let step = 2 * u64::from(self.output);
-        let centre = u64::from(2 * x + 1) * u64::from(self.input);
-        let reach = 2 * u64::from(self.support());
-        let half = u64::from(self.output);
-        let first = match centre.checked_sub(reach + half) {
-            Some(from) => (from / step) as u32 + 1,
+        let output = NonZeroU64::from(self.output);
+        let reach = 2 * u64::from(self.support().get());
+        // The first centre above `from` and the last one below `to`, (2j + 1) * output each.
+        let first = match self.centre(x).checked_sub(reach + output.get()) {
+            Some(from) => (from / 2 / output) as u32 + 1,
             None => 0,
         };
-        // `reach >= 2 * half`, so nothing underflows.
-        let last = ((centre + reach - half - 1) / step) as u32;
-        let last = last.min(self.input - 1);
+        let to = self.centre(x) + (reach - output.get());
+        let last = ((to - 1) / 2 / output) as u32;
+        let last = last.min(self.input() - 1);
         let total = (first..=last).map(|j| self.weight(x, j)).sum();
-        Window { first, last, total }
+        Window {
+            first,
+            last,
+            // The nearest input pixel always weighs something.
+            total: NonZeroU64::new(total).unwrap_or(NonZeroU64::MIN),
+        }
     }
 
     /// Equation (4), with the window of `x`. Zero outside of it.
     pub fn coefficient(self, x: u32, j: u32, window: &Window) -> i32 {
-        let doubled = (self.weight(x, j) << (BITS + 1)) + window.total;
-        (doubled / (2 * window.total).max(1)) as i32
+        let dividend = (self.weight(x, j) << (BITS + 1)) + window.total.get();
+        (dividend / 2 / window.total) as i32
     }
 }
 
@@ -99,4 +122,90 @@ pub(super) const fn add(sum: i32, coefficient: i32, value: i32) -> i32 {
 /// The end of equation (5).
 pub(super) fn clip(sum: i32) -> u8 {
     (sum >> BITS).min(255) as u8
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::reference::Random;
+    use super::*;
+
+    fn axes() -> impl Iterator<Item = Axis> {
+        let fixed = [
+            (1, 1),
+            (1, MAX_SIDE),
+            (MAX_SIDE, 1),
+            (MAX_SIDE, 2),
+            (MAX_SIDE, 3),
+            (MAX_SIDE, MAX_SIDE),
+            (4096, 1),
+            (6144, 3),
+        ];
+        let mut random = Random(1);
+        let sides = (0..400).map(move |i| {
+            let most = [9, 60, 700, 5000][i % 4];
+            (random.side(most), random.side(most))
+        });
+        fixed
+            .into_iter()
+            .chain(sides)
+            .map(|(input, output)| Axis::new(input, output).unwrap())
+    }
+
+    /// The first, the last and up to 200 pixels between them.
+    fn pixels(axis: Axis) -> impl Iterator<Item = u32> {
+        (0..axis.output())
+            .step_by(axis.output().div_ceil(200) as usize)
+            .chain([axis.output() - 1])
+    }
+
+    #[test]
+    fn no_sum_leaves_i32() {
+        for axis in axes() {
+            for x in pixels(axis) {
+                let window = axis.window(x);
+                let white: u64 = (window.first..=window.last)
+                    .map(|j| 255 * u64::from(axis.coefficient(x, j, &window).unsigned_abs()))
+                    .sum();
+                assert!(white + HALF as u64 <= LARGEST_SUM, "{axis:?} {x}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_window_holds_just_the_weights_above_zero() {
+        for axis in axes() {
+            for x in pixels(axis) {
+                let Window { first, last, total } = axis.window(x);
+                assert!(first <= last && last < axis.input(), "{axis:?} {x}");
+                assert!(last - first < axis.taps().get(), "{axis:?} {x}");
+                let ends = axis.weight(x, first).min(axis.weight(x, last));
+                assert!(ends > 0 && total.get() >= ends, "{axis:?} {x}");
+                assert!(first == 0 || axis.weight(x, first - 1) == 0);
+                assert!(last == axis.input() - 1 || axis.weight(x, last + 1) == 0);
+            }
+        }
+    }
+
+    #[test]
+    fn where_the_sides_are_equal_a_pixel_is_itself() {
+        for input in [1, 2, 7, 640, MAX_SIDE] {
+            let axis = Axis::new(input, input).unwrap();
+            for x in pixels(axis) {
+                let window = axis.window(x);
+                assert_eq!((window.first, window.last), (x, x));
+                assert_eq!(axis.coefficient(x, x, &window), 1 << BITS);
+            }
+        }
+    }
+
+    #[test]
+    fn an_input_row_serves_two_output_rows_at_most_when_shrinking() {
+        for axis in axes().filter(|axis| axis.shrinks() && axis.output() > 2) {
+            for x in 0..axis.output().min(300) - 2 {
+                let (one, next, third) = (axis.window(x), axis.window(x + 1), axis.window(x + 2));
+                assert!(one.last < third.first, "{axis:?} {x}");
+                assert!(one.last < next.last, "{axis:?} {x}");
+            }
+        }
+    }
 }

@@ -15,9 +15,9 @@ impl<'s> Horizontal<'s> {
     /// Fills the tables at the beginning of `scratch` and gives back the rest of it; none if it
     /// is too small.
     pub fn new(axis: Axis, scratch: &'s mut [i32]) -> Option<(Self, &'s mut [i32])> {
-        let width = axis.output as usize;
-        let taps = axis.taps();
-        let len = if axis.input == axis.output {
+        let width = axis.output() as usize;
+        let taps = axis.taps().get();
+        let len = if axis.input() == axis.output() {
             0
         } else {
             width * taps as usize
@@ -29,7 +29,7 @@ impl<'s> Horizontal<'s> {
             .zip(coefficients.chunks_exact_mut(taps as usize));
         for (x, (start, coefficients)) in (0..).zip(columns) {
             let window = axis.window(x);
-            let first = window.first.min(axis.input - taps);
+            let first = window.first.min(axis.input() - taps);
             *start = first as i32;
             for (j, coefficient) in (first..).zip(coefficients) {
                 *coefficient = axis.coefficient(x, j, &window);
@@ -50,14 +50,14 @@ impl<'s> Horizontal<'s> {
 
     /// From `in_width` pixels of `row` to `out_width * 3` values of 0..=255.
     pub fn apply(&self, row: &[u8], out: &mut [i32]) {
-        if self.axis.input == self.axis.output {
+        if self.axis.input() == self.axis.output() {
             for (out, &value) in out.iter_mut().zip(row) {
                 *out = i32::from(value);
             }
             return;
         }
         // The same code each time; where the number is a constant, the inner loop is unrolled.
-        match self.axis.taps() as usize {
+        match self.axis.taps().get() as usize {
             2 => self.weigh(2, row, out),
             3 => self.weigh(3, row, out),
             4 => self.weigh(4, row, out),

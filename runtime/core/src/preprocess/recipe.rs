@@ -184,8 +184,10 @@ const fn largest_within(outer: (u32, u32), shape: (u32, u32)) -> (u32, u32) {
 
 /// `side * up / down`, rounded half up, at least 1.
 const fn scaled(side: u64, up: u64, down: u64) -> u32 {
-    let rounded = (2 * side * up + down) / (2 * down);
-    if rounded == 0 { 1 } else { rounded as u32 }
+    match (2 * side * up + down).checked_div(2 * down) {
+        None | Some(0) => 1,
+        Some(rounded) => rounded as u32,
+    }
 }
 
 const fn centred(inner: (u32, u32), outer: (u32, u32)) -> Rect {
@@ -194,5 +196,170 @@ const fn centred(inner: (u32, u32), outer: (u32, u32)) -> Rect {
         y: (outer.1 - inner.1) / 2,
         width: inner.0,
         height: inner.1,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::reference::Random;
+    use super::*;
+
+    const RECIPE: Recipe = Recipe {
+        width: 6,
+        height: 4,
+        fit: Fit::Stretch,
+        color: Color::Rgb,
+        mean: [0.485, 0.456, 0.406],
+        std: [0.229, 0.224, 0.225],
+    };
+
+    #[test]
+    fn lengths() {
+        assert_eq!((RECIPE.channels(), RECIPE.len()), (3, 72));
+        let color = Color::Grey;
+        let grey = Recipe { color, ..RECIPE };
+        assert_eq!((grey.channels(), grey.len()), (1, 24));
+        let huge = Recipe {
+            width: u16::MAX,
+            height: u16::MAX,
+            ..RECIPE
+        };
+        assert_eq!(
+            huge.len() as u64,
+            (65535 * 65535 * 3).min(usize::MAX as u64)
+        );
+        assert!(!RECIPE.is_empty() && Recipe { width: 0, ..RECIPE }.is_empty());
+    }
+
+    #[test]
+    fn check_names_what_is_wrong() {
+        assert_eq!(RECIPE.check(), Ok(()));
+        let sides = [(0, 4), (4, 0), (4097, 4), (4, u16::MAX)];
+        for (width, height) in sides {
+            let recipe = Recipe {
+                width,
+                height,
+                ..RECIPE
+            };
+            assert_eq!(recipe.check(), Err(PreprocessError::InputSize));
+            assert_eq!(recipe.place(9, 9), Err(PreprocessError::InputSize));
+            assert_eq!(recipe.scratch_len(9, 9), 0);
+        }
+        for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            for channel in 0..3 {
+                let mut recipe = RECIPE;
+                recipe.mean[channel] = bad;
+                assert_eq!(recipe.check(), Err(PreprocessError::Mean));
+            }
+        }
+        for bad in [f32::NAN, f32::INFINITY, 0.0, -0.0, -1.0, 1e-45] {
+            for channel in 0..3 {
+                let mut recipe = RECIPE;
+                recipe.std[channel] = bad;
+                assert_eq!(recipe.check(), Err(PreprocessError::Std));
+            }
+        }
+        let unused = Recipe {
+            color: Color::Grey,
+            mean: [0.5, f32::NAN, 0.0],
+            std: [0.5, 0.0, 0.0],
+            ..RECIPE
+        };
+        assert_eq!(unused.check(), Ok(()));
+    }
+
+    /// The bits are those of numpy's float32.
+    #[test]
+    fn normalise_rounds_after_each_operation() {
+        let cases = [
+            (0, 128, 0x3d97_af32),
+            (2, 255, 0x4028_f5c3),
+            (1, 1, 0xc001_2a4f),
+            (usize::MAX, 255, 0x4028_f5c3),
+        ];
+        for (channel, value, bits) in cases {
+            assert_eq!(RECIPE.normalise(channel, value).to_bits(), bits);
+        }
+        let table = RECIPE.table(1);
+        for (value, entry) in (0..=255).zip(table) {
+            assert_eq!(entry.to_bits(), RECIPE.normalise(1, value).to_bits());
+        }
+    }
+
+    #[test]
+    fn places() {
+        let rect = |x, y, width, height| Rect {
+            x,
+            y,
+            width,
+            height,
+        };
+        let all = rect(0, 0, 6, 4);
+        // fit, picture, source, target
+        let cases = [
+            (Fit::Stretch, (5, 9), rect(0, 0, 5, 9), all),
+            (Fit::Crop, (12, 8), rect(0, 0, 12, 8), all),
+            (Fit::Crop, (15, 8), rect(1, 0, 12, 8), all),
+            (Fit::Crop, (12, 11), rect(0, 1, 12, 8), all),
+            // 7 * 6 / 4 = 10.5 and 7 * 4 / 6 = 4.67.
+            (Fit::Crop, (20, 7), rect(4, 0, 11, 7), all),
+            (Fit::Crop, (7, 20), rect(0, 7, 7, 5), all),
+            (Fit::Crop, (1, 50), rect(0, 24, 1, 1), all),
+            (Fit::Crop, (50, 1), rect(24, 0, 2, 1), all),
+            (Fit::Letterbox, (12, 8), rect(0, 0, 12, 8), all),
+            (Fit::Letterbox, (3, 1), rect(0, 0, 3, 1), rect(0, 1, 6, 2)),
+            (Fit::Letterbox, (5, 5), rect(0, 0, 5, 5), rect(1, 0, 4, 4)),
+            // 4 * 5 / 8 = 2.5, an odd rest of 3.
+            (Fit::Letterbox, (5, 8), rect(0, 0, 5, 8), rect(1, 0, 3, 4)),
+            (
+                Fit::Letterbox,
+                (60000, 1),
+                rect(0, 0, 60000, 1),
+                rect(0, 1, 6, 1),
+            ),
+            (
+                Fit::Letterbox,
+                (1, 60000),
+                rect(0, 0, 1, 60000),
+                rect(2, 0, 1, 4),
+            ),
+        ];
+        for (fit, (width, height), source, target) in cases {
+            let recipe = Recipe { fit, ..RECIPE };
+            assert_eq!(
+                recipe.place(width, height),
+                Ok(Placement { source, target }),
+                "{fit:?} of {width} x {height}"
+            );
+        }
+        for (width, height) in [(0, 1), (1, 0), (u32::MAX, 1), (1, MAX_SIDE + 1)] {
+            let place = RECIPE.place(width, height);
+            assert_eq!(place, Err(PreprocessError::Size));
+        }
+    }
+
+    #[test]
+    fn a_place_lies_inside_and_needs_no_more_scratch_than_the_whole() {
+        let mut random = Random(9);
+        for _ in 0..3000 {
+            let (width, height) = (random.side(MAX_SIDE), random.side(3000));
+            for fit in [Fit::Stretch, Fit::Crop, Fit::Letterbox] {
+                let recipe = Recipe {
+                    width: random.side(4096) as u16,
+                    height: random.side(300) as u16,
+                    fit,
+                    ..RECIPE
+                };
+                let (w, h) = (u32::from(recipe.width), u32::from(recipe.height));
+                let Placement { source, target } = recipe.place(width, height).unwrap();
+                for (inner, outer) in [(source, (width, height)), (target, (w, h))] {
+                    assert!(inner.width > 0 && inner.height > 0);
+                    assert!(inner.x + inner.width <= outer.0);
+                    assert!(inner.y + inner.height <= outer.1);
+                }
+                let needed = recipe.scratch_len(width, height);
+                assert!(0 < needed && needed <= scratch_len(width, height, w, h));
+            }
+        }
     }
 }

@@ -1,3 +1,5 @@
+use core::num::NonZeroU64;
+
 use super::filter::{Axis, HALF, Window, add, clip};
 use super::horizontal::Horizontal;
 use super::{Color, MAX_SIDE, PreprocessError, luma};
@@ -73,22 +75,14 @@ impl<'s> RowResizer<'s> {
         out_height: u32,
         scratch: &'s mut [i32],
     ) -> Result<Self, PreprocessError> {
+        let columns = Axis::new(in_width, out_width).ok_or(PreprocessError::Size)?;
+        let vertical = Axis::new(in_height, out_height).ok_or(PreprocessError::Size)?;
         let needed = scratch_len(in_width, in_height, out_width, out_height);
-        if needed == 0 {
-            return Err(PreprocessError::Size);
-        }
-        let columns = Axis {
-            input: in_width,
-            output: out_width,
-        };
         let (horizontal, rows) =
             split(scratch, columns).ok_or(PreprocessError::Scratch { needed })?;
         let mut resizer = Self {
             horizontal,
-            vertical: Axis {
-                input: in_height,
-                output: out_height,
-            },
+            vertical,
             rows,
             pushed: 0,
             taken: 0,
@@ -112,11 +106,11 @@ impl<'s> RowResizer<'s> {
     /// [`PreprocessError::Row`] if it has another length, [`PreprocessError::Order`] if a
     /// finished row was not taken or the picture had its last row. The state is then unchanged.
     pub fn push(&mut self, row: &[u8]) -> Result<(), PreprocessError> {
-        let needed = self.horizontal.axis().input as usize * 3;
+        let needed = self.horizontal.axis().input() as usize * 3;
         if row.len() != needed {
             return Err(PreprocessError::Row { needed });
         }
-        if self.pushed == self.vertical.input || self.ready().is_some() {
+        if self.pushed == self.vertical.input() || self.ready().is_some() {
             return Err(PreprocessError::Order);
         }
         let [even, odd, third] = &mut self.rows;
@@ -166,7 +160,7 @@ impl<'s> RowResizer<'s> {
     /// [`take`](Self::take) in the colours of a model.
     pub(super) fn take_as(&mut self, color: Color, out: &mut [u8]) -> Result<(), PreprocessError> {
         let y = self.ready().ok_or(PreprocessError::Order)?;
-        let needed = self.horizontal.axis().output as usize * color.channels();
+        let needed = self.horizontal.axis().output() as usize * color.channels();
         if out.len() != needed {
             return Err(PreprocessError::Output { needed });
         }
@@ -198,7 +192,7 @@ impl<'s> RowResizer<'s> {
     }
 
     fn window(&self, y: u32) -> Window {
-        if y < self.vertical.output {
+        if y < self.vertical.output() {
             self.vertical.window(y)
         } else {
             NEVER
@@ -210,14 +204,14 @@ impl<'s> RowResizer<'s> {
 const NEVER: Window = Window {
     first: u32::MAX,
     last: u32::MAX,
-    total: 1,
+    total: NonZeroU64::MIN,
 };
 
 type Parts<'s> = (Horizontal<'s>, [&'s mut [i32]; 3]);
 
 fn split(scratch: &mut [i32], columns: Axis) -> Option<Parts<'_>> {
     let (horizontal, rest) = Horizontal::new(columns, scratch)?;
-    let len = columns.output as usize * 3;
+    let len = columns.output() as usize * 3;
     let (even, rest) = rest.split_at_mut_checked(len)?;
     let (odd, rest) = rest.split_at_mut_checked(len)?;
     let (third, _) = rest.split_at_mut_checked(len)?;
@@ -237,6 +231,262 @@ fn store(sums: &[i32], color: Color, out: &mut [u8]) {
             for (out, sums) in out.iter_mut().zip(sums) {
                 *out = luma(sums.map(clip));
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::vec;
+    use std::vec::Vec;
+
+    use super::super::reference::{self, Random};
+    use super::super::{PictureView, resize};
+    use super::*;
+
+    fn resized(width: u32, height: u32, rgb: &[u8], out: (u32, u32)) -> Vec<u8> {
+        let len = scratch_len(width, height, out.0, out.1);
+        let mut scratch = Random(5).scratch(len);
+        let mut bytes = vec![0; (out.0 * out.1 * 3) as usize];
+        let view = PictureView::new(width, height, rgb).unwrap();
+        resize(view, out.0, out.1, &mut scratch, &mut bytes).unwrap();
+        bytes
+    }
+
+    /// In and out, of random sizes.
+    fn sizes(random: &mut Random, most: u32) -> [u32; 4] {
+        [(); 4].map(|()| random.side(most))
+    }
+
+    #[test]
+    fn by_hand() {
+        // Red: 0, 22, .. along x, 100 more in row 1. Green: the same everywhere. Blue: one pixel.
+        let mut rgb = [0; 2 * 5 * 3];
+        for (at, pixel) in rgb.as_chunks_mut::<3>().0.iter_mut().enumerate() {
+            *pixel = [(at % 5 * 22 + at / 5 * 100) as u8, 200, 0];
+        }
+        rgb[2] = 220;
+        // 5 to 2 along x: shares of 7, 9, 5, 1 and 0 in 22, and their mirror image.
+        // 2 to 4 along y: 1 and 0, 3/4 and 1/4, and their mirror image. 52.5 goes up, 17.5 too.
+        let expected = [
+            [22, 200, 70, 66, 200, 0],
+            [47, 200, 53, 91, 200, 0],
+            [97, 200, 18, 141, 200, 0],
+            [122, 200, 0, 166, 200, 0],
+        ];
+        assert_eq!(resized(5, 2, &rgb, (2, 4)), expected.concat());
+    }
+
+    #[test]
+    fn the_stream_equals_the_equations() {
+        let fixed = [
+            [1, 1, 1, 1],
+            [1, 1, 5, 7],
+            [5, 7, 1, 1],
+            [40, 1, 1, 40],
+            [1, 40, 40, 1],
+            [8, 6, 4, 3],
+            [9, 7, 8, 6],
+            [8, 6, 9, 7],
+            [16, 12, 16, 5],
+            [16, 12, 5, 12],
+            [1000, 2, 3, 2],
+            [2, 1000, 2, 3],
+            [128, 128, 64, 64],
+            [160, 120, 96, 96],
+        ];
+        let mut random = Random(2);
+        let drawn: Vec<_> = (0..300)
+            .map(|i| sizes(&mut random, [6, 20, 50][i % 3]))
+            .collect();
+        for [width, height, out_width, out_height] in fixed.into_iter().chain(drawn) {
+            let rgb = random.picture(width, height);
+            let view = PictureView::new(width, height, &rgb).unwrap();
+            assert_eq!(
+                resized(width, height, &rgb, (out_width, out_height)),
+                reference::resize(view, out_width as usize, out_height as usize),
+                "{width} x {height} to {out_width} x {out_height}"
+            );
+        }
+    }
+
+    /// FNV-1a of Pillow's bytes: the same on every machine and in every version to come.
+    #[test]
+    fn the_bytes_are_frozen() {
+        let cases: [([u32; 4], u64); 4] = [
+            ([128, 128, 64, 64], 0x7e53_7223_a3ae_9061),
+            ([97, 61, 32, 48], 0xa110_85b6_ca66_b06b),
+            ([20, 30, 71, 33], 0xb2d3_5295_b4b2_0d9f),
+            ([500, 3, 7, 5], 0x4ea5_42db_a940_4d4a),
+        ];
+        for (case @ [width, height, out_width, out_height], expected) in cases {
+            let rgb: Vec<u8> = (0..width * height * 3)
+                .map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8)
+                .collect();
+            let hash = resized(width, height, &rgb, (out_width, out_height))
+                .iter()
+                .fold(0xcbf2_9ce4_8422_2325_u64, |hash, &byte| {
+                    (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+                });
+            assert_eq!(hash, expected, "{case:?}: {hash:#018x}");
+        }
+    }
+
+    #[test]
+    fn a_region_is_resized_as_if_it_were_cut_out() {
+        let mut random = Random(3);
+        let rgb = random.picture(30, 20);
+        let view = PictureView::new(30, 20, &rgb).unwrap();
+        let region = view.region(4, 9, 17, 8).unwrap();
+        let cut: Vec<u8> = (0..8).flat_map(|y| region.row(y)).copied().collect();
+        let mut scratch = vec![0; scratch_len(30, 20, 9, 11)];
+        let mut out = vec![0; 9 * 11 * 3];
+        resize(region, 9, 11, &mut scratch, &mut out).unwrap();
+        assert_eq!(out, resized(17, 8, &cut, (9, 11)));
+    }
+
+    #[test]
+    fn one_colour_stays_and_an_equal_size_changes_nothing() {
+        let mut random = Random(4);
+        for _ in 0..60 {
+            let [width, height, out_width, out_height] = sizes(&mut random, 90);
+            let color = [255, random.next() as u8, 1];
+            let rgb = color.repeat((width * height) as usize);
+            let out = resized(width, height, &rgb, (out_width, out_height));
+            assert_eq!(out, color.repeat((out_width * out_height) as usize));
+            let rgb = random.picture(width, height);
+            assert_eq!(resized(width, height, &rgb, (width, height)), rgb);
+        }
+        let tall = [255, 128, 1].repeat(4096);
+        assert_eq!(resized(1, 4096, &tall, (1, 1)), [255, 128, 1]);
+        assert_eq!(resized(4096, 1, &tall, (1, 1)), [255, 128, 1]);
+    }
+
+    #[test]
+    fn a_flipped_picture_gives_the_flipped_result() {
+        fn across(width: u32, rgb: &[u8]) -> Vec<u8> {
+            rgb.chunks(width as usize * 3)
+                .flat_map(|row| row.chunks(3).rev().flatten())
+                .copied()
+                .collect()
+        }
+        fn down(width: u32, rgb: &[u8]) -> Vec<u8> {
+            rgb.chunks(width as usize * 3)
+                .rev()
+                .flatten()
+                .copied()
+                .collect()
+        }
+        let mut random = Random(6);
+        for _ in 0..60 {
+            let [width, height, out_width, out_height] = sizes(&mut random, 60);
+            let rgb = random.picture(width, height);
+            let to = (out_width, out_height);
+            let out = resized(width, height, &rgb, to);
+            let flipped = resized(width, height, &across(width, &rgb), to);
+            assert_eq!(flipped, across(out_width, &out));
+            let flipped = resized(width, height, &down(width, &rgb), to);
+            assert_eq!(flipped, down(out_width, &out));
+        }
+    }
+
+    #[test]
+    fn rows_go_out_as_soon_as_they_are_whole() {
+        let mut scratch = [0; scratch_len(1, 6, 1, 3)];
+        let mut resizer = RowResizer::new(1, 6, 1, 3, &mut scratch).unwrap();
+        // Of six rows, output row 0 uses 0 to 2, row 1 uses 1 to 4 and row 2 uses 3 to 5.
+        let mut after = Vec::new();
+        for _ in 0..6 {
+            resizer.push(&[7; 3]).unwrap();
+            after.push(resizer.ready());
+            if resizer.ready().is_some() {
+                resizer.take(&mut [0; 3]).unwrap();
+            }
+            assert_eq!(resizer.ready(), None);
+        }
+        assert_eq!(after, [None, None, Some(0), None, Some(1), Some(2)]);
+    }
+
+    #[test]
+    fn wrong_turns_are_refused_and_change_nothing() {
+        let rgb = Random(7).picture(3, 2);
+        let mut scratch = [0; scratch_len(3, 2, 2, 3)];
+        let mut resizer = RowResizer::new(3, 2, 2, 3, &mut scratch).unwrap();
+        for _ in 0..2 {
+            let mut out = [[0; 6]; 3];
+            assert_eq!(resizer.take(&mut out[0]), Err(PreprocessError::Order));
+            for row in rgb.chunks(9) {
+                let needed = 9;
+                let error = Err(PreprocessError::Row { needed });
+                assert_eq!(resizer.push(&[]), error);
+                assert_eq!(resizer.push(&[0; 10]), error);
+                resizer.push(row).unwrap();
+                assert_eq!(resizer.push(row), Err(PreprocessError::Order));
+                while let Some(y) = resizer.ready() {
+                    let error = Err(PreprocessError::Output { needed: 6 });
+                    assert_eq!(resizer.take(&mut [0; 5]), error);
+                    resizer.take(&mut out[y as usize]).unwrap();
+                }
+            }
+            assert_eq!(resizer.push(&[0; 9]), Err(PreprocessError::Order));
+            assert_eq!(resizer.take(&mut [0; 6]), Err(PreprocessError::Order));
+            assert_eq!(out.concat(), resized(3, 2, &rgb, (2, 3)));
+            resizer.restart();
+            resizer.push(&[0; 9]).unwrap();
+            resizer.restart();
+        }
+    }
+
+    #[test]
+    fn hostile_sizes_and_short_buffers_are_refused() {
+        for bad in [0, MAX_SIDE + 1, u32::MAX] {
+            for at in 0..4 {
+                let mut sides = [4; 4];
+                sides[at] = bad;
+                let [a, b, c, d] = sides;
+                assert_eq!(scratch_len(a, b, c, d), 0);
+                let error = RowResizer::new(a, b, c, d, &mut [0; 500]).unwrap_err();
+                assert_eq!(error, PreprocessError::Size);
+            }
+        }
+        let view = PictureView::new(2, 1, &[9; 6]).unwrap();
+        let needed = scratch_len(2, 1, 3, 2);
+        let mut out = [0; 18];
+        for len in [0, 1, 3, 10, 20] {
+            let error = resize(view, 3, 2, &mut vec![0; len], &mut out).unwrap_err();
+            assert_eq!(error, PreprocessError::Scratch { needed });
+        }
+        let mut scratch = vec![0; needed];
+        for len in [0, 17, 19] {
+            let error = resize(view, 3, 2, &mut scratch, &mut vec![0; len]).unwrap_err();
+            assert_eq!(error, PreprocessError::Output { needed: 18 });
+        }
+        let error = resize(view, u32::MAX, 2, &mut scratch, &mut out).unwrap_err();
+        assert_eq!(error, PreprocessError::Size);
+        let error = resize(view, MAX_SIDE, MAX_SIDE, &mut scratch, &mut out).unwrap_err();
+        assert!(matches!(error, PreprocessError::Scratch { .. }));
+    }
+
+    #[test]
+    fn the_longest_sides_work() {
+        let rgb = vec![255; MAX_SIDE as usize * 3];
+        for (width, height) in [(MAX_SIDE, 1), (1, MAX_SIDE)] {
+            let out = resized(width, height, &rgb, (2, 3));
+            assert!(out.iter().all(|&value| value >= 250), "{out:?}");
+        }
+        assert_eq!(resized(1, 1, &[3, 2, 1], (MAX_SIDE, 1)).len(), rgb.len());
+    }
+
+    #[test]
+    fn scratch_for_a_picture_serves_its_regions() {
+        let mut random = Random(8);
+        for _ in 0..2000 {
+            let [width, height, out_width, out_height] = sizes(&mut random, 3000);
+            let whole = scratch_len(width, height, out_width, out_height);
+            let part = random.side(width);
+            let narrower = random.side(out_width);
+            assert!(scratch_len(part, 1, narrower, 1) <= whole);
+            assert!(RowResizer::new(part, height, out_width, 1, &mut vec![0; whole]).is_ok());
         }
     }
 }

@@ -144,3 +144,143 @@ pub fn resize(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::string::ToString;
+    use std::vec;
+    use std::vec::Vec;
+
+    use super::super::reference::{self, Random};
+    use super::super::{Color, scratch_len};
+    use super::*;
+
+    const FITS: [Fit; 3] = [Fit::Stretch, Fit::Crop, Fit::Letterbox];
+    const COLORS: [Color; 2] = [Color::Rgb, Color::Grey];
+
+    fn recipe(width: u16, height: u16, fit: Fit, color: Color) -> Recipe {
+        Recipe {
+            width,
+            height,
+            fit,
+            color,
+            mean: [0.5; 3],
+            std: [0.25; 3],
+        }
+    }
+
+    fn preprocessed(view: PictureView<'_>, recipe: &Recipe) -> Vec<u8> {
+        let len = recipe.scratch_len(view.width(), view.height());
+        let mut scratch = Random(5).scratch(len);
+        let mut out = vec![1; recipe.len()];
+        preprocess(view, recipe, &mut scratch, &mut out).unwrap();
+        out
+    }
+
+    #[test]
+    fn by_hand() {
+        // Red above blue, each two pixels wide.
+        let rgb = [[255, 0, 0], [255, 0, 0], [0, 0, 255], [0, 0, 255]].concat();
+        let view = PictureView::new(2, 2, &rgb).unwrap();
+        // Luma of red: 76.2, of blue: 29.05; above and below the edge 3 to 1.
+        let stretch = recipe(1, 4, Fit::Stretch, Color::Grey);
+        assert_eq!(preprocessed(view, &stretch), [76, 64, 41, 29]);
+        // One column of the two; of the odd rest the smaller half, nothing, is on its left.
+        let crop = recipe(1, 2, Fit::Crop, Color::Rgb);
+        assert_eq!(preprocessed(view, &crop), [255, 0, 0, 0, 0, 255]);
+        let letterbox = recipe(2, 5, Fit::Letterbox, Color::Grey);
+        let expected = [128, 128, 76, 76, 29, 29, 128, 128, 128, 128];
+        assert_eq!(preprocessed(view, &letterbox), expected);
+    }
+
+    #[test]
+    fn it_equals_the_equations() {
+        let mut random = Random(10);
+        for i in 0..120 {
+            let (width, height) = (random.side(40), random.side(40));
+            let rgb = random.picture(width, height);
+            let view = PictureView::new(width, height, &rgb).unwrap();
+            for (fit, color) in FITS.iter().flat_map(|f| COLORS.map(|c| (*f, c))) {
+                let sides = (random.side(24) as u16, random.side(24) as u16);
+                let recipe = recipe(sides.0, sides.1, fit, color);
+                assert_eq!(
+                    preprocessed(view, &recipe),
+                    reference::preprocess(view, &recipe),
+                    "{i}: {width} x {height}, {recipe:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn luma_keeps_greys() {
+        for value in 0..=255 {
+            assert_eq!(super::super::luma([value; 3]), value);
+        }
+    }
+
+    #[test]
+    fn a_region_serves_as_a_picture() {
+        let mut random = Random(11);
+        let rgb = random.picture(31, 17);
+        let view = PictureView::new(31, 17, &rgb).unwrap();
+        let region = view.region(3, 2, 20, 14).unwrap();
+        let recipe = recipe(7, 5, Fit::Crop, Color::Rgb);
+        let expected = reference::preprocess(region, &recipe);
+        assert_eq!(preprocessed(region, &recipe), expected);
+    }
+
+    #[test]
+    fn frame_after_frame() {
+        let mut random = Random(12);
+        let recipe = recipe(7, 5, Fit::Letterbox, Color::Grey);
+        let mut scratch = vec![0; recipe.scratch_len(12, 20)];
+        let mut rows = RowPreprocessor::new(12, 20, &recipe, &mut scratch).unwrap();
+        let mut out = vec![0; recipe.len()];
+        for _ in 0..3 {
+            let rgb = random.picture(12, 20);
+            let mut whole = false;
+            for row in rgb.chunks(36) {
+                assert!(!whole);
+                whole = rows.push(row, &mut out).unwrap();
+            }
+            assert!(whole);
+            let view = PictureView::new(12, 20, &rgb).unwrap();
+            assert_eq!(out, reference::preprocess(view, &recipe));
+            assert_eq!(rows.push(&rgb[..36], &mut out), Err(PreprocessError::Order));
+            rows.restart();
+            rows.push(&rgb[..36], &mut out).unwrap();
+            rows.restart();
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused() {
+        let rgb = [0; 36];
+        let view = PictureView::new(4, 3, &rgb).unwrap();
+        let good = recipe(2, 3, Fit::Crop, Color::Rgb);
+        let mut scratch = vec![0; scratch_len(4, 3, 2, 3)];
+        let mut out = vec![0; good.len()];
+        assert_eq!(preprocess(view, &good, &mut scratch, &mut out), Ok(()));
+        for len in [0, 17, 19] {
+            let error = preprocess(view, &good, &mut scratch, &mut vec![0; len]);
+            assert_eq!(error, Err(PreprocessError::Output { needed: 18 }));
+        }
+        let error = preprocess(view, &good, &mut [], &mut out).unwrap_err();
+        assert!(matches!(error, PreprocessError::Scratch { .. }));
+        let bad = Recipe {
+            std: [0.0; 3],
+            ..good
+        };
+        let error = preprocess(view, &bad, &mut scratch, &mut out);
+        assert_eq!(error, Err(PreprocessError::Std));
+        for (width, height) in [(0, 3), (4, 0), (u32::MAX, u32::MAX)] {
+            let error = RowPreprocessor::new(width, height, &good, &mut scratch).unwrap_err();
+            assert_eq!(error, PreprocessError::Size);
+        }
+        let mut rows = RowPreprocessor::new(4, 3, &good, &mut scratch).unwrap();
+        let error = rows.push(&[0; 11], &mut out).unwrap_err();
+        assert_eq!(error, PreprocessError::Row { needed: 12 });
+        assert!(error.to_string().contains("12 bytes"), "{error}");
+    }
+}

@@ -78,3 +78,55 @@ impl<'a> PictureView<'a> {
             .unwrap_or_default()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_and_regions_keep_the_stride() {
+        // 4 columns, 2 rows; a pixel's bytes tell where it lies.
+        let mut rgb = [0; 24];
+        for (at, byte) in (0..).zip(&mut rgb) {
+            *byte = at;
+        }
+        let view = PictureView::new(4, 2, &rgb).unwrap();
+        assert_eq!(view.row(1), &rgb[12..]);
+        let part = view.region(1, 0, 2, 2).unwrap();
+        assert_eq!((part.width(), part.height()), (2, 2));
+        assert_eq!(part.row(0), [3, 4, 5, 6, 7, 8]);
+        assert_eq!(part.row(1), [15, 16, 17, 18, 19, 20]);
+        let pixel = part.region(1, 1, 1, 1).unwrap();
+        assert_eq!(pixel.row(0), [18, 19, 20]);
+        assert!(part.row(2).is_empty());
+        assert!(part.row(u32::MAX).is_empty());
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused() {
+        let rgb = [0; 36];
+        let new = |width, height| PictureView::new(width, height, &rgb).unwrap_err();
+        assert_eq!(new(0, 3), PreprocessError::Size);
+        assert_eq!(new(4, 0), PreprocessError::Size);
+        assert_eq!(new(u32::MAX, u32::MAX), PreprocessError::Size);
+        assert_eq!(new(MAX_SIDE + 1, 1), PreprocessError::Size);
+        assert_eq!(new(MAX_SIDE, MAX_SIDE), PreprocessError::Length);
+        assert_eq!(new(4, 2), PreprocessError::Length);
+        assert_eq!(new(4, 4), PreprocessError::Length);
+        let view = PictureView::new(4, 3, &rgb).unwrap();
+        let cases = [
+            (0, 0, 0, 1),
+            (0, 0, 1, 0),
+            (0, 0, 5, 3),
+            (0, 0, 4, 4),
+            (4, 0, 1, 1),
+            (0, 3, 1, 1),
+            (u32::MAX, 0, 2, 1),
+            (0, 1, 1, u32::MAX),
+        ];
+        for (x, y, width, height) in cases {
+            let error = view.region(x, y, width, height).unwrap_err();
+            assert_eq!(error, PreprocessError::Region, "{x} {y} {width} {height}");
+        }
+    }
+}

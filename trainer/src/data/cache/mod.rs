@@ -9,20 +9,17 @@
 
 mod file;
 mod form;
+mod job;
 
 use std::fs;
-use std::io::{self, BufWriter, Write};
+use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::UNIX_EPOCH;
 
 use kiln_core::preprocess::PreprocessError;
-use rayon::prelude::*;
 
+use self::file::{Entry, Store};
 pub use self::form::Form;
-
-use self::file::{Entry, Store, Writer};
-use self::form::Made;
+use self::job::{Fault, Job, file_name, key, write_file};
 use super::Sample;
 use super::decode::Limits;
 
@@ -251,214 +248,6 @@ impl Cache {
             bytes,
         })
     }
-}
-
-/// What came in the way of opening or making a cache.
-enum Fault {
-    /// The file is not there, or not usable: make it.
-    Stale(String),
-    /// Writing failed.
-    Write(io::Error),
-    /// Nothing can be done.
-    Final(CacheError),
-}
-
-impl Fault {
-    /// The error, where making the file anew is no way out.
-    fn at(self, path: &Path) -> CacheError {
-        let source = match self {
-            Self::Final(error) => return error,
-            Self::Write(source) => source,
-            Self::Stale(reason) => io::Error::other(reason),
-        };
-        CacheError::Write {
-            path: path.to_owned(),
-            source,
-        }
-    }
-}
-
-/// Pictures that are decoded before they are written.
-const CHUNK: usize = 256;
-
-/// One cache, to be opened or made.
-struct Job<'a> {
-    source: &'a Source<'a>,
-    form: Form,
-    options: &'a CacheOptions,
-    key: [u8; 32],
-}
-
-impl Job<'_> {
-    /// Decodes all pictures and writes the cache file's bytes.
-    fn build(
-        &self,
-        out: &mut impl Write,
-        progress: &(dyn Fn(usize, usize) + Sync),
-    ) -> Result<(), Fault> {
-        let total = self.source.samples.len();
-        let done = AtomicUsize::new(0);
-        let mut writer = Writer::new(out, &self.key).map_err(Fault::Write)?;
-        let mut broken = Vec::new();
-        for samples in self.source.samples.chunks(CHUNK) {
-            let pictures: Vec<_> = samples
-                .par_iter()
-                .map_init(Vec::new, |scratch, sample| {
-                    let picture = self.make(&sample.path, scratch);
-                    progress(done.fetch_add(1, Ordering::Relaxed) + 1, total);
-                    picture
-                })
-                .collect();
-            for (picture, sample) in pictures.into_iter().zip(samples) {
-                if let Err(reason) = &picture {
-                    broken.push(Broken {
-                        path: sample.path.clone(),
-                        reason: reason.clone(),
-                    });
-                }
-                writer.push(picture).map_err(Fault::Write)?;
-            }
-        }
-        self.refuse_if_many(&broken)?;
-        writer.finish().map_err(Fault::Write)
-    }
-
-    fn make(&self, path: &str, scratch: &mut Vec<i32>) -> Result<Made, String> {
-        let path = self.source.root.join(path);
-        self.form.make(&path, &self.options.limits, scratch)
-    }
-
-    /// Checks every byte of a cache file.
-    fn load(&self, store: Store) -> Result<Cache, Fault> {
-        let slots = store
-            .index(&self.key, self.form.channels())
-            .map_err(Fault::Stale)?;
-        if slots.len() != self.source.samples.len() {
-            return Err(Fault::Stale("it has another number of pictures".into()));
-        }
-        let (mut entries, mut samples, mut broken) = (Vec::new(), Vec::new(), Vec::new());
-        for (slot, sample) in slots.into_iter().zip(self.source.samples) {
-            match slot {
-                Ok(entry) => {
-                    entries.push(entry);
-                    samples.push(sample.clone());
-                }
-                Err(reason) => broken.push(Broken {
-                    path: sample.path.clone(),
-                    reason,
-                }),
-            }
-        }
-        entries
-            .par_iter()
-            .try_for_each_init(Vec::new, |buffer, entry| store.verify(entry, buffer))
-            .map_err(Fault::Stale)?;
-        Ok(Cache {
-            form: self.form,
-            store,
-            entries,
-            samples,
-            broken,
-        })
-    }
-
-    /// Tries the broken pictures again, which may have been out of reach for a while.
-    fn still_holds(&self, cache: Cache) -> Result<Cache, Fault> {
-        let back = cache
-            .broken
-            .par_iter()
-            .find_any(|broken| self.make(&broken.path, &mut Vec::new()).is_ok());
-        if let Some(broken) = back {
-            return Err(Fault::Stale(format!("{} can be read again", broken.path)));
-        }
-        self.refuse_if_many(&cache.broken)?;
-        Ok(cache)
-    }
-
-    fn refuse_if_many(&self, broken: &[Broken]) -> Result<(), Fault> {
-        let total = self.source.samples.len();
-        let allowed = (total as f64 * self.options.broken_share).floor() as usize;
-        if broken.len() <= allowed {
-            return Ok(());
-        }
-        let first: Vec<String> = broken
-            .iter()
-            .take(3)
-            .map(|Broken { path, reason }| format!("{path} {reason}"))
-            .collect();
-        let more = if broken.len() > 3 { "; …" } else { "" };
-        Err(Fault::Final(CacheError::Broken {
-            broken: broken.len(),
-            total,
-            allowed,
-            first: first.join("; ") + more,
-        }))
-    }
-}
-
-/// Writes a file beside `path` and renames it when it is whole.
-fn write_file(
-    path: &Path,
-    fill: impl FnOnce(&mut BufWriter<&mut fs::File>) -> Result<(), Fault>,
-) -> Result<(), Fault> {
-    let dir = path.parent().unwrap_or(Path::new("."));
-    let mut temporary = tempfile::Builder::new()
-        .prefix(".cache-")
-        // As `File::create` does, and not for the owner alone: a cache may be shared.
-        .make_in(dir, |path| fs::File::create_new(path))
-        .map_err(Fault::Write)?;
-    let mut out = BufWriter::with_capacity(1 << 20, temporary.as_file_mut());
-    fill(&mut out)?;
-    out.flush().map_err(Fault::Write)?;
-    drop(out);
-    match temporary.persist(path) {
-        Ok(_) => Ok(()),
-        Err(error) => Err(Fault::Write(error.error)),
-    }
-}
-
-/// Everything that the pictures' bytes depend on.
-fn key(source: &Source<'_>, form: Form, limits: &Limits) -> [u8; 32] {
-    let mut hasher = blake3::Hasher::new();
-    hasher.update(concat!("kiln picture cache 1, ", env!("CARGO_PKG_VERSION")).as_bytes());
-    form.hash(&mut hasher);
-    hasher.update(&limits.max_bytes.to_le_bytes());
-    hasher.update(&limits.max_pixels.to_le_bytes());
-    for sample in source.samples {
-        hasher.update(&(sample.path.len() as u64).to_le_bytes());
-        hasher.update(sample.path.as_bytes());
-        let (size, changed) = fs::metadata(source.root.join(&sample.path))
-            .map(|meta| (meta.len(), meta.modified().ok()))
-            .unwrap_or((u64::MAX, None));
-        let changed = changed.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
-        hasher.update(&size.to_le_bytes());
-        hasher.update(&changed.map_or(0, |time| time.as_nanos()).to_le_bytes());
-    }
-    *hasher.finalize().as_bytes()
-}
-
-/// The same for a split of a folder in a form, so that a new file replaces the one it makes useless.
-fn file_name(source: &Source<'_>, form: Form, limits: &Limits) -> String {
-    let root = source.root.canonicalize();
-    let root = root.as_deref().unwrap_or(source.root);
-    let mut hasher = blake3::Hasher::new();
-    form.hash(&mut hasher);
-    hasher.update(&limits.max_bytes.to_le_bytes());
-    hasher.update(&limits.max_pixels.to_le_bytes());
-    hasher.update(root.as_os_str().as_encoded_bytes());
-    let name: String = source
-        .name
-        .chars()
-        .map(|letter| {
-            if letter.is_alphanumeric() {
-                letter
-            } else {
-                '_'
-            }
-        })
-        .collect();
-    let hash = hasher.finalize().to_hex();
-    format!("{name}-{form}-{}.kilncache", &hash[..12])
 }
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use image::{Rgb, RgbImage};
 use kiln_core::preprocess::{Color, Fit, PictureView, Recipe, preprocess};

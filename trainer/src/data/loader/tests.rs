@@ -227,7 +227,6 @@ fn an_error_comes_through_in_its_place_and_ends_the_epoch() {
     let (dir, cache) = cache(WORKING, false);
     let path = dir.path().join("cache");
     let path = path.read_dir().unwrap().next().unwrap().unwrap().path();
-    // The pixels of picture 9 are from 9 * 20 * 14 * 3 on, give or take the pictures' shapes.
     let len = std::fs::metadata(&path).unwrap().len();
     std::fs::File::options()
         .write(true)
