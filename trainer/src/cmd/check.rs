@@ -29,7 +29,7 @@ Examples:
 Exit codes: 0 nothing to put right, or a cleaned copy was written; 1 broken pictures, leaks,
 conflicts, or folders that cannot be trained on; 2 an error.")]
 pub struct CheckArgs {
-    /// The pictures: DATA/<class>/… or DATA/train|val|test/<class>/….
+    /// The pictures: DATA/CLASS/… or DATA/SPLIT/CLASS/… with train, val and test.
     pub data: PathBuf,
     /// Print everything as JSON.
     #[arg(long)]
@@ -38,7 +38,7 @@ pub struct CheckArgs {
     #[arg(long, value_name = "DIR")]
     pub fix: Option<PathBuf>,
     /// How far the hashes of pictures that look the same may be apart, 0 to 16 bits of 64; or `off`.
-    #[arg(long, value_name = "N", default_value = "8", value_parser = near)]
+    #[arg(long, value_name = "N", default_value = "10", value_parser = near)]
     pub near: Near,
     /// List every finding.
     #[arg(long, conflicts_with = "json")]
@@ -151,7 +151,7 @@ mod tests {
                 data: root.path().into(),
                 json: true,
                 fix: fix.map(|name| copies.path().join(name)),
-                near: Near(Some(8)),
+                near: Near(Some(10)),
                 all: false,
             })
         };

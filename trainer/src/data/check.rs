@@ -27,7 +27,7 @@ impl Default for CheckOptions {
     fn default() -> Self {
         CheckOptions {
             limits: Limits::default(),
-            near: Some(8),
+            near: Some(10),
         }
     }
 }

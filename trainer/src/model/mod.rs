@@ -1,6 +1,7 @@
 //! CNN families in burn, built from a configuration.
 
 pub mod config;
+pub mod fast;
 pub mod network;
 pub mod spec;
 

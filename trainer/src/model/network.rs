@@ -7,10 +7,10 @@ use burn::nn::{
     BatchNorm, BatchNormConfig, Dropout, DropoutConfig, Initializer, Linear, LinearConfig,
     PaddingConfig2d,
 };
-use burn::tensor::activation::relu;
 use burn::tensor::module::adaptive_avg_pool2d;
 use burn::tensor::{Device, Tensor};
 
+use super::fast;
 use super::spec::{Activation, BlockSpec, ConvSpec, ModelSpec, Pooling};
 
 /// A CNN classifier: `[n, c, h, w]` in, logits `[n, classes]` out.
@@ -88,12 +88,12 @@ pub struct ConvNorm {
     act: Option<Activation>,
 }
 
-impl Activation {
-    /// Applies the function to each value.
-    pub fn forward<const D: usize>(self, x: Tensor<D>) -> Tensor<D> {
-        match self {
-            Self::Relu => relu(x),
-            Self::Relu6 => x.clamp(0.0, 6.0),
+impl From<Option<Activation>> for fast::Activation {
+    fn from(activation: Option<Activation>) -> Self {
+        match activation {
+            None => Self::None,
+            Some(Activation::Relu) => Self::Relu,
+            Some(Activation::Relu6) => Self::Relu6,
         }
     }
 }
@@ -124,14 +124,35 @@ impl ConvNorm {
 
     /// `[n, c, h, w]` → `[n, out, h', w']`.
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        let x = self.conv.forward(x);
-        let x = match &self.norm {
-            Some(norm) => norm.forward(x),
-            None => x,
-        };
-        match self.act {
-            Some(act) => act.forward(x),
-            None => x,
+        let x = fast::conv2d(x, &self.conv);
+        match &self.norm {
+            Some(norm) => fast::batch_norm(x, norm, self.act.into()),
+            None => fast::Activation::from(self.act).forward(x),
+        }
+    }
+
+    /// The same with `shortcut` added before `act`, which stands in for the layer's own activation.
+    fn forward_added(
+        &self,
+        x: Tensor<4>,
+        shortcut: Tensor<4>,
+        act: Option<Activation>,
+    ) -> Tensor<4> {
+        let x = fast::conv2d(x, &self.conv);
+        match &self.norm {
+            Some(norm) => fast::batch_norm_add(x, shortcut, norm, act.into()),
+            None => fast::Activation::from(act).forward(x + shortcut),
+        }
+    }
+
+    /// The same as [`ConvNorm::forward`], then `pool`.
+    fn forward_pooled(&self, x: Tensor<4>, pool: &MaxPool2d) -> Tensor<4> {
+        match &self.norm {
+            Some(norm) if pool.kernel_size == [2, 2] && pool.stride == [2, 2] => {
+                let x = fast::conv2d(x, &self.conv);
+                fast::batch_norm_max_pool(x, norm, self.act.into())
+            }
+            _ => pool.forward(self.forward(x)),
         }
     }
 }
@@ -185,10 +206,6 @@ impl Chain {
     }
 
     fn forward(&self, x: Tensor<4>, activation: Activation) -> Tensor<4> {
-        let shortcut = (self.joins != Join::Dropped).then(|| match &self.shortcut {
-            Some(conv) => conv.forward(x.clone()),
-            None => x.clone(),
-        });
         let convs = [
             &self.conv1,
             &self.conv2,
@@ -197,17 +214,20 @@ impl Chain {
             &self.pointwise,
             &self.project,
         ];
-        let x = convs
-            .into_iter()
-            .flatten()
-            .fold(x, |x, conv| conv.forward(x));
-        let x = match shortcut {
-            Some(shortcut) => x + shortcut,
-            None => x,
+        let convs: Vec<&ConvNorm> = convs.into_iter().flatten().collect();
+        let run = |convs: &[&ConvNorm], x| convs.iter().fold(x, |x, conv| conv.forward(x));
+        let act = match self.joins {
+            Join::Dropped => return run(&convs, x),
+            Join::Added => None,
+            Join::AddedThenActivated => Some(activation),
         };
-        match self.joins {
-            Join::AddedThenActivated => activation.forward(x),
-            _ => x,
+        let shortcut = match &self.shortcut {
+            Some(conv) => conv.forward(x.clone()),
+            None => x.clone(),
+        };
+        match convs.split_last() {
+            Some((last, first)) => last.forward_added(run(first, x), shortcut, act),
+            None => x,
         }
     }
 }
@@ -274,9 +294,16 @@ impl Network {
     /// `[n, c, h, w]` → logits `[n, classes]`.
     pub fn forward(&self, x: Tensor<4>) -> Tensor<2> {
         let mut x = x;
-        for block in &self.blocks {
+        let mut blocks = self.blocks.iter().peekable();
+        while let Some(block) = blocks.next() {
             x = match block {
-                Block::Conv(conv) => conv.forward(x),
+                Block::Conv(conv) => match blocks.peek() {
+                    Some(Block::Pool(pool)) => {
+                        blocks.next();
+                        conv.forward_pooled(x, pool)
+                    }
+                    _ => conv.forward(x),
+                },
                 Block::Pool(pool) => pool.forward(x),
                 Block::Chain(chain) => chain.forward(x, self.activation),
             };
@@ -287,7 +314,7 @@ impl Network {
         };
         let mut x: Tensor<2> = x.flatten(1, 3);
         for hidden in &self.hidden {
-            x = self.activation.forward(hidden.forward(x));
+            x = fast::Activation::from(Some(self.activation)).forward(hidden.forward(x));
         }
         self.classifier.forward(self.dropout.forward(x))
     }

@@ -1,0 +1,184 @@
+//! Layers that are fast on the CPU, and plain burn everywhere else.
+//!
+//! Every function takes burn's own module as the holder of parameters and equals the plain burn
+//! composition that its documentation names, up to rounding. On the Flex device with 32-bit floats
+//! it runs fused kernels that are written for NHWC: their outputs are ordinary `[n, c, h, w]`
+//! tensors whose memory lies channels-last, so a chain of them copies no layouts. On any other
+//! device, and for shapes that the kernels do not know, it calls burn.
+//!
+//! On one machine the same inputs give the same bits, whatever the number of threads.
+//!
+//! | file | what |
+//! |---|---|
+//! | `ops` | the operations as burn's backend extension, with their gradients |
+//! | `nhwc` | tensors seen channels-last |
+//! | `tile` | the SIMD loops of the convolutions |
+//! | `frame`, `conv` | dense convolution and its gradients |
+//! | `norm`, `norm_grad` | batch normalisation with residual and clamp, and its gradients |
+//! | `norm_pool` | the same with max-pooling |
+
+mod conv;
+mod frame;
+mod nhwc;
+mod norm;
+mod norm_grad;
+mod norm_pool;
+mod ops;
+#[cfg(test)]
+mod tests;
+mod tile;
+
+use burn::backend::{Dispatch, DispatchTensor};
+use burn::nn::conv::Conv2d;
+use burn::nn::pool::MaxPool2dConfig;
+use burn::nn::{BatchNorm, PaddingConfig2d};
+use burn::tensor::{DType, Device, Tensor, activation};
+
+use self::frame::Window;
+use self::ops::FastOps;
+
+/// What follows a normalisation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Activation {
+    /// Nothing.
+    None,
+    /// `max(x, 0)`
+    Relu,
+    /// `min(max(x, 0), 6)`
+    Relu6,
+}
+
+impl Activation {
+    fn bounds(self) -> (f32, f32) {
+        match self {
+            Self::None => (f32::NEG_INFINITY, f32::INFINITY),
+            Self::Relu => (0.0, f32::INFINITY),
+            Self::Relu6 => (0.0, 6.0),
+        }
+    }
+
+    /// The same in plain burn operations.
+    pub fn forward<const D: usize>(self, x: Tensor<D>) -> Tensor<D> {
+        match self {
+            Self::None => x,
+            Self::Relu => activation::relu(x),
+            Self::Relu6 => x.clamp(0.0, 6.0),
+        }
+    }
+}
+
+/// Whether the fused kernels run where this tensor lies.
+fn fused<const D: usize>(x: &Tensor<D>) -> bool {
+    x.dtype() == DType::F32
+        && x.device().without_autodiff() == Device::flex()
+        && tile::lanes().0 > 1
+}
+
+/// `conv.forward(x)` for `x[n, channels, h, w]`.
+pub fn conv2d(x: Tensor<4>, conv: &Conv2d) -> Tensor<4> {
+    let [_, channels, h, w] = x.dims();
+    let window = window(conv, [h, w]);
+    let fits = (0..2).all(|d| [h, w][d] + window.before[d] + window.after[d] >= window.kernel[d]);
+    let known = conv.dilation == [1, 1] && conv.groups == 1 && fits;
+    if !known || !fused(&x) || channels != conv.weight.dims()[1] {
+        return conv.forward(x);
+    }
+    let weight = conv.weight.val().into_dispatch();
+    let y = <Dispatch as FastOps>::fast_conv2d(x.into_dispatch(), weight, window);
+    let y = Tensor::<4>::from_dispatch(y);
+    match &conv.bias {
+        Some(bias) => y + bias.val().reshape([1, -1, 1, 1]),
+        None => y,
+    }
+}
+
+fn window(conv: &Conv2d, size: [usize; 2]) -> Window {
+    let (before, after) = match conv.padding {
+        PaddingConfig2d::Valid => ([0, 0], [0, 0]),
+        PaddingConfig2d::Explicit(top, left, bottom, right) => ([top, left], [bottom, right]),
+        PaddingConfig2d::Same => {
+            let total: [usize; 2] = std::array::from_fn(|d| {
+                let steps = size[d].div_ceil(conv.stride[d]).saturating_sub(1);
+                (steps * conv.stride[d] + conv.kernel_size[d]).saturating_sub(size[d])
+            });
+            (total.map(|t| t / 2), total.map(|t| t.div_ceil(2)))
+        }
+    };
+    Window {
+        kernel: conv.kernel_size,
+        stride: conv.stride,
+        before,
+        after,
+    }
+}
+
+/// `activation(norm.forward(x))` for `x[n, channels, h, w]`; updates the running statistics while
+/// training, as burn does.
+pub fn batch_norm(x: Tensor<4>, norm: &BatchNorm, activation: Activation) -> Tensor<4> {
+    if !trains(&x, norm) {
+        return activation.forward(norm.forward(x));
+    }
+    let [gamma, beta] = parameters(norm);
+    let form = (norm.epsilon, activation.bounds());
+    let found = <Dispatch as FastOps>::fast_batch_norm(x.into_dispatch(), gamma, beta, form);
+    with_running_statistics(norm, found)
+}
+
+/// `activation(norm.forward(x) + residual)`, both `[n, channels, h, w]`.
+pub fn batch_norm_add(
+    x: Tensor<4>,
+    residual: Tensor<4>,
+    norm: &BatchNorm,
+    activation: Activation,
+) -> Tensor<4> {
+    if !trains(&x, norm) || !fused(&residual) || x.dims() != residual.dims() {
+        return activation.forward(norm.forward(x) + residual);
+    }
+    let [gamma, beta] = parameters(norm);
+    let form = (norm.epsilon, activation.bounds());
+    let (x, residual) = (x.into_dispatch(), residual.into_dispatch());
+    let found = <Dispatch as FastOps>::fast_batch_norm_add(x, residual, gamma, beta, form);
+    with_running_statistics(norm, found)
+}
+
+/// Max-pooling of 2 × 2 windows with stride 2 over `activation(norm.forward(x))`.
+pub fn batch_norm_max_pool(x: Tensor<4>, norm: &BatchNorm, activation: Activation) -> Tensor<4> {
+    let [_, _, h, w] = x.dims();
+    if !trains(&x, norm) || h < 2 || w < 2 {
+        let pool = MaxPool2dConfig::new([2, 2]).with_strides([2, 2]).init();
+        return pool.forward(batch_norm(x, norm, activation));
+    }
+    let [gamma, beta] = parameters(norm);
+    let form = (norm.epsilon, activation.bounds());
+    let found = <Dispatch as FastOps>::fast_batch_norm_pool(x.into_dispatch(), gamma, beta, form);
+    with_running_statistics(norm, found)
+}
+
+/// Whether the fused kernels normalise this with the batch's own statistics.
+fn trains(x: &Tensor<4>, norm: &BatchNorm) -> bool {
+    x.device().is_autodiff()
+        && norm.training.is_enabled()
+        && fused(x)
+        && x.shape().num_elements() > 0
+        && x.dims()[1] == norm.gamma.dims()[0]
+}
+
+fn parameters(norm: &BatchNorm) -> [DispatchTensor; 2] {
+    [&norm.gamma, &norm.beta].map(|parameter| parameter.val().into_dispatch())
+}
+
+/// Moves the running statistics towards the batch's, as burn does; returns the output.
+fn with_running_statistics(
+    norm: &BatchNorm,
+    (y, mean, variance): (DispatchTensor, DispatchTensor, DispatchTensor),
+) -> Tensor<4> {
+    let y = Tensor::<4>::from_dispatch(y);
+    let device = y.device();
+    for (running, batch) in [(&norm.running_mean, mean), (&norm.running_var, variance)] {
+        let batch = Tensor::<1>::from_dispatch(batch).detach();
+        let old = running.value_sync().to_device(&device);
+        let new = old * (1.0 - norm.momentum) + batch * norm.momentum;
+        running.update(new.detach());
+    }
+    y
+}
