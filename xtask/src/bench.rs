@@ -30,6 +30,8 @@ fn train(repo: &Repo, args: &[String], stages: &mut Stages) -> Result<()> {
             "--locked",
             "--package",
             "kiln",
+            "--features",
+            "remote",
             "--example",
             "train_speed",
         ]))
