@@ -87,7 +87,11 @@ impl FloatModel {
         let run = || -> TractResult<Vec<f32>> {
             let tensor = Tensor::from_shape(&self.shape, input)?;
             let outputs = self.plan.run(tvec!(tensor.into()))?;
-            Ok(outputs[0].to_plain_array_view::<f32>()?.iter().copied().collect())
+            Ok(outputs[0]
+                .to_plain_array_view::<f32>()?
+                .iter()
+                .copied()
+                .collect())
         };
         run().map_err(|error| FloatError::Graph {
             path: self.path.clone(),

@@ -9,8 +9,8 @@ use thiserror::Error;
 use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::pb::tensor_shape_proto::dimension::Value as DimValue;
 use tract_onnx::pb::type_proto::Value as TypeValue;
-use tract_onnx::pb::{StringStringEntryProto, ValueInfoProto};
 pub use tract_onnx::pb::{GraphProto, ModelProto, NodeProto, TensorProto};
+use tract_onnx::pb::{StringStringEntryProto, ValueInfoProto};
 
 use crate::recipe::RecipeText;
 

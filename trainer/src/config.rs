@@ -302,7 +302,12 @@ impl RunConfig {
         zero_or_more("optimizer.clip_norm", self.optimizer.clip_norm)?;
         zero_or_more("schedule.warmup", self.schedule.warmup)?;
         let end = self.schedule.end;
-        range("schedule.end", end, (0.0..=1.0).contains(&end), "between 0 and 1")?;
+        range(
+            "schedule.end",
+            end,
+            (0.0..=1.0).contains(&end),
+            "between 0 and 1",
+        )?;
         whole("training.epochs", self.training.epochs)?;
         whole("training.batch", self.training.batch)?;
         share("training.label_smoothing", self.training.label_smoothing)?;
@@ -353,7 +358,11 @@ mod tests {
 
     #[test]
     fn a_misspelt_key_is_an_error_that_names_it() {
-        for text in ["sed = 1", "[training]\nepoch = 3", "[model]\nfamily = \"cnn\"\nchanels = [8]"] {
+        for text in [
+            "sed = 1",
+            "[training]\nepoch = 3",
+            "[model]\nfamily = \"cnn\"\nchanels = [8]",
+        ] {
             let error = toml::from_str::<RunConfig>(text).unwrap_err().to_string();
             assert!(error.contains("unknown field"), "{text}: {error}");
         }
@@ -364,6 +373,11 @@ mod tests {
         let mut run = RunConfig::default();
         run.check().unwrap();
         run.optimizer.lr = f64::NAN;
-        assert!(run.check().unwrap_err().to_string().contains("optimizer.lr"));
+        assert!(
+            run.check()
+                .unwrap_err()
+                .to_string()
+                .contains("optimizer.lr")
+        );
     }
 }

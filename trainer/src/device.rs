@@ -54,8 +54,18 @@ pub enum DeviceError {
         /// What was found.
         cause: String,
     },
+    /// A driver or a worker failed in the middle of the work.
+    #[error("--device {device}: {cause}")]
+    Failed {
+        /// The device.
+        device: String,
+        /// What it said.
+        cause: String,
+    },
     /// A worker could not be reached.
-    #[error("--device remote:{address}: {cause}; is `kiln worker --listen {address}` running there?")]
+    #[error(
+        "--device remote:{address}: {cause}; is `kiln worker --listen {address}` running there?"
+    )]
     Unreachable {
         /// The worker.
         address: String,
@@ -80,7 +90,10 @@ impl FromStr for DeviceChoice {
             ("cuda", None) => Ok(Self::Cuda(vec![0])),
             ("cuda", Some(list)) => {
                 let indices = list.split(',').map(|index| index.parse().ok());
-                indices.collect::<Option<_>>().map(Self::Cuda).ok_or_else(syntax)
+                indices
+                    .collect::<Option<_>>()
+                    .map(Self::Cuda)
+                    .ok_or_else(syntax)
             }
             ("remote", Some(list)) => {
                 let hosts: Vec<_> = list.split(',').map(str::to_owned).collect();
@@ -88,7 +101,11 @@ impl FromStr for DeviceChoice {
                     let port = host.rsplit_once(':').map(|(_, port)| port.parse::<u16>());
                     matches!(port, Some(Ok(_)))
                 };
-                hosts.iter().all(valid).then_some(Self::Remote(hosts)).ok_or_else(syntax)
+                hosts
+                    .iter()
+                    .all(valid)
+                    .then_some(Self::Remote(hosts))
+                    .ok_or_else(syntax)
             }
             _ => Err(syntax()),
         }
@@ -151,22 +168,41 @@ fn auto() -> Devices {
     allow(dead_code, reason = "the CPU needs no trial")
 )]
 fn works(device: &Device) -> Result<(), String> {
-    let hook = panic::take_hook();
-    panic::set_hook(Box::new(|_| {}));
-    let trial = panic::catch_unwind(AssertUnwindSafe(|| {
+    let trial = quietly(|| {
         let one = Tensor::<1>::ones([1], device);
         (one.clone() + one).into_data().iter::<f32>().next()
-    }));
-    panic::set_hook(hook);
-    match trial {
-        Ok(Some(2.0)) => Ok(()),
-        Ok(found) => Err(format!("it says that 1 + 1 is {found:?}")),
-        Err(payload) => Err(panic_message(&*payload)),
+    });
+    match trial? {
+        Some(2.0) => Ok(()),
+        found => Err(format!("it says that 1 + 1 is {found:?}")),
     }
 }
 
+impl Devices {
+    /// Does `work`. burn panics where a driver fails or a worker is lost: such a panic becomes an
+    /// error. On the CPU there is no driver, and a panic is a bug that is not to be hidden.
+    pub fn guard<T>(&self, work: impl FnOnce() -> T) -> Result<T, DeviceError> {
+        if self.list.iter().all(|device| *device == Device::flex()) {
+            return Ok(work());
+        }
+        quietly(work).map_err(|cause| DeviceError::Failed {
+            device: self.name.clone(),
+            cause,
+        })
+    }
+}
+
+/// Does `work`; a panic in it is returned as text and not printed.
+fn quietly<T>(work: impl FnOnce() -> T) -> Result<T, String> {
+    let hook = panic::take_hook();
+    panic::set_hook(Box::new(|_| {}));
+    let result = panic::catch_unwind(AssertUnwindSafe(work));
+    panic::set_hook(hook);
+    result.map_err(|payload| panic_message(&*payload))
+}
+
 /// The text of a panic.
-pub fn panic_message(payload: &(dyn std::any::Any + Send)) -> String {
+fn panic_message(payload: &(dyn std::any::Any + Send)) -> String {
     let text = payload.downcast_ref::<String>().map(String::as_str);
     let text = text.or_else(|| payload.downcast_ref::<&str>().copied());
     text.unwrap_or("it failed without saying why").to_owned()
@@ -200,7 +236,7 @@ fn wgpu() -> Result<Devices, DeviceError> {
         device: "wgpu".into(),
         cause,
     };
-    let opened = panic::catch_unwind(open).map_err(|payload| absent(panic_message(&*payload)))?;
+    let opened = quietly(open).map_err(absent)?;
     works(&opened).map_err(absent)?;
     Ok(Devices {
         list: vec![opened],
@@ -250,15 +286,38 @@ mod tests {
 
     #[test]
     fn choices_are_read_and_written() {
-        for text in ["auto", "cpu", "cuda:0", "cuda:0,2", "wgpu", "remote:a:1,[::1]:2"] {
+        for text in [
+            "auto",
+            "cpu",
+            "cuda:0",
+            "cuda:0,2",
+            "wgpu",
+            "remote:a:1,[::1]:2",
+        ] {
             let choice: DeviceChoice = text.parse().unwrap();
             assert_eq!(choice.to_string(), text);
         }
         assert_eq!("cuda".parse(), Ok(DeviceChoice::Cuda(vec![0])));
-        for text in ["", "gpu", "cpu:1", "cuda:x", "cuda:", "remote:", "remote:a", "remote:a:99999"] {
+        for text in [
+            "",
+            "gpu",
+            "cpu:1",
+            "cuda:x",
+            "cuda:",
+            "remote:",
+            "remote:a",
+            "remote:a:99999",
+        ] {
             let error = text.parse::<DeviceChoice>().unwrap_err();
             assert!(error.to_string().contains("use auto, cpu, cuda"), "{text}");
         }
+    }
+
+    #[test]
+    fn a_panic_of_a_driver_is_an_error_with_its_text() {
+        assert_eq!(quietly(|| 3), Ok(3));
+        let failed = quietly(|| -> u8 { panic!("no {}", "driver") });
+        assert_eq!(failed, Err("no driver".into()));
     }
 
     #[test]

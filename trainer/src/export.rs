@@ -115,7 +115,11 @@ fn linear_to_gemm(file: &mut OnnxFile) {
                 biases.insert(node.output[0].clone(), weight.clone());
             }
             ("Add", _) => {
-                let bias = node.input.iter().find_map(|input| biases.get(input)).cloned();
+                let bias = node
+                    .input
+                    .iter()
+                    .find_map(|input| biases.get(input))
+                    .cloned();
                 let product = nodes.last_mut().filter(|last| {
                     last.op_type == "MatMul" && node.input.contains(&last.output[0])
                 });
@@ -133,12 +137,16 @@ fn linear_to_gemm(file: &mut OnnxFile) {
     }
     graph.node = nodes;
     let used: HashSet<&String> = graph.node.iter().flat_map(|node| &node.input).collect();
-    graph.initializer.retain(|weight| used.contains(&weight.name));
+    graph
+        .initializer
+        .retain(|weight| used.contains(&weight.name));
 }
 
 /// A module's path without the names of burn's enum variants: `blocks.0.Conv.norm` is `blocks.0.norm`.
 fn plain_path(path: &str) -> String {
-    let parts = path.split('.').filter(|part| !matches!(*part, "Conv" | "Chain"));
+    let parts = path
+        .split('.')
+        .filter(|part| !matches!(*part, "Conv" | "Chain"));
     parts.collect::<Vec<_>>().join(".")
 }
 
@@ -152,8 +160,14 @@ fn name_nodes(file: &mut OnnxFile) {
         renamed.insert(std::mem::replace(&mut weight.name, name.clone()), name);
     }
     if let (Some(input), Some(output)) = (graph.input.first_mut(), graph.output.first_mut()) {
-        renamed.insert(std::mem::replace(&mut input.name, INPUT.into()), INPUT.to_owned());
-        renamed.insert(std::mem::replace(&mut output.name, OUTPUT.into()), OUTPUT.to_owned());
+        renamed.insert(
+            std::mem::replace(&mut input.name, INPUT.into()),
+            INPUT.to_owned(),
+        );
+        renamed.insert(
+            std::mem::replace(&mut output.name, OUTPUT.into()),
+            OUTPUT.to_owned(),
+        );
     }
     let mut taken: HashMap<String, usize> = HashMap::new();
     let mut block = String::from(INPUT);
@@ -176,7 +190,9 @@ fn name_nodes(file: &mut OnnxFile) {
         };
         for input in &mut node.input {
             // What has no dot is no module's: the shape of a Reshape.
-            let new = renamed.entry(input.clone()).or_insert_with(|| input.clone());
+            let new = renamed
+                .entry(input.clone())
+                .or_insert_with(|| input.clone());
             if !new.contains('.') && new.ends_with("_shape") {
                 *new = format!("{}.shape", node.name);
             }
@@ -204,10 +220,12 @@ fn describe(file: &mut OnnxFile, run: &Run) {
     let graph = file.graph_mut();
     graph.name = "kiln".into();
     if let Some(input) = graph.input.first_mut() {
-        input.doc_string = "[1, channels, rows, columns]: pixels by the recipe in the metadata".into();
+        input.doc_string =
+            "[1, channels, rows, columns]: pixels by the recipe in the metadata".into();
     }
     if let Some(output) = graph.output.first_mut() {
-        output.doc_string = "[1, classes]: logits in the order of the labels in the metadata".into();
+        output.doc_string =
+            "[1, classes]: logits in the order of the labels in the metadata".into();
     }
 }
 
@@ -240,18 +258,29 @@ mod tests {
             let folder = tempfile::tempdir().unwrap();
             let run = run(folder.path(), family);
             let mut file = export(&run).unwrap();
-            let picture: Vec<f32> = (0..3 * 32 * 40).map(|i| ((i * 37 % 101) as f32) / 25.0 - 2.0).collect();
+            let picture: Vec<f32> = (0..3 * 32 * 40)
+                .map(|i| ((i * 37 % 101) as f32) / 25.0 - 2.0)
+                .collect();
             let difference = compare(&run, &file, &[picture]).unwrap();
             assert!(difference < 1e-4, "{family}: {difference}");
-            assert_eq!(file.input().unwrap(), (INPUT.to_owned(), vec![1, 3, 32, 40]));
+            assert_eq!(
+                file.input().unwrap(),
+                (INPUT.to_owned(), vec![1, 3, 32, 40])
+            );
             assert_eq!(file.labels().unwrap(), run.labels);
             assert_eq!(file.recipe().unwrap(), run.config.recipe);
             let graph = file.graph_mut();
             let names: HashSet<_> = graph.node.iter().map(|node| &node.name).collect();
             assert_eq!(names.len(), graph.node.len(), "{family}: names are unique");
             for name in names {
-                assert!(name.starts_with("blocks.") || name == "classifier", "{family}: {name}");
-                assert!(!name.contains("Conv") && !name.contains("Chain"), "{family}: {name}");
+                assert!(
+                    name.starts_with("blocks.") || name == "classifier",
+                    "{family}: {name}"
+                );
+                assert!(
+                    !name.contains("Conv") && !name.contains("Chain"),
+                    "{family}: {name}"
+                );
             }
             let clips = graph.node.iter().any(|node| node.op_type == "Clip");
             assert_eq!(clips, family.starts_with("mobilenet"), "{family}");
@@ -263,7 +292,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let run = run(folder.path(), "cnn");
         let mut file = export(&run).unwrap();
-        let bias = file.graph_mut().initializer.iter_mut().find(|w| w.name == "classifier.bias");
+        let bias = file
+            .graph_mut()
+            .initializer
+            .iter_mut()
+            .find(|w| w.name == "classifier.bias");
         bias.unwrap().raw_data[3] ^= 0x01;
         let error = compare(&run, &file, &[vec![0.5; 3 * 32 * 40]]).unwrap_err();
         assert!(matches!(error, ExportError::Differs { .. }), "{error}");

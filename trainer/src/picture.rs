@@ -46,19 +46,22 @@ fn confusion(path: &Path, labels: &[String], counts: &[Vec<usize>]) -> Drawn {
     let (left, top) = (margin, 60 + margin - 60);
     let text = |size: i32| (FONT, size).into_font().color(&BLACK);
     let size = (cell / 4).clamp(10, 22);
-    root.draw_text(
-        "rows: the truth, columns: the answer",
-        &text(16),
-        (12, 16),
-    )?;
+    root.draw_text("rows: the truth, columns: the answer", &text(16), (12, 16))?;
     for (row, line) in counts.iter().enumerate() {
         let total = line.iter().sum::<usize>().max(1);
         for (column, &count) in line.iter().enumerate() {
             let share = count as f64 / total as f64;
-            let color = if row == column { RGBColor(27, 118, 187) } else { RGBColor(217, 95, 2) };
+            let color = if row == column {
+                RGBColor(27, 118, 187)
+            } else {
+                RGBColor(217, 95, 2)
+            };
             let (x, y) = (left + column as i32 * cell, top + row as i32 * cell);
             let corners = [(x, y), (x + cell - 1, y + cell - 1)];
-            root.draw(&Rectangle::new(corners, color.mix(0.05 + 0.9 * share).filled()))?;
+            root.draw(&Rectangle::new(
+                corners,
+                color.mix(0.05 + 0.9 * share).filled(),
+            ))?;
             if cell >= 28 {
                 let ink = if share > 0.5 { WHITE } else { BLACK };
                 let style = (FONT, size).into_font().color(&ink);
@@ -69,10 +72,18 @@ fn confusion(path: &Path, labels: &[String], counts: &[Vec<usize>]) -> Drawn {
         if cell >= 12 {
             let middle = row as i32 * cell + cell / 2;
             let side = text(size.min(18)).pos(Pos::new(HPos::Right, VPos::Center));
-            root.draw_text(&shortened(&labels[row], 14), &side, (left - 8, top + middle))?;
+            root.draw_text(
+                &shortened(&labels[row], 14),
+                &side,
+                (left - 8, top + middle),
+            )?;
             let above = text(size.min(18)).pos(Pos::new(HPos::Center, VPos::Bottom));
             if cell >= 60 {
-                root.draw_text(&shortened(&labels[row], 12), &above, (left + middle, top - 6))?;
+                root.draw_text(
+                    &shortened(&labels[row], 12),
+                    &above,
+                    (left + middle, top - 6),
+                )?;
             }
         }
     }
@@ -111,22 +122,36 @@ fn sheet(path: &Path, tiles: &[Tile]) -> Drawn {
     let (cell_width, cell_height) = (SIDE as i32 + 12, SIDE as i32 + 44);
     let columns = tiles.len().clamp(3, COLUMNS);
     let rows = tiles.len().div_ceil(columns).max(1);
-    let size = (columns as u32 * cell_width as u32 + 12, rows as u32 * cell_height as u32 + 12);
+    let size = (
+        columns as u32 * cell_width as u32 + 12,
+        rows as u32 * cell_height as u32 + 12,
+    );
     let root = BitMapBackend::new(path, size).into_drawing_area();
     root.fill(&WHITE)?;
     if tiles.is_empty() {
-        root.draw_text("no mistakes", &(FONT, 20).into_font().color(&BLACK), (12, 12))?;
+        root.draw_text(
+            "no mistakes",
+            &(FONT, 20).into_font().color(&BLACK),
+            (12, 12),
+        )?;
     }
     for (index, tile) in tiles.iter().enumerate() {
         let x = 12 + (index % columns) as i32 * cell_width;
         let y = 12 + (index / columns) as i32 * cell_height;
         if let Some((width, height, rgb)) = thumbnail(&tile.file) {
-            let corner = (x + (SIDE - width) as i32 / 2, y + (SIDE - height) as i32 / 2);
+            let corner = (
+                x + (SIDE - width) as i32 / 2,
+                y + (SIDE - height) as i32 / 2,
+            );
             let image = BitMapElement::with_owned_buffer(corner, (width, height), rgb);
             root.draw(&image.ok_or("a thumbnail of the wrong size")?)?;
         }
         let title = (FONT, 15).into_font().color(&BLACK);
-        root.draw_text(&shortened(&tile.title, 20), &title, (x, y + SIDE as i32 + 3))?;
+        root.draw_text(
+            &shortened(&tile.title, 20),
+            &title,
+            (x, y + SIDE as i32 + 3),
+        )?;
         let name = (FONT, 12).into_font().color(&BLACK.mix(0.6));
         root.draw_text(&shortened(&tile.name, 22), &name, (x, y + SIDE as i32 + 20))?;
     }

@@ -113,7 +113,11 @@ impl Pictures {
             bar.line(&format!("left out: {}: {}", file.path, file.reason));
         }
         if cache.is_empty() {
-            bail!("{}: no pictures in the {} split", data.root.display(), split.name());
+            bail!(
+                "{}: no pictures in the {} split",
+                data.root.display(),
+                split.name()
+            );
         }
         Ok(Self {
             cache: Arc::new(cache),
@@ -126,7 +130,12 @@ impl Pictures {
     pub fn loader(&self) -> anyhow::Result<Loader> {
         let options = LoaderOptions::evaluation(self.classes, 64);
         let off = AugmentConfig::off();
-        Ok(Loader::new(self.cache.clone(), &self.recipe, &off, &options)?)
+        Ok(Loader::new(
+            self.cache.clone(),
+            &self.recipe,
+            &off,
+            &options,
+        )?)
     }
 
     /// Pictures that could be read.
@@ -164,7 +173,9 @@ pub fn evaluate(args: &EvalArgs) -> anyhow::Result<Evaluation> {
             let device = &devices.list[0];
             Answers::of_network(&run.network(device)?, pictures.loader()?, device, &progress)?
         }
-        Model::Onnx(file) => Answers::of_onnx(&FloatModel::new(file)?, pictures.loader()?, &progress)?,
+        Model::Onnx(file) => {
+            Answers::of_onnx(&FloatModel::new(file)?, pictures.loader()?, &progress)?
+        }
     };
     bar.clear();
     let evaluation = Evaluation::new(&answers);
@@ -174,7 +185,15 @@ pub fn evaluate(args: &EvalArgs) -> anyhow::Result<Evaluation> {
     };
     let out = args.out.clone().or(own);
     if let Some(out) = &out {
-        write(out, args.split, &labels, &data, &pictures, &answers, &evaluation)?;
+        write(
+            out,
+            args.split,
+            &labels,
+            &data,
+            &pictures,
+            &answers,
+            &evaluation,
+        )?;
     }
     if let Some(path) = &args.logits {
         let shape = [answers.labels.len() as u64, answers.classes() as u64];
@@ -249,7 +268,12 @@ fn write(
                 labels[mistake.answer],
                 mistake.confidence * 100.0
             ),
-            name: sample.path.rsplit('/').next().unwrap_or_default().to_owned(),
+            name: sample
+                .path
+                .rsplit('/')
+                .next()
+                .unwrap_or_default()
+                .to_owned(),
         });
     }
     picture::draw_sheet(&path("mistakes.png"), &tiles)
@@ -270,16 +294,27 @@ fn print(evaluation: &Evaluation, labels: &[String], split: Split) -> anyhow::Re
     ui::print(format!("accuracy   {}", percent(evaluation.accuracy)))?;
     ui::print(format!("loss       {:.4}", evaluation.loss))?;
     ui::print(format!("ece        {:.4}", evaluation.ece))?;
-    let width = labels.iter().map(|label| label.chars().count()).max().unwrap_or(0).max(5);
+    let width = labels
+        .iter()
+        .map(|label| label.chars().count())
+        .max()
+        .unwrap_or(0)
+        .max(5);
     ui::print(format!("{:width$}  pictures  precision   recall", "class"))?;
     for (label, class) in labels.iter().zip(&evaluation.classes) {
         let (precision, recall) = (percent(class.precision), percent(class.recall));
-        ui::print(format!("{label:width$}  {:>8}  {precision:>9}  {recall:>7}", class.n))?;
+        ui::print(format!(
+            "{label:width$}  {:>8}  {precision:>9}  {recall:>7}",
+            class.n
+        ))?;
     }
     // A wide table helps nobody; the picture has it.
     if labels.len() <= 12 {
         ui::print("confusion  (rows: the truth, columns: the answer)")?;
-        let head: String = labels.iter().map(|label| format!(" {label:>8.8}")).collect();
+        let head: String = labels
+            .iter()
+            .map(|label| format!(" {label:>8.8}"))
+            .collect();
         ui::print(format!("{:width$} {head}", ""))?;
         for (label, row) in labels.iter().zip(&evaluation.confusion) {
             let cells: String = row.iter().map(|n| format!(" {n:>8}")).collect();

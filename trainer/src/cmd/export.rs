@@ -50,7 +50,12 @@ pub fn run(args: &ExportArgs) -> anyhow::Result<ExitCode> {
     for batch in pictures.loader()? {
         let batch = batch?;
         let values = batch.pixels.len() / batch.shape[0].max(1);
-        inputs.extend(batch.pixels.chunks_exact(values.max(1)).map(<[f32]>::to_vec));
+        inputs.extend(
+            batch
+                .pixels
+                .chunks_exact(values.max(1))
+                .map(<[f32]>::to_vec),
+        );
     }
     let difference = export::compare(&run, &file, &inputs)?;
     let out = args.out.clone().unwrap_or_else(|| run.onnx());

@@ -12,7 +12,9 @@ use super::Cli;
 
 /// `kiln completions`
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  kiln completions bash > ~/.local/share/bash-completion/completions/kiln")]
+#[command(
+    after_help = "Example:\n  kiln completions bash > ~/.local/share/bash-completion/completions/kiln"
+)]
 pub struct CompletionsArgs {
     /// The shell.
     pub shell: Shell,

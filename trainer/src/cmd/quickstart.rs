@@ -40,7 +40,10 @@ pub fn run(args: &QuickstartArgs) -> anyhow::Result<ExitCode> {
     let pictures = args.out.join("pictures");
     let folder = args.out.join("run");
 
-    stage(1, "Pictures: cats' and dogs' faces, drawn by Kiln (synthetic, not photographs)")?;
+    stage(
+        1,
+        "Pictures: cats' and dogs' faces, drawn by Kiln (synthetic, not photographs)",
+    )?;
     if pictures.exists() {
         ui::print(format!("   they are in {} already", pictures.display()))?;
     } else {
@@ -52,7 +55,9 @@ pub fn run(args: &QuickstartArgs) -> anyhow::Result<ExitCode> {
             ..Default::default()
         };
         let bar = ui::LazyBar::default();
-        write_synthetic(&pictures, &options, &|done, total| bar.show("drawing", done, total))?;
+        write_synthetic(&pictures, &options, &|done, total| {
+            bar.show("drawing", done, total)
+        })?;
         let n = 2 * (options.train + options.val + options.test);
         ui::print(format!("   {n} pictures in {}", pictures.display()))?;
     }
@@ -71,7 +76,10 @@ pub fn run(args: &QuickstartArgs) -> anyhow::Result<ExitCode> {
     if outcome.is_some_and(|outcome| outcome.ending == Ending::Stopped) {
         return Ok(ExitCode::from(2));
     }
-    ui::print(format!("   weights, curves.png and run.toml in {}", folder.display()))?;
+    ui::print(format!(
+        "   weights, curves.png and run.toml in {}",
+        folder.display()
+    ))?;
     ui::print("   yours:  kiln train YOUR_PICTURES --out runs/first")?;
 
     stage(3, "Evaluate: on pictures that it has never seen")?;

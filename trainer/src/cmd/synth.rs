@@ -10,7 +10,9 @@ use crate::data::synthetic::{SyntheticOptions, write_synthetic};
 
 /// `kiln synth`
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  kiln synth drawn --train 200 && kiln train drawn --out runs/drawn")]
+#[command(
+    after_help = "Example:\n  kiln synth drawn --train 200 && kiln train drawn --out runs/drawn"
+)]
 pub struct SynthArgs {
     /// The folder to make; it must not exist yet.
     pub folder: PathBuf,
@@ -41,8 +43,13 @@ pub fn run(args: &SynthArgs) -> anyhow::Result<ExitCode> {
         test: args.test,
     };
     let bar = ui::LazyBar::default();
-    write_synthetic(&args.folder, &options, &|done, total| bar.show("drawing", done, total))?;
+    write_synthetic(&args.folder, &options, &|done, total| {
+        bar.show("drawing", done, total)
+    })?;
     let pictures = 2 * (args.train + args.val + args.test);
-    ui::print(format!("{pictures} synthetic pictures in {}", args.folder.display()))?;
+    ui::print(format!(
+        "{pictures} synthetic pictures in {}",
+        args.folder.display()
+    ))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -98,7 +98,9 @@ pub fn run(args: &TrainArgs) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     };
     if args.json {
-        let best = outcome.best_epoch.and_then(|epoch| outcome.epochs.get(epoch - 1));
+        let best = outcome
+            .best_epoch
+            .and_then(|epoch| outcome.epochs.get(epoch - 1));
         let value = serde_json::json!({
             "run": run.folder,
             "complete": outcome.ending != Ending::Stopped,
@@ -116,6 +118,13 @@ pub fn run(args: &TrainArgs) -> anyhow::Result<ExitCode> {
 /// Trains; the outcome is `None` after `--dry-run`.
 pub fn train(args: &TrainArgs) -> anyhow::Result<(Run, Option<Outcome>)> {
     let mut config = resolve(args)?;
+    let taken = args.out.join("run.toml").exists();
+    if taken && !args.overwrite && !args.resume && !args.dry_run {
+        bail!(
+            "{} holds a run already; --resume goes on with it, --overwrite replaces it",
+            args.out.display()
+        );
+    }
     let options = SplitOptions {
         val: config.data.val,
         test: config.data.test,
@@ -136,14 +145,8 @@ pub fn train(args: &TrainArgs) -> anyhow::Result<(Run, Option<Outcome>)> {
         };
         return Ok((run, None));
     }
-    let taken = args.out.join("run.toml").exists();
     if taken && args.overwrite {
         clear(&args.out)?;
-    } else if taken && !args.resume {
-        bail!(
-            "{} holds a run already; --resume goes on with it, --overwrite replaces it",
-            args.out.display()
-        );
     }
     // Weights, their average and the optimiser's moments, twice while one replaces the other.
     let params: usize = spec.costs()?.iter().map(|layer| layer.params).sum();
@@ -166,9 +169,14 @@ pub fn train(args: &TrainArgs) -> anyhow::Result<(Run, Option<Outcome>)> {
         stop: &STOP,
     };
     let bar = LazyBar::default();
-    let result = training::train(&run, &setup, &|event| show(&bar, &event, &run));
+    let result = devices.guard(|| training::train(&run, &setup, &|event| show(&bar, &event, &run)));
     bar.clear();
-    let outcome = result?;
+    let outcome = result.with_context(|| {
+        format!(
+            "the device failed; go on with: kiln train --resume --out {}",
+            run.folder.display()
+        )
+    })??;
     conclude(&run, &outcome);
     Ok((run, Some(outcome)))
 }
@@ -238,7 +246,9 @@ fn set(table: &mut Table, assignment: &str) -> anyhow::Result<()> {
     };
     let mut table = table;
     for part in parts {
-        let entry = table.entry(part).or_insert_with(|| Value::Table(Table::new()));
+        let entry = table
+            .entry(part)
+            .or_insert_with(|| Value::Table(Table::new()));
         let Value::Table(inner) = entry else {
             bail!("--set {assignment}: `{part}` is no table");
         };
@@ -251,8 +261,15 @@ fn set(table: &mut Table, assignment: &str) -> anyhow::Result<()> {
 /// Says what will be trained and what it costs, before it starts.
 fn describe(config: &RunConfig, data: &Dataset, spec: &ModelSpec) -> anyhow::Result<()> {
     let sizes = [Split::Train, Split::Val, Split::Test].map(|split| data.split(split).len());
-    eprintln!("pictures   {}: {} classes", data.root.display(), data.classes.len());
-    eprintln!("           train {}, val {}, test {}", sizes[0], sizes[1], sizes[2]);
+    eprintln!(
+        "pictures   {}: {} classes",
+        data.root.display(),
+        data.classes.len()
+    );
+    eprintln!(
+        "           train {}, val {}, test {}",
+        sizes[0], sizes[1], sizes[2]
+    );
     let [channels, rows, columns] = spec.input;
     eprintln!("input      {columns}×{rows}, {channels} channels");
     let layers = spec.costs()?;
@@ -265,11 +282,19 @@ fn describe(config: &RunConfig, data: &Dataset, spec: &ModelSpec) -> anyhow::Res
     }
     let params: usize = layers.iter().map(|layer| layer.params).sum();
     let macs: usize = layers.iter().map(|layer| layer.macs).sum();
-    eprintln!("total      {} parameters, {} MACs", ui::count(params), ui::count(macs));
+    eprintln!(
+        "total      {} parameters, {} MACs",
+        ui::count(params),
+        ui::count(macs)
+    );
     let sizes = std::iter::once(spec.input.iter().product::<usize>())
         .chain(layers.iter().map(|layer| layer.output.iter().product()));
     let sizes: Vec<usize> = sizes.collect();
-    let peak = sizes.windows(2).map(|pair| pair[0] + pair[1]).max().unwrap_or(0);
+    let peak = sizes
+        .windows(2)
+        .map(|pair| pair[0] + pair[1])
+        .max()
+        .unwrap_or(0);
     eprintln!(
         "memory     weights {:.1} kB as f32, {:.1} kB as int8; activations {:.1} kB at least as int8",
         params as f64 * 4.0 / 1e3,
@@ -278,7 +303,10 @@ fn describe(config: &RunConfig, data: &Dataset, spec: &ModelSpec) -> anyhow::Res
     );
     // Each value is kept for the way back, and has a gradient.
     let step = sizes.iter().sum::<usize>() * config.training.batch * 4 * 2;
-    eprintln!("           about {:.0} MB for a training step", step as f64 / 1e6 + params as f64 * 16.0 / 1e6);
+    eprintln!(
+        "           about {:.0} MB for a training step",
+        step as f64 / 1e6 + params as f64 * 16.0 / 1e6
+    );
     Ok(())
 }
 
@@ -331,7 +359,10 @@ pub fn show(bar: &LazyBar, event: &Event<'_>, run: &Run) {
             bar.show(&format!("decoding {split}"), *done, *total);
         }
         Event::Broken(files) => {
-            bar.line(&format!("{} files could not be read and are left out:", files.len()));
+            bar.line(&format!(
+                "{} files could not be read and are left out:",
+                files.len()
+            ));
             for file in files.iter().take(10) {
                 bar.line(&format!("  {}: {}", file.path, file.reason));
             }
@@ -383,7 +414,10 @@ fn conclude(run: &Run, outcome: &Outcome) {
         Ending::Early => eprintln!("stopped early: the validation loss has not fallen any more"),
         Ending::Complete => {}
     }
-    if let Some(best) = outcome.best_epoch.and_then(|epoch| outcome.epochs.get(epoch - 1)) {
+    if let Some(best) = outcome
+        .best_epoch
+        .and_then(|epoch| outcome.epochs.get(epoch - 1))
+    {
         eprintln!(
             "best       epoch {}: validation loss {:.4}, accuracy {:.2}%",
             best.epoch,
@@ -416,7 +450,10 @@ mod tests {
             ..Default::default()
         };
         let config = resolve(&args).unwrap();
-        assert_eq!((config.seed, config.training.epochs, config.training.batch), (5, 9, 32));
+        assert_eq!(
+            (config.seed, config.training.epochs, config.training.batch),
+            (5, 9, 32)
+        );
         assert_eq!(config.recipe.fit, kiln_runtime::recipe::FitText::Crop);
         assert!(matches!(config.model, ModelConfig::Cnn(cnn) if cnn.channels == [8, 8]));
     }
@@ -435,7 +472,12 @@ mod tests {
         assert!(with("seed").contains("KEY=VALUE"));
         assert!(with("optimizer.lr=-1").contains("optimizer.lr"));
         let none = TrainArgs::default();
-        assert!(resolve(&none).unwrap_err().to_string().contains("kiln train PICTURES"));
+        assert!(
+            resolve(&none)
+                .unwrap_err()
+                .to_string()
+                .contains("kiln train PICTURES")
+        );
     }
 
     #[test]

@@ -125,7 +125,9 @@ pub fn cache_folder(given: Option<&Path>) -> Option<PathBuf> {
         Some(xdg.or_else(home)?.join("kiln"))
     };
     let given = given.map(Path::to_owned);
-    given.or_else(|| env::var_os("KILN_CACHE").map(PathBuf::from)).or_else(user)
+    given
+        .or_else(|| env::var_os("KILN_CACHE").map(PathBuf::from))
+        .or_else(user)
 }
 
 /// Makes `folder`, tries to write into it, and sees that its disk has room for `bytes`.
@@ -155,8 +157,14 @@ mod tests {
 
     #[test]
     fn times_and_counts_read_well() {
-        assert_eq!([0.04, 59.9, 65.0, 3725.0].map(time), ["0.0 s", "59.9 s", "1 m 05 s", "1 h 02 m"]);
-        assert_eq!([999, 12_345, 1_500_000].map(count), ["999", "12.3 k", "1.50 M"]);
+        assert_eq!(
+            [0.04, 59.9, 65.0, 3725.0].map(time),
+            ["0.0 s", "59.9 s", "1 m 05 s", "1 h 02 m"]
+        );
+        assert_eq!(
+            [999, 12_345, 1_500_000].map(count),
+            ["999", "12.3 k", "1.50 M"]
+        );
     }
 
     #[test]

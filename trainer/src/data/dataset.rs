@@ -82,7 +82,7 @@ impl Dataset {
             return Err(problem);
         }
         if !scan.ignored.is_empty() {
-            tracing::info!(
+            tracing::debug!(
                 "{}: {} files are no pictures and ignored",
                 root.display(),
                 scan.ignored.len()

@@ -113,7 +113,9 @@ impl ConvNorm {
             .init(device);
         Self {
             conv,
-            norm: spec.norm.then(|| BatchNormConfig::new(spec.out).init(device)),
+            norm: spec
+                .norm
+                .then(|| BatchNormConfig::new(spec.out).init(device)),
             act: spec.act.then_some(activation),
         }
     }

@@ -186,7 +186,8 @@ impl ConvSpec {
     }
 
     fn cost(&self, name: String, input: [usize; 3], output: [usize; 3]) -> LayerCost {
-        let per_output = self.kernel[0] * self.kernel[1] * if self.depthwise { 1 } else { input[0] };
+        let per_output =
+            self.kernel[0] * self.kernel[1] * if self.depthwise { 1 } else { input[0] };
         let weights = per_output * self.out;
         LayerCost {
             name,

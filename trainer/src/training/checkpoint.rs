@@ -47,7 +47,9 @@ pub enum CheckpointError {
         source: io::Error,
     },
     /// A file in it is not what it should be.
-    #[error("{path}: {cause}; this checkpoint does not belong to the run's configuration, or is damaged")]
+    #[error(
+        "{path}: {cause}; this checkpoint does not belong to the run's configuration, or is damaged"
+    )]
     Record {
         /// The file.
         path: PathBuf,
@@ -143,10 +145,7 @@ impl Checkpoint {
             return Ok(None);
         };
         let average = match with_average {
-            true => Some(load_network(
-                network.valid(),
-                &newest.join("average.bpk"),
-            )?),
+            true => Some(load_network(network.valid(), &newest.join("average.bpk"))?),
             false => None,
         };
         let path = newest.join("optimizer.bpk");
@@ -171,7 +170,10 @@ fn list(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or("");
+        let name = path
+            .file_name()
+            .and_then(|name| name.to_str())
+            .unwrap_or("");
         if name.starts_with("epoch-") && !name.ends_with(".part") {
             found.push(path);
         }

@@ -115,7 +115,11 @@ impl Source<'_> {
             Ok(batch) => batch,
             Err(error) => return Some(Err(error.into())),
         };
-        let teacher = match self.teacher.map(|teacher| teacher.logits(&batch)).transpose() {
+        let teacher = match self
+            .teacher
+            .map(|teacher| teacher.logits(&batch))
+            .transpose()
+        {
             Ok(teacher) => teacher,
             Err(error) => return Some(Err(TrainError::Teacher(error.into()))),
         };

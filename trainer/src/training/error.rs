@@ -51,8 +51,12 @@ pub enum TrainError {
     Device(String),
     /// The loss is no number any more.
     #[error(
-        "{what} became NaN or infinite in epoch {epoch}; the checkpoint after epoch {kept} is kept \
-         in {folder}: lower --lr, or turn gradient clipping on (--set optimizer.clip_norm=1)"
+        "{what} became NaN or infinite in epoch {epoch}; {} kept in {folder}: lower --lr, or turn \
+         gradient clipping on (--set optimizer.clip_norm=1)",
+        match kept {
+            0 => "no epoch was finished, so nothing is".to_owned(),
+            kept => format!("the checkpoint after epoch {kept} is"),
+        }
     )]
     Diverged {
         /// Which loss.

@@ -40,8 +40,12 @@ pub fn read(path: &Path, epochs: usize) -> io::Result<Vec<EpochMetrics>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
         Err(error) => return Err(error),
     };
-    let lines = text.lines().filter_map(|line| serde_json::from_str(line).ok());
-    Ok(lines.filter(|line: &EpochMetrics| line.epoch <= epochs).collect())
+    let lines = text
+        .lines()
+        .filter_map(|line| serde_json::from_str(line).ok());
+    Ok(lines
+        .filter(|line: &EpochMetrics| line.epoch <= epochs)
+        .collect())
 }
 
 /// Writes all lines: an epoch's line is there whole or not at all.
@@ -67,7 +71,13 @@ pub fn draw_curves(path: &Path, epochs: &[EpochMetrics]) -> Result<(), String> {
         root.fill(&WHITE)?;
         let (left, right) = root.split_horizontally(600);
         panel(&left, "Loss", epochs, |m| m.train_loss, |m| m.val_loss)?;
-        panel(&right, "Accuracy", epochs, |m| m.train_accuracy, |m| m.val_accuracy)?;
+        panel(
+            &right,
+            "Accuracy",
+            epochs,
+            |m| m.train_accuracy,
+            |m| m.val_accuracy,
+        )?;
         root.present()?;
         Ok(())
     };
@@ -99,7 +109,11 @@ where
     chart
         .configure_mesh()
         .x_desc("epoch")
-        .x_label_formatter(&|x| format!("{x:.0}"))
+        .x_labels(last.min(12))
+        .x_label_formatter(&|x| match (x - x.round()).abs() < 1e-6 {
+            true => format!("{x:.0}"),
+            false => String::new(),
+        })
         .y_label_formatter(&|y| format!("{y:.3}"))
         .label_style((FONT, 14))
         .light_line_style(TRANSPARENT)

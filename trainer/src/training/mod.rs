@@ -196,11 +196,7 @@ struct Session<'a> {
 }
 
 impl<'a> Session<'a> {
-    fn new(
-        run: &'a Run,
-        setup: &'a Setup<'a>,
-        observe: Observer<'a>,
-    ) -> Result<Self, TrainError> {
+    fn new(run: &'a Run, setup: &'a Setup<'a>, observe: Observer<'a>) -> Result<Self, TrainError> {
         let config = &run.config;
         let recipe = config.recipe();
         let form = Form::for_training(&recipe, &config.augment);
@@ -212,7 +208,12 @@ impl<'a> Session<'a> {
         let optimizer = optimizer::build(&config.optimizer, &network);
         let averages = config.training.ema > 0.0;
         let loaded = match setup.resume {
-            true => Checkpoint::load(&run.checkpoints(), network.clone(), averages, optimizer.clone())?,
+            true => Checkpoint::load(
+                &run.checkpoints(),
+                network.clone(),
+                averages,
+                optimizer.clone(),
+            )?,
             false => None,
         };
         let state = loaded.unwrap_or_else(|| Checkpoint {
@@ -316,15 +317,19 @@ impl<'a> Session<'a> {
         let config = &self.run.config;
         let epoch = self.progress.epochs;
         // Dropout draws from the device: seeded by the epoch, a resumed run draws the same.
-        self.device.seed(config.seed.wrapping_mul(0x9e37_79b9).wrapping_add(epoch as u64));
+        self.device.seed(
+            config
+                .seed
+                .wrapping_mul(0x9e37_79b9)
+                .wrapping_add(epoch as u64),
+        );
         let options = LoaderOptions::training(
             self.run.labels.len(),
             config.training.batch,
             config.seed,
             epoch as u64,
         );
-        let mut loader =
-            Loader::new(self.train.clone(), &self.recipe, &config.augment, &options)?;
+        let mut loader = Loader::new(self.train.clone(), &self.recipe, &config.augment, &options)?;
         let steps = loader.batches().div_ceil(self.engine.devices());
         if steps == 0 {
             return Err(TrainError::TooFew {
@@ -334,8 +339,14 @@ impl<'a> Session<'a> {
         }
         let loss = Loss {
             label_smoothing: config.training.label_smoothing,
-            teacher_weight: config.teacher.as_ref().map_or(0.0, |teacher| teacher.weight),
-            temperature: config.teacher.as_ref().map_or(1.0, |teacher| teacher.temperature),
+            teacher_weight: config
+                .teacher
+                .as_ref()
+                .map_or(0.0, |teacher| teacher.weight),
+            temperature: config
+                .teacher
+                .as_ref()
+                .map_or(1.0, |teacher| teacher.temperature),
         };
         let start = Instant::now();
         let mut totals = Totals::default();
@@ -352,12 +363,15 @@ impl<'a> Session<'a> {
                 true => optimizer::clip_global_norm(&self.network, grads, max),
                 false => grads,
             };
-            let share = config.schedule.at(self.progress.steps, steps, config.training.epochs);
+            let share = config
+                .schedule
+                .at(self.progress.steps, steps, config.training.epochs);
             lr = config.optimizer.lr * share;
             self.network = self.optimizer.step(lr, self.network.clone(), grads);
             if let Some(average) = self.average.take() {
                 // A young average follows the weights closely, so that it forgets the first ones.
-                let young = (1.0 + self.progress.steps as f64) / (10.0 + self.progress.steps as f64);
+                let young =
+                    (1.0 + self.progress.steps as f64) / (10.0 + self.progress.steps as f64);
                 let decay = config.training.ema.min(young);
                 self.average = Some(optimizer::average(average, &self.network, decay));
             }

@@ -202,7 +202,10 @@ mod tests {
             let grads = clip_global_norm(&network, grads, max);
             let grad = grads.get::<2>(weight.id).unwrap();
             let found: f32 = (grad.clone() * grad).sum().sqrt().into_scalar();
-            assert!((f64::from(found) / norm - 1.0).abs() < 1e-3, "{found} {norm}");
+            assert!(
+                (f64::from(found) / norm - 1.0).abs() < 1e-3,
+                "{found} {norm}"
+            );
         }
     }
 

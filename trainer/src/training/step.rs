@@ -57,9 +57,8 @@ impl StepInput {
                 device,
             ),
             labels: Tensor::from_data(TensorData::new(labels, [n]), device),
-            teacher: teacher.map(|logits| {
-                Tensor::from_data(TensorData::new(logits, [n, classes]), device)
-            }),
+            teacher: teacher
+                .map(|logits| Tensor::from_data(TensorData::new(logits, [n, classes]), device)),
             loss,
         }
     }
