@@ -175,8 +175,9 @@ impl Backward<Flex, 2> for Conv2dBackward {
         }
         if let Some(node) = of_x {
             let weight = weight.to_contiguous();
-            let dx = conv::grad_input(dy.values(), weight.storage(), &shape);
-            grads.register::<Flex>(node.id, Nhwc::from_vec(dx, x.shape()).into_tensor());
+            let size = x.shape();
+            let dx = conv::grad_input(x.into_vec(), dy.values(), weight.storage(), &shape);
+            grads.register::<Flex>(node.id, Nhwc::from_vec(dx, size).into_tensor());
         }
     }
 }
@@ -185,12 +186,11 @@ impl Backward<Flex, 2> for Conv2dBackward {
 /// the channels' statistics, the clamp.
 type NormState = (Nhwc, Option<Nhwc>, Channels, Bounds);
 
-fn norm_gradients(state: &NormState, dy: FlexTensor) -> norm_grad::Gradients {
-    let (x, y, channels, bounds) = state;
+fn norm_gradients((x, y, channels, bounds): NormState, dy: FlexTensor) -> norm_grad::Gradients {
     let [_, h, w, c] = x.shape();
     let mask = y.as_ref().map_or(Mask::Input, |y| Mask::Output(y.values()));
-    let dy = Nhwc::new(dy);
-    norm_grad::gradients(x.values(), dy.values(), mask, h * w * c, channels, *bounds)
+    let (x, dy) = (x.into_vec(), Nhwc::new(dy).into_vec());
+    norm_grad::gradients(x, dy, mask, h * w * c, &channels, bounds)
 }
 
 #[derive(Debug)]
@@ -206,7 +206,7 @@ impl Backward<Flex, 3> for BatchNormBackward {
         _checkpointer: &mut Checkpointer,
     ) {
         let shape = ops.state.0.shape();
-        let found = norm_gradients(&ops.state, grads.consume::<Flex>(&ops.node));
+        let found = norm_gradients(ops.state, grads.consume::<Flex>(&ops.node));
         let channels = [shape[3]];
         let dx = Nhwc::from_vec(found.x, shape).into_tensor();
         let found = [
@@ -234,10 +234,10 @@ impl Backward<Flex, 3> for BatchNormPoolBackward {
         grads: &mut Gradients,
         _checkpointer: &mut Checkpointer,
     ) {
-        let (x, channels, bounds) = &ops.state;
+        let (x, channels, bounds) = ops.state;
         let [n, h, w, c] = x.shape();
         let dy = Nhwc::new(grads.consume::<Flex>(&ops.node));
-        let found = norm_pool::gradients(x.values(), dy.values(), [h, w], channels, *bounds);
+        let found = norm_pool::gradients(x.into_vec(), dy.values(), [h, w], &channels, bounds);
         let found = [
             Nhwc::from_vec(found.x, [n, h, w, c]).into_tensor(),
             flat(found.gamma, &[c]),
@@ -264,7 +264,7 @@ impl Backward<Flex, 4> for BatchNormAddBackward {
         _checkpointer: &mut Checkpointer,
     ) {
         let shape = ops.state.0.shape();
-        let found = norm_gradients(&ops.state, grads.consume::<Flex>(&ops.node));
+        let found = norm_gradients(ops.state, grads.consume::<Flex>(&ops.node));
         let channels = [shape[3]];
         let found = [
             Nhwc::from_vec(found.x, shape).into_tensor(),
