@@ -8,6 +8,7 @@ use pulp::Arch;
 use rayon::prelude::*;
 
 use super::frame::{Frame, Shape};
+use super::nhwc::zeros;
 use super::tile::{Correlate, Outer, Segment, lanes, vectors};
 
 /// The weight gradient is summed in this many fixed parts of the batch, which are added in order.
@@ -62,7 +63,7 @@ pub(super) fn forward(x: &[f32], weight: &[f32], shape: &Shape) -> Vec<f32> {
         })
         .collect();
 
-    let mut y = vec![0.0; shape.n * oh * ow * filters];
+    let mut y = zeros(shape.n * oh * ow * filters);
     y.par_chunks_mut(oh * ow * filters)
         .zip(x.par_chunks(shape.picture()))
         .for_each_init(
@@ -113,7 +114,9 @@ fn reaching(first: usize, before: usize, stride: usize, kernel: usize) -> Vec<(u
 
 /// `dx[n][h][w][channels]` from `dy[n][oh][ow][filters]`: for every residue class modulo the stride,
 /// a correlation of the padded `dy` with the flipped, transposed weights.
-pub(super) fn grad_input(dy: &[f32], weight: &[f32], shape: &Shape) -> Vec<f32> {
+///
+/// Writes over `dx`, whose contents do not matter.
+pub(super) fn grad_input(mut dx: Vec<f32>, dy: &[f32], weight: &[f32], shape: &Shape) -> Vec<f32> {
     let Shape {
         channels, filters, ..
     } = *shape;
@@ -174,7 +177,9 @@ pub(super) fn grad_input(dy: &[f32], weight: &[f32], shape: &Shape) -> Vec<f32> 
         }
     }
 
-    let mut dx = vec![0.0; shape.n * shape.picture()];
+    if classes.len() < reach[0].len() * reach[1].len() {
+        dx.fill(0.0);
+    }
     let output = shape.output();
     dx.par_chunks_mut(shape.picture())
         .zip(dy.par_chunks(output[0] * output[1] * filters))

@@ -81,19 +81,45 @@ impl Frame {
         if self.origin == [0, 0] && self.size == size {
             return picture;
         }
+        for (source, target, run) in self.rows(size, channels) {
+            scratch[target..][..run].copy_from_slice(&picture[source..][..run]);
+        }
+        scratch
+    }
+
+    /// The way back: the picture out of its frame. What the frame cuts off becomes zero.
+    pub(super) fn take(
+        &self,
+        scratch: &[f32],
+        picture: &mut [f32],
+        size: [usize; 2],
+        channels: usize,
+    ) {
+        picture.fill(0.0);
+        for (target, source, run) in self.rows(size, channels) {
+            picture[target..][..run].copy_from_slice(&scratch[source..][..run]);
+        }
+    }
+
+    /// The rows that picture and frame share: where each starts in the picture, in the frame, and
+    /// how many numbers it has.
+    fn rows(
+        &self,
+        size: [usize; 2],
+        channels: usize,
+    ) -> impl Iterator<Item = (usize, usize, usize)> {
+        let width = self.size[1];
         let from: [usize; 2] = self.origin.map(|at| (-at).max(0) as usize);
         let to: [usize; 2] = self.origin.map(|at| at.max(0) as usize);
         let count: [usize; 2] = std::array::from_fn(|d| {
             let room = self.size[d].saturating_sub(to[d]);
             size[d].saturating_sub(from[d]).min(room)
         });
-        let run = count[1] * channels;
-        for y in 0..count[0] {
-            let source = ((from[0] + y) * size[1] + from[1]) * channels;
-            let target = ((to[0] + y) * self.size[1] + to[1]) * channels;
-            scratch[target..][..run].copy_from_slice(&picture[source..][..run]);
-        }
-        scratch
+        (0..count[0]).map(move |y| {
+            let picture = ((from[0] + y) * size[1] + from[1]) * channels;
+            let frame = ((to[0] + y) * width + to[1]) * channels;
+            (picture, frame, count[1] * channels)
+        })
     }
 }
 
@@ -119,6 +145,13 @@ mod tests {
                 .map(|row| row.iter().map(|v| v.to_string()).collect())
                 .collect();
             assert_eq!(rows.join(" "), expected, "{frame:?}");
+
+            let mut back = vec![9.0; 6];
+            frame.take(seen, &mut back, [3, 2], 1);
+            for (i, value) in back.iter().enumerate() {
+                let kept = seen.contains(&picture[i]);
+                assert_eq!(*value, if kept { picture[i] } else { 0.0 }, "{frame:?}");
+            }
         }
     }
 }

@@ -14,10 +14,12 @@
 //! | `nhwc` | tensors seen channels-last |
 //! | `tile` | the SIMD loops of the convolutions |
 //! | `frame`, `conv` | dense convolution and its gradients |
+//! | `depthwise` | depthwise convolution and its gradients |
 //! | `norm`, `norm_grad` | batch normalisation with residual and clamp, and its gradients |
 //! | `norm_pool` | the same with max-pooling |
 
 mod conv;
+mod depthwise;
 mod frame;
 mod nhwc;
 mod norm;
@@ -79,8 +81,10 @@ pub fn conv2d(x: Tensor<4>, conv: &Conv2d) -> Tensor<4> {
     let [_, channels, h, w] = x.dims();
     let window = window(conv, [h, w]);
     let fits = (0..2).all(|d| [h, w][d] + window.before[d] + window.after[d] >= window.kernel[d]);
-    let known = conv.dilation == [1, 1] && conv.groups == 1 && fits;
-    if !known || !fused(&x) || channels != conv.weight.dims()[1] {
+    let [filters, group, _, _] = conv.weight.dims();
+    let dense = conv.groups == 1 && group == channels;
+    let depthwise = conv.groups == channels && group == 1 && filters == channels;
+    if conv.dilation != [1, 1] || !(dense || depthwise) || !fits || !fused(&x) {
         return conv.forward(x);
     }
     let weight = conv.weight.val().into_dispatch();

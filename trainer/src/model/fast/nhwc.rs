@@ -2,6 +2,7 @@
 
 use burn::backend::flex::{FlexTensor, Layout};
 use burn::tensor::{Bytes, DType, Shape};
+use rayon::prelude::*;
 
 /// A `[n, c, h, w]` tensor of 32-bit floats whose memory is `[n][h][w][c]`, without gaps.
 #[derive(Clone, Debug)]
@@ -36,11 +37,31 @@ impl Nhwc {
         self.tensor.storage()
     }
 
+    /// The numbers as a buffer to write results over: the memory itself where nothing else uses it,
+    /// else a copy.
+    pub(super) fn into_vec(self) -> Vec<f32> {
+        if !self.tensor.is_unique() {
+            return self.values().to_vec();
+        }
+        let data = self.tensor.into_data();
+        data.try_into_vec().expect("Nhwc holds 32-bit floats")
+    }
+
     /// Back to a `[n, c, h, w]` tensor, without a copy.
     pub(super) fn into_tensor(self) -> FlexTensor {
         let layout = self.tensor.layout().permute(&[0, 3, 1, 2]);
         self.tensor.with_layout(layout)
     }
+}
+
+/// `len` zeros, written by all threads.
+pub(super) fn zeros(len: usize) -> Vec<f32> {
+    const BLOCK: usize = 1024;
+    let blocks = (0..len.div_ceil(BLOCK)).into_par_iter().with_min_len(64);
+    let blocks: Vec<[f32; BLOCK]> = blocks.map(|_| [0.0; BLOCK]).collect();
+    let mut zeros = blocks.into_flattened();
+    zeros.truncate(len);
+    zeros
 }
 
 /// A contiguous tensor.

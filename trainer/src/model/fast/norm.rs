@@ -7,6 +7,7 @@
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
+use super::nhwc::zeros;
 use super::tile::{load, store};
 
 /// Pixels whose sums are kept in `f32` before they go to `f64`.
@@ -148,7 +149,7 @@ pub(super) fn apply(
     channels: &Channels,
     bounds: Bounds,
 ) -> Vec<f32> {
-    let mut y = vec![0.0; x.len()];
+    let mut y = zeros(x.len());
     let pictures = y.par_chunks_mut(picture).zip(x.par_chunks(picture));
     match residual {
         None => pictures.for_each(|(y, x)| {

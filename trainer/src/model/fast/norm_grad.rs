@@ -15,7 +15,7 @@ const BLOCK: usize = 64;
 /// Gradients of one fused batch normalisation.
 pub(super) struct Gradients {
     pub x: Vec<f32>,
-    /// Empty without a residual.
+    /// Without a residual, of no meaning.
     pub residual: Vec<f32>,
     pub gamma: Vec<f32>,
     pub beta: Vec<f32>,
@@ -31,62 +31,55 @@ pub(super) enum Mask<'a> {
 }
 
 /// The gradients, from `x`, `dy` and how each picture's values passed the clamp.
+///
+/// Those of the input and of the residual are written over `x` and `dy`.
 pub(super) fn gradients(
-    x: &[f32],
-    dy: &[f32],
+    mut x: Vec<f32>,
+    mut dy: Vec<f32>,
     mask: Mask,
     picture: usize,
     channels: &Channels,
-    bounds: Bounds,
+    mut bounds: Bounds,
 ) -> Gradients {
     let count = channels.mean.len();
-    let mut residual = Vec::new();
-    let reduce = |x, dy, output, masked| {
+    let reduce = |x, dy, output| {
         let mut sums = vec![0.0; 2 * count];
         Arch::new().dispatch(Reduce {
             x,
             dy,
             output,
-            masked,
             channels,
             bounds,
             sums: &mut sums,
         });
         sums
     };
-    let pictures = x.par_chunks(picture).zip(dy.par_chunks(picture));
+    let pictures = x.par_chunks(picture).zip(dy.par_chunks_mut(picture));
     let sums = match mask {
-        Mask::Input => sum_pictures(pictures.map(|(x, dy)| reduce(x, dy, &[], &mut []))),
+        Mask::Input => sum_pictures(pictures.map(|(x, dy)| reduce(x, dy, &[]))),
         Mask::Output(y) => {
-            residual = vec![0.0; x.len()];
             let pictures = pictures.zip(y.par_chunks(picture));
-            let pictures = pictures.zip(residual.par_chunks_mut(picture));
-            sum_pictures(pictures.map(|(((x, dy), y), masked)| reduce(x, dy, y, masked)))
+            sum_pictures(pictures.map(|((x, dy), y)| reduce(x, dy, y)))
         }
     };
     let (terms, gamma, beta) = Terms::new(&sums, x.len() / count, channels);
-
-    let mut dx = vec![0.0; x.len()];
-    let (dy, bounds) = match mask {
-        Mask::Input => (dy, bounds),
-        Mask::Output(_) => (&residual[..], (f32::NEG_INFINITY, f32::INFINITY)),
-    };
-    dx.par_chunks_mut(picture)
-        .zip(x.par_chunks(picture))
+    if matches!(mask, Mask::Output(_)) {
+        bounds = (f32::NEG_INFINITY, f32::INFINITY);
+    }
+    x.par_chunks_mut(picture)
         .zip(dy.par_chunks(picture))
-        .for_each(|((dx, x), dy)| {
+        .for_each(|(x, dy)| {
             Arch::new().dispatch(Input {
                 x,
                 dy,
                 channels,
                 bounds,
                 terms: &terms,
-                dx,
             });
         });
     Gradients {
-        x: dx,
-        residual,
+        x,
+        residual: dy,
         gamma,
         beta,
     }
@@ -130,11 +123,10 @@ impl Terms {
 /// First pass over one picture: `sums[c] = Σ g`, `sums[channels + c] = Σ g (x − mean)`.
 struct Reduce<'a> {
     x: &'a [f32],
-    dy: &'a [f32],
+    /// Becomes `g` when the mask comes from the output.
+    dy: &'a mut [f32],
     /// The output to read the mask from, or empty.
     output: &'a [f32],
-    /// Where `g` goes when the mask comes from the output, or empty.
-    masked: &'a mut [f32],
     channels: &'a Channels,
     bounds: Bounds,
     sums: &'a mut [f64],
@@ -151,14 +143,15 @@ impl WithSimd for Reduce<'_> {
         let high = simd.splat_f32s(self.bounds.1);
         let zero = simd.splat_f32s(0.0);
         let size = BLOCK * channels;
-        for (block, (x, dy)) in self.x.chunks(size).zip(self.dy.chunks(size)).enumerate() {
+        let blocks = self.x.chunks(size).zip(self.dy.chunks_mut(size));
+        for (block, (x, dy)) in blocks.enumerate() {
             for c in (0..channels).step_by(S::F32_LANES) {
                 let end = channels.min(c + S::F32_LANES);
                 let mean = load(simd, &self.channels.mean[c..end]);
                 let scale = load(simd, &self.channels.scale[c..end]);
                 let shift = load(simd, &self.channels.shift[c..end]);
                 let (mut sum, mut product) = (zero, zero);
-                let pixels = x.chunks_exact(channels).zip(dy.chunks_exact(channels));
+                let pixels = x.chunks_exact(channels).zip(dy.chunks_exact_mut(channels));
                 if self.output.is_empty() {
                     for (x, dy) in pixels {
                         let x = load(simd, &x[c..end]);
@@ -169,12 +162,11 @@ impl WithSimd for Reduce<'_> {
                     }
                 } else {
                     let y = self.output[block * size..].chunks_exact(channels);
-                    let out = self.masked[block * size..].chunks_exact_mut(channels);
-                    for ((x, dy), (y, out)) in pixels.zip(y.zip(out)) {
+                    for ((x, dy), y) in pixels.zip(y) {
                         let x = load(simd, &x[c..end]);
                         let y = load(simd, &y[c..end]);
                         let g = masked(simd, load(simd, &dy[c..end]), y, low, high);
-                        store(simd, &mut out[c..end], g);
+                        store(simd, &mut dy[c..end], g);
                         sum = simd.add_f32s(sum, g);
                         product = simd.mul_add_f32s(g, simd.sub_f32s(x, mean), product);
                     }
@@ -200,14 +192,13 @@ pub(super) fn masked<S: Simd>(
     simd.select_f32s(simd.less_than_f32s(y, high), dy, zero)
 }
 
-/// Second pass over one picture: the gradient of the input.
+/// Second pass over one picture: the gradient of the input, over the input.
 struct Input<'a> {
-    x: &'a [f32],
+    x: &'a mut [f32],
     dy: &'a [f32],
     channels: &'a Channels,
     bounds: Bounds,
     terms: &'a Terms,
-    dx: &'a mut [f32],
 }
 
 impl WithSimd for Input<'_> {
@@ -219,8 +210,7 @@ impl WithSimd for Input<'_> {
         let low = simd.splat_f32s(self.bounds.0);
         let high = simd.splat_f32s(self.bounds.1);
         let size = BLOCK * channels;
-        let blocks = self.x.chunks(size).zip(self.dy.chunks(size));
-        for (dx, (x, dy)) in self.dx.chunks_mut(size).zip(blocks) {
+        for (x, dy) in self.x.chunks_mut(size).zip(self.dy.chunks(size)) {
             for c in (0..channels).step_by(S::F32_LANES) {
                 let end = channels.min(c + S::F32_LANES);
                 let mean = load(simd, &self.channels.mean[c..end]);
@@ -228,13 +218,13 @@ impl WithSimd for Input<'_> {
                 let shift = load(simd, &self.channels.shift[c..end]);
                 let slope = load(simd, &self.terms.slope[c..end]);
                 let constant = load(simd, &self.terms.constant[c..end]);
-                let pixels = x.chunks_exact(channels).zip(dy.chunks_exact(channels));
-                for (dx, (x, dy)) in dx.chunks_exact_mut(channels).zip(pixels) {
-                    let x = load(simd, &x[c..end]);
+                let pixels = x.chunks_exact_mut(channels);
+                for (pixel, dy) in pixels.zip(dy.chunks_exact(channels)) {
+                    let x = load(simd, &pixel[c..end]);
                     let y = simd.mul_add_f32s(x, scale, shift);
                     let g = masked(simd, load(simd, &dy[c..end]), y, low, high);
                     let rest = simd.mul_add_f32s(simd.sub_f32s(x, mean), slope, constant);
-                    store(simd, &mut dx[c..end], simd.mul_add_f32s(g, scale, rest));
+                    store(simd, &mut pixel[c..end], simd.mul_add_f32s(g, scale, rest));
                 }
             }
         }

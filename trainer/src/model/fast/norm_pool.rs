@@ -32,8 +32,10 @@ pub(super) fn apply(x: &[f32], size: [usize; 2], channels: &Channels, bounds: Bo
 }
 
 /// The gradients from that of the pooled output.
+///
+/// That of the input is written over the input.
 pub(super) fn gradients(
-    x: &[f32],
+    mut x: Vec<f32>,
     dy: &[f32],
     size: [usize; 2],
     channels: &Channels,
@@ -56,11 +58,9 @@ pub(super) fn gradients(
         sums
     }));
     let (terms, gamma, beta) = Terms::new(&sums, x.len() / count, channels);
-    let mut dx = vec![0.0; x.len()];
-    dx.par_chunks_mut(picture)
-        .zip(x.par_chunks(picture))
+    x.par_chunks_mut(picture)
         .zip(dy.par_chunks(pooled))
-        .for_each(|((dx, x), dy)| {
+        .for_each(|(x, dy)| {
             Arch::new().dispatch(Input {
                 x,
                 dy,
@@ -68,11 +68,10 @@ pub(super) fn gradients(
                 channels,
                 bounds,
                 terms: &terms,
-                dx,
             });
         });
     Gradients {
-        x: dx,
+        x,
         residual: Vec::new(),
         gamma,
         beta,
@@ -186,15 +185,14 @@ impl WithSimd for Reduce<'_> {
     }
 }
 
-/// Second pass: the gradient of the input.
+/// Second pass: the gradient of the input, over the input.
 struct Input<'a> {
-    x: &'a [f32],
+    x: &'a mut [f32],
     dy: &'a [f32],
     width: usize,
     channels: &'a Channels,
     bounds: Bounds,
     terms: &'a Terms,
-    dx: &'a mut [f32],
 }
 
 impl WithSimd for Input<'_> {
@@ -228,8 +226,7 @@ impl Input<'_> {
         let low = simd.splat_f32s(self.bounds.0);
         let high = simd.splat_f32s(self.bounds.1);
         let zero = simd.splat_f32s(0.0);
-        let (upper, lower) = self.x[2 * y * row..][..2 * row].split_at(row);
-        let (dx_upper, dx_lower) = self.dx[2 * y * row..][..2 * row].split_at_mut(row);
+        let (upper, lower) = self.x[2 * y * row..][..2 * row].split_at_mut(row);
         let dy = &self.dy[y * pooled..][..pooled];
         for c in (0..channels).step_by(S::F32_LANES) {
             let end = channels.min(c + S::F32_LANES);
@@ -239,13 +236,9 @@ impl Input<'_> {
             let slope = load(simd, &self.terms.slope[c..end]);
             let constant = load(simd, &self.terms.constant[c..end]);
             let pairs = upper
-                .chunks_exact(2 * channels)
-                .zip(lower.chunks_exact(2 * channels));
-            let dx_pairs = dx_upper
                 .chunks_exact_mut(2 * channels)
-                .zip(dx_lower.chunks_exact_mut(2 * channels));
-            let pixels = dy.chunks_exact(channels).zip(pairs);
-            for ((dx_upper, dx_lower), (dy, (upper, lower))) in dx_pairs.zip(pixels) {
+                .zip(lower.chunks_exact_mut(2 * channels));
+            for (dy, (upper, lower)) in dy.chunks_exact(channels).zip(pairs) {
                 let x = window(simd, upper, lower, c, end);
                 let y = x.map(|x| simd.mul_add_f32s(x, scale, shift));
                 let top = maximum(simd, y);
@@ -258,10 +251,10 @@ impl Input<'_> {
                     let rest = simd.mul_add_f32s(simd.sub_f32s(x[i], mean), slope, constant);
                     dx[i] = simd.mul_add_f32s(here, scale, rest);
                 }
-                store(simd, &mut dx_upper[c..end], dx[0]);
-                store(simd, &mut dx_upper[channels + c..channels + end], dx[1]);
-                store(simd, &mut dx_lower[c..end], dx[2]);
-                store(simd, &mut dx_lower[channels + c..channels + end], dx[3]);
+                store(simd, &mut upper[c..end], dx[0]);
+                store(simd, &mut upper[channels + c..channels + end], dx[1]);
+                store(simd, &mut lower[c..end], dx[2]);
+                store(simd, &mut lower[channels + c..channels + end], dx[3]);
             }
         }
     }
@@ -270,15 +263,18 @@ impl Input<'_> {
     #[inline(always)]
     fn outside<S: Simd>(&mut self, simd: S, range: std::ops::Range<usize>) {
         let channels = self.channels.mean.len();
-        let x = self.x[range.clone()].chunks_exact(channels);
-        for (dx, x) in self.dx[range].chunks_exact_mut(channels).zip(x) {
+        for pixel in self.x[range].chunks_exact_mut(channels) {
             for c in (0..channels).step_by(S::F32_LANES) {
                 let end = channels.min(c + S::F32_LANES);
                 let mean = load(simd, &self.channels.mean[c..end]);
                 let slope = load(simd, &self.terms.slope[c..end]);
                 let constant = load(simd, &self.terms.constant[c..end]);
-                let x = simd.sub_f32s(load(simd, &x[c..end]), mean);
-                store(simd, &mut dx[c..end], simd.mul_add_f32s(x, slope, constant));
+                let x = simd.sub_f32s(load(simd, &pixel[c..end]), mean);
+                store(
+                    simd,
+                    &mut pixel[c..end],
+                    simd.mul_add_f32s(x, slope, constant),
+                );
             }
         }
     }

@@ -9,12 +9,12 @@ use burn::backend::flex::FlexTensor;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, AutodiffBackend, Backend, Flex, backend_extension};
 
-use super::conv;
 use super::frame::{Shape, Window};
 use super::nhwc::{Nhwc, flat};
 use super::norm::{self, Bounds, Channels};
 use super::norm_grad::{self, Mask};
 use super::norm_pool;
+use super::{conv, depthwise};
 
 /// `epsilon`, and the clamp after the normalisation.
 pub(super) type Form = (f64, Bounds);
@@ -22,7 +22,8 @@ pub(super) type Form = (f64, Bounds);
 /// Fused layers. Pictures are `[n, c, h, w]` tensors of 32-bit floats.
 #[backend_extension(Flex, Autodiff)]
 pub(super) trait FastOps: Backend {
-    /// Convolution with `weight[filters, channels, kh, kw]`.
+    /// Convolution with `weight[filters, channels, kh, kw]`, or depthwise with
+    /// `weight[channels, 1, kh, kw]`.
     fn fast_conv2d(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
@@ -58,8 +59,18 @@ pub(super) trait FastOps: Backend {
 fn convolve(x: &Nhwc, weight: &FlexTensor, window: Window) -> FlexTensor {
     let shape = conv_shape(x, weight, window);
     let [oh, ow] = shape.output();
-    let y = conv::forward(x.values(), weight.to_contiguous().storage(), &shape);
+    let weight = weight.to_contiguous();
+    let y = if is_depthwise(&weight, &shape) {
+        depthwise::forward(x.values(), weight.storage(), &shape)
+    } else {
+        conv::forward(x.values(), weight.storage(), &shape)
+    };
     Nhwc::from_vec(y, [shape.n, oh, ow, shape.filters]).into_tensor()
+}
+
+/// One filter a channel. (One channel and one filter: either way is right.)
+fn is_depthwise(weight: &FlexTensor, shape: &Shape) -> bool {
+    weight.layout().shape()[1] == 1 && shape.filters == shape.channels
 }
 
 fn conv_shape(x: &Nhwc, weight: &FlexTensor, window: Window) -> Shape {
@@ -167,16 +178,26 @@ impl Backward<Flex, 2> for Conv2dBackward {
         let (x, weight, window) = ops.state;
         let dy = Nhwc::new(grads.consume::<Flex>(&ops.node));
         let shape = conv_shape(&x, &weight, window);
+        let depthwise = is_depthwise(&weight, &shape);
         let [of_x, of_weight] = ops.parents;
         if let Some(node) = of_weight {
-            let dw = conv::grad_weight(x.values(), dy.values(), &shape);
+            let dw = if depthwise {
+                depthwise::grad_weight(x.values(), dy.values(), &shape)
+            } else {
+                conv::grad_weight(x.values(), dy.values(), &shape)
+            };
             let dw = flat(dw, weight.layout().shape());
             grads.register::<Flex>(node.id, dw);
         }
         if let Some(node) = of_x {
             let weight = weight.to_contiguous();
-            let dx = conv::grad_input(dy.values(), weight.storage(), &shape);
-            grads.register::<Flex>(node.id, Nhwc::from_vec(dx, x.shape()).into_tensor());
+            let size = x.shape();
+            let dx = if depthwise {
+                depthwise::grad_input(x.into_vec(), dy.values(), weight.storage(), &shape)
+            } else {
+                conv::grad_input(x.into_vec(), dy.values(), weight.storage(), &shape)
+            };
+            grads.register::<Flex>(node.id, Nhwc::from_vec(dx, size).into_tensor());
         }
     }
 }
@@ -185,12 +206,11 @@ impl Backward<Flex, 2> for Conv2dBackward {
 /// the channels' statistics, the clamp.
 type NormState = (Nhwc, Option<Nhwc>, Channels, Bounds);
 
-fn norm_gradients(state: &NormState, dy: FlexTensor) -> norm_grad::Gradients {
-    let (x, y, channels, bounds) = state;
+fn norm_gradients((x, y, channels, bounds): NormState, dy: FlexTensor) -> norm_grad::Gradients {
     let [_, h, w, c] = x.shape();
     let mask = y.as_ref().map_or(Mask::Input, |y| Mask::Output(y.values()));
-    let dy = Nhwc::new(dy);
-    norm_grad::gradients(x.values(), dy.values(), mask, h * w * c, channels, *bounds)
+    let (x, dy) = (x.into_vec(), Nhwc::new(dy).into_vec());
+    norm_grad::gradients(x, dy, mask, h * w * c, &channels, bounds)
 }
 
 #[derive(Debug)]
@@ -206,7 +226,7 @@ impl Backward<Flex, 3> for BatchNormBackward {
         _checkpointer: &mut Checkpointer,
     ) {
         let shape = ops.state.0.shape();
-        let found = norm_gradients(&ops.state, grads.consume::<Flex>(&ops.node));
+        let found = norm_gradients(ops.state, grads.consume::<Flex>(&ops.node));
         let channels = [shape[3]];
         let dx = Nhwc::from_vec(found.x, shape).into_tensor();
         let found = [
@@ -234,10 +254,10 @@ impl Backward<Flex, 3> for BatchNormPoolBackward {
         grads: &mut Gradients,
         _checkpointer: &mut Checkpointer,
     ) {
-        let (x, channels, bounds) = &ops.state;
+        let (x, channels, bounds) = ops.state;
         let [n, h, w, c] = x.shape();
         let dy = Nhwc::new(grads.consume::<Flex>(&ops.node));
-        let found = norm_pool::gradients(x.values(), dy.values(), [h, w], channels, *bounds);
+        let found = norm_pool::gradients(x.into_vec(), dy.values(), [h, w], &channels, bounds);
         let found = [
             Nhwc::from_vec(found.x, [n, h, w, c]).into_tensor(),
             flat(found.gamma, &[c]),
@@ -264,7 +284,7 @@ impl Backward<Flex, 4> for BatchNormAddBackward {
         _checkpointer: &mut Checkpointer,
     ) {
         let shape = ops.state.0.shape();
-        let found = norm_gradients(&ops.state, grads.consume::<Flex>(&ops.node));
+        let found = norm_gradients(ops.state, grads.consume::<Flex>(&ops.node));
         let channels = [shape[3]];
         let found = [
             Nhwc::from_vec(found.x, shape).into_tensor(),
