@@ -228,7 +228,7 @@ impl Default for ScheduleConfig {
 impl Default for TrainingConfig {
     fn default() -> Self {
         Self {
-            epochs: 20,
+            epochs: 30,
             batch: 64,
             label_smoothing: 0.0,
             ema: 0.0,

@@ -69,6 +69,7 @@ pub fn run(args: &QuickstartArgs) -> anyhow::Result<ExitCode> {
         out: folder.clone(),
         overwrite: true,
         epochs: Some(args.epochs),
+        set: vec!["model.channels=[16, 32, 64, 128]".into()],
         device: args.device.clone(),
         ..Default::default()
     };

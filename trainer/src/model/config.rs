@@ -115,7 +115,7 @@ impl Default for ModelConfig {
 impl Default for CnnConfig {
     fn default() -> Self {
         Self {
-            channels: vec![16, 32, 64, 128],
+            channels: vec![24, 48, 96, 192],
             convs_per_stage: 1,
             kernel: 3,
             batch_norm: true,

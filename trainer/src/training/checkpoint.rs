@@ -131,12 +131,13 @@ impl Checkpoint {
 
     /// Reads the newest checkpoint of `folder`; `None` where there is none.
     ///
-    /// `network` and `optimizer` give the shapes; the network's device is kept.
+    /// `network` gives the shapes and the device. The optimiser is built for the loaded network:
+    /// its groups go by the parameters' ids, which come from the file.
     pub fn load(
         folder: &Path,
         network: Network,
         with_average: bool,
-        optimizer: ModuleOptimizer,
+        optimizer: impl FnOnce(&Network) -> ModuleOptimizer,
     ) -> Result<Option<Self>, CheckpointError> {
         if !folder.exists() {
             return Ok(None);
@@ -156,10 +157,11 @@ impl Checkpoint {
             path: path.clone(),
             cause: error.to_string(),
         })?;
+        let network = load_network(network, &newest.join("network.bpk"))?;
         Ok(Some(Self {
-            network: load_network(network, &newest.join("network.bpk"))?,
+            optimizer: optimizer(&network).load_record(record),
+            network,
             average,
-            optimizer: optimizer.load_record(record),
             progress,
         }))
     }

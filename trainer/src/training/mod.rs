@@ -205,21 +205,16 @@ impl<'a> Session<'a> {
         let device = setup.devices.list[0].clone().autodiff();
         device.seed(config.seed);
         let network = Network::new(&run.spec()?, &device);
-        let optimizer = optimizer::build(&config.optimizer, &network);
+        let optimizer = |network: &Network| optimizer::build(&config.optimizer, network);
         let averages = config.training.ema > 0.0;
         let loaded = match setup.resume {
-            true => Checkpoint::load(
-                &run.checkpoints(),
-                network.clone(),
-                averages,
-                optimizer.clone(),
-            )?,
+            true => Checkpoint::load(&run.checkpoints(), network.clone(), averages, optimizer)?,
             false => None,
         };
         let state = loaded.unwrap_or_else(|| Checkpoint {
             average: averages.then(|| network.valid()),
+            optimizer: optimizer(&network),
             network,
-            optimizer,
             progress: Progress {
                 epochs: 0,
                 steps: 0,
