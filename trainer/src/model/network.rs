@@ -321,3 +321,79 @@ impl Network {
         self.classifier.forward(self.dropout.forward(x))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::Distribution;
+
+    use super::*;
+    use crate::model::ModelConfig;
+    use crate::model::config::{CnnConfig, ResnetConfig};
+
+    fn configs() -> Vec<ModelConfig> {
+        let mut configs: Vec<_> = ModelConfig::FAMILIES
+            .iter()
+            .map(|family| ModelConfig::family(family).unwrap())
+            .collect();
+        configs.push(ModelConfig::Cnn(CnnConfig {
+            channels: vec![5, 7],
+            convs_per_stage: 2,
+            kernel: 5,
+            batch_norm: false,
+            pooling: Pooling::Flatten,
+            hidden: vec![11],
+            dropout: 0.5,
+        }));
+        configs.push(ModelConfig::Resnet(ResnetConfig {
+            stem: 8,
+            stem_stride: 2,
+            channels: vec![8, 24],
+            blocks: vec![2, 3],
+            dropout: 0.0,
+        }));
+        configs
+    }
+
+    #[test]
+    fn a_network_has_the_shapes_and_parameters_of_its_spec() {
+        let device = Device::flex();
+        for config in configs() {
+            let spec = config.spec([3, 40, 56], 5).unwrap();
+            let network = Network::new(&spec, &device);
+            let x = Tensor::random([2, 3, 40, 56], Distribution::Default, &device);
+            assert_eq!(network.forward(x).dims(), [2, 5], "{config:?}");
+            let expected: usize = spec.costs().unwrap().iter().map(|layer| layer.params).sum();
+            let norms: usize = spec
+                .blocks
+                .iter()
+                .fold((3, 0), |(channels, sum), block| {
+                    let convs = block.convs(channels);
+                    let of_block: usize = convs
+                        .iter()
+                        .filter(|(_, c)| c.norm)
+                        .map(|(_, c)| c.out)
+                        .sum();
+                    (
+                        convs.last().map_or(channels, |(_, c)| c.out),
+                        sum + of_block,
+                    )
+                })
+                .1;
+            // burn counts the running mean and variance as well.
+            assert_eq!(network.num_params(), expected + 2 * norms, "{config:?}");
+        }
+    }
+
+    #[test]
+    fn a_seed_gives_its_weights() {
+        let device = Device::flex();
+        let spec = ModelConfig::default().spec([3, 32, 32], 2).unwrap();
+        let draw = |seed| {
+            device.seed(seed);
+            let network = Network::new(&spec, &device);
+            network.classifier.weight.val().into_data()
+        };
+        assert_eq!(draw(1), draw(1));
+        assert_ne!(draw(1), draw(2));
+    }
+}

@@ -335,3 +335,60 @@ impl ModelSpec {
         self.costs().map(|_| ())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::ModelConfig;
+    use crate::model::config::{CnnConfig, DsCnnConfig, MobilenetV1Config};
+
+    fn macs(spec: &ModelSpec) -> usize {
+        spec.costs().unwrap().iter().map(|layer| layer.macs).sum()
+    }
+
+    #[test]
+    fn mlperf_tinys_nets_have_their_published_costs() {
+        let resnet8 = ModelConfig::family("resnet").unwrap();
+        let spec = resnet8.spec([3, 32, 32], 10).unwrap();
+        // 12.50 M multiply-accumulates.
+        assert_eq!(macs(&spec), 12_501_632);
+        let vww = ModelConfig::MobilenetV1(MobilenetV1Config::default());
+        // 7.49 M.
+        assert_eq!(macs(&vww.spec([3, 96, 96], 2).unwrap()), 7_489_664);
+        let kws = ModelConfig::DsCnn(DsCnnConfig {
+            stem_kernel: [10, 4],
+            ..Default::default()
+        });
+        let spec = kws.spec([1, 49, 10], 12).unwrap();
+        // 2.66 M at 25 × 5; symmetric padding gives the even kernel's first layer one row more.
+        assert_eq!(spec.costs().unwrap()[0].output, [64, 25, 6]);
+    }
+
+    #[test]
+    fn inputs_that_pooling_uses_up_are_refused_with_the_block() {
+        let cnn = ModelConfig::Cnn(CnnConfig::default());
+        let error = cnn.spec([3, 8, 8], 2).unwrap_err();
+        assert!(
+            matches!(error, SpecError::TooSmall { block: 7, .. }),
+            "{error}"
+        );
+        cnn.spec([3, 16, 16], 2).unwrap();
+    }
+
+    #[test]
+    fn absurd_sizes_are_errors_and_no_panics() {
+        let with = |change: fn(&mut CnnConfig)| {
+            let mut config = CnnConfig::default();
+            change(&mut config);
+            ModelConfig::Cnn(config).spec([3, 64, 64], 2)
+        };
+        assert!(with(|c| c.channels = vec![0]).is_err());
+        assert!(with(|c| c.channels = vec![usize::MAX]).is_err());
+        assert!(with(|c| c.kernel = 0).is_err());
+        assert!(with(|c| c.hidden = vec![0]).is_err());
+        assert!(with(|c| c.dropout = 1.0).is_err());
+        assert!(with(|c| c.channels = vec![]).is_err());
+        assert!(ModelConfig::default().spec([3, 0, 64], 2).is_err());
+        assert!(ModelConfig::default().spec([3, 64, 64], 0).is_err());
+    }
+}
