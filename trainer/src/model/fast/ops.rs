@@ -193,9 +193,9 @@ impl Backward<Flex, 2> for Conv2dBackward {
             let weight = weight.to_contiguous();
             let size = x.shape();
             let dx = if depthwise {
-                depthwise::grad_input(x.into_vec(), dy.values(), weight.storage(), &shape)
+                depthwise::grad_input(x.into_buffer(), dy.values(), weight.storage(), &shape)
             } else {
-                conv::grad_input(x.into_vec(), dy.values(), weight.storage(), &shape)
+                conv::grad_input(x.into_buffer(), dy.values(), weight.storage(), &shape)
             };
             grads.register::<Flex>(node.id, Nhwc::from_vec(dx, size).into_tensor());
         }
