@@ -257,13 +257,18 @@ pub(super) fn grad_weight(x: &[f32], dy: &[f32], shape: &Shape) -> Vec<f32> {
         })
         .collect();
 
-    let mut dw = vec![0.0; filters * channels * taps];
+    let mut parts = parts.into_iter();
+    let mut sum = parts.next().unwrap_or_default();
     for part in parts {
-        for (at, row) in part.chunks_exact(padded).enumerate() {
-            let (tap, channel) = (at / channels, at % channels);
-            for (filter, value) in row[..filters].iter().enumerate() {
-                dw[(filter * channels + channel) * taps + tap] += value;
-            }
+        for (sum, value) in sum.iter_mut().zip(part) {
+            *sum += value;
+        }
+    }
+    let mut dw = vec![0.0; filters * channels * taps];
+    for (at, row) in sum.chunks_exact(padded).enumerate() {
+        let (tap, channel) = (at / channels, at % channels);
+        for (filter, value) in row[..filters].iter().enumerate() {
+            dw[(filter * channels + channel) * taps + tap] = *value;
         }
     }
     dw

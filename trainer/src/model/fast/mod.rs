@@ -10,7 +10,7 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `ops` | the operations as burn's backend extension, with their gradients |
+//! | `ops`, `ops_grad` | the operations as burn's backend extension, their gradients |
 //! | `nhwc` | tensors seen channels-last |
 //! | `tile` | the SIMD loops of the convolutions |
 //! | `frame`, `conv` | dense convolution and its gradients |
@@ -26,6 +26,7 @@ mod norm;
 mod norm_grad;
 mod norm_pool;
 mod ops;
+mod ops_grad;
 #[cfg(test)]
 mod tests;
 mod tile;

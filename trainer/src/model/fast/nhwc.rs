@@ -47,6 +47,15 @@ impl Nhwc {
         data.try_into_vec().expect("Nhwc holds 32-bit floats")
     }
 
+    /// A buffer as large as this, of any contents: the memory itself where nothing else uses it.
+    pub(super) fn into_buffer(self) -> Vec<f32> {
+        if self.tensor.is_unique() {
+            self.into_vec()
+        } else {
+            zeros(self.values().len())
+        }
+    }
+
     /// Back to a `[n, c, h, w]` tensor, without a copy.
     pub(super) fn into_tensor(self) -> FlexTensor {
         let layout = self.tensor.layout().permute(&[0, 3, 1, 2]);

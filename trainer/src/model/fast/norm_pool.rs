@@ -4,6 +4,11 @@
 //! The clamp is monotone, so it follows the maximum. Of equal values the first in row order is the
 //! maximum, as in burn. An odd last row or column is left out of the pooling.
 
+#![allow(
+    clippy::needless_range_loop,
+    reason = "loops of constant length keep a tile in registers"
+)]
+
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 

@@ -232,6 +232,26 @@ fn normalisation_with_pooling_equals_burn() {
 }
 
 #[test]
+fn of_equal_values_the_first_is_pooled_as_in_burn() {
+    let x = Tensor::<4>::ones([2, 3, 4, 4], &device()) * random([2, 3, 1, 1]);
+    let ones = Tensor::<1>::ones([3], &device());
+    let results = [true, false].map(|fast| {
+        let norm = norm_layer(&ones, &ones);
+        let layer = |x: Vec<Tensor<4>>| {
+            let x = x[0].clone();
+            if fast {
+                return batch_norm_max_pool(x, &norm, Activation::Relu);
+            }
+            let y = Activation::Relu.forward(norm.forward(x));
+            let pool = MaxPool2dConfig::new([2, 2]).with_strides([2, 2]).init();
+            pool.forward(y)
+        };
+        run(std::slice::from_ref(&x), layer, |_| vec![])
+    });
+    assert_close(&results[0], &results[1], "equal values");
+}
+
+#[test]
 fn the_number_of_threads_changes_no_bit() {
     let conv = Conv2dConfig::new([16, 24], [3, 3]).init(&device());
     let norm = BatchNormConfig::new(24).init(&device());

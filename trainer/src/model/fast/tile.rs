@@ -10,6 +10,11 @@
 //!
 //! The instruction set is chosen at run time by `pulp`.
 
+#![allow(
+    clippy::needless_range_loop,
+    reason = "loops of constant length keep a tile in registers"
+)]
+
 use pulp::{Arch, Simd, WithSimd};
 
 /// Vector width of this machine, in `f32` lanes, and how many such registers it has.
