@@ -318,12 +318,15 @@ fn cache_bytes(config: &RunConfig, data: &Dataset) -> u64 {
     data.train.len() as u64 * exact * share + data.val.len() as u64 * exact
 }
 
+/// The version that the workspace pins.
+const BURN: &str = "0.22.1";
+
 fn provenance(data: &Dataset, devices: &Devices) -> Provenance {
     let bar = LazyBar::default();
     let data_hash = data.fingerprint(&|done, total| bar.show("hashing", done, total));
     Provenance {
         kiln: env!("CARGO_PKG_VERSION").into(),
-        burn: "0.22.1".into(),
+        burn: BURN.into(),
         command: env::args().collect::<Vec<_>>().join(" "),
         device: devices.name.clone(),
         data_hash,
@@ -478,6 +481,12 @@ mod tests {
                 .to_string()
                 .contains("kiln train PICTURES")
         );
+    }
+
+    #[test]
+    fn the_version_of_burn_is_the_pinned_one() {
+        let manifest = include_str!("../../../Cargo.toml");
+        assert!(manifest.contains(&format!("burn = {{ version = \"={BURN}\"")));
     }
 
     #[test]
