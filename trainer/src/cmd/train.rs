@@ -1,21 +1,25 @@
 //! `kiln train`
 
+mod report;
+mod resolve;
+
 use std::env;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use clap::Args;
-use toml::{Table, Value};
 
+use self::report::{conclude, describe, show};
+use self::resolve::{parse_size, resolve};
 use super::ui::{self, LazyBar, STOP};
-use crate::config::{OptimizerKind, Provenance, RunConfig, TeacherConfig};
+use crate::config::{OptimizerKind, Provenance, RunConfig};
+use crate::data::Dataset;
 use crate::data::dataset::SplitOptions;
-use crate::data::{Dataset, Split};
 use crate::device::{DeviceChoice, Devices};
-use crate::model::{ModelConfig, ModelSpec};
+use crate::model::ModelConfig;
 use crate::run::Run;
-use crate::training::{self, Ending, Event, Outcome, Setup};
+use crate::training::{self, Ending, Outcome, Setup};
 
 /// `kiln train`
 #[derive(Clone, Debug, Default, Args)]
@@ -80,15 +84,6 @@ pub struct TrainArgs {
     /// Print the outcome as JSON.
     #[arg(long)]
     pub json: bool,
-}
-
-fn parse_size(text: &str) -> Result<(u16, u16), String> {
-    let (columns, rows) = text.split_once('x').unwrap_or((text, text));
-    let side = |text: &str| {
-        let side = text.parse::<u16>().ok().filter(|side| *side > 0);
-        side.ok_or_else(|| format!("`{text}` is no number of pixels"))
-    };
-    Ok((side(columns)?, side(rows)?))
 }
 
 /// Trains.
@@ -181,135 +176,6 @@ pub fn train(args: &TrainArgs) -> anyhow::Result<(Run, Option<Outcome>)> {
     Ok((run, Some(outcome)))
 }
 
-/// The run that the configuration file, `--set` and the options describe together.
-fn resolve(args: &TrainArgs) -> anyhow::Result<RunConfig> {
-    let own = args.out.join("run.toml");
-    let file = match (&args.config, args.resume) {
-        (Some(file), _) => Some(file.clone()),
-        (None, true) if own.exists() => Some(own),
-        (None, true) => bail!("{}: nothing to resume here", args.out.display()),
-        (None, false) => None,
-    };
-    let mut table = match &file {
-        Some(path) => std::fs::read_to_string(path)
-            .with_context(|| path.display().to_string())?
-            .parse::<Table>()
-            .with_context(|| path.display().to_string())?,
-        None => Table::new(),
-    };
-    if let Some(family) = &args.model {
-        let model = Table::from_iter([("family".to_owned(), Value::from(family.as_str()))]);
-        table.insert("model".into(), Value::Table(model));
-    }
-    for assignment in &args.set {
-        set(&mut table, assignment)?;
-    }
-    if let Some(Value::Table(model)) = table.get_mut("model") {
-        model.entry("family").or_insert_with(|| "cnn".into());
-    }
-    let mut config: RunConfig = table.try_into().context("the run's configuration")?;
-    let training = &mut config.training;
-    training.epochs = args.epochs.unwrap_or(training.epochs);
-    training.batch = args.batch.unwrap_or(training.batch);
-    if let Some((columns, rows)) = args.size {
-        (config.recipe.width, config.recipe.height) = (columns, rows);
-    }
-    config.optimizer.kind = args.optimizer.unwrap_or(config.optimizer.kind);
-    config.optimizer.lr = args.lr.unwrap_or(config.optimizer.lr);
-    config.seed = args.seed.unwrap_or(config.seed);
-    if let Some(data) = &args.data {
-        config.data.path.clone_from(data);
-    }
-    if config.data.path.as_os_str().is_empty() {
-        bail!("no pictures are named: kiln train PICTURES --out RUN");
-    }
-    if let Some(teacher) = &args.teacher {
-        config.teacher = Some(TeacherConfig::new(teacher.clone()));
-    }
-    config.check()?;
-    Ok(config)
-}
-
-/// Sets `a.b=value` in a table; what is no TOML value is taken as a string.
-fn set(table: &mut Table, assignment: &str) -> anyhow::Result<()> {
-    let Some((key, value)) = assignment.split_once('=') else {
-        bail!("--set {assignment}: write it as KEY=VALUE");
-    };
-    let parsed = format!("value = {value}").parse::<Table>();
-    let value = parsed
-        .ok()
-        .and_then(|mut table| table.remove("value"))
-        .unwrap_or_else(|| Value::from(value));
-    let mut parts: Vec<&str> = key.trim().split('.').collect();
-    let Some(last) = parts.pop() else {
-        return Ok(());
-    };
-    let mut table = table;
-    for part in parts {
-        let entry = table
-            .entry(part)
-            .or_insert_with(|| Value::Table(Table::new()));
-        let Value::Table(inner) = entry else {
-            bail!("--set {assignment}: `{part}` is no table");
-        };
-        table = inner;
-    }
-    table.insert(last.into(), value);
-    Ok(())
-}
-
-/// Says what will be trained and what it costs, before it starts.
-fn describe(config: &RunConfig, data: &Dataset, spec: &ModelSpec) -> anyhow::Result<()> {
-    let sizes = [Split::Train, Split::Val, Split::Test].map(|split| data.split(split).len());
-    eprintln!(
-        "pictures   {}: {} classes",
-        data.root.display(),
-        data.classes.len()
-    );
-    eprintln!(
-        "           train {}, val {}, test {}",
-        sizes[0], sizes[1], sizes[2]
-    );
-    let [channels, rows, columns] = spec.input;
-    eprintln!("input      {columns}×{rows}, {channels} channels");
-    let layers = spec.costs()?;
-    eprintln!("layer                         output            params       MACs");
-    for layer in &layers {
-        let [c, h, w] = layer.output;
-        let output = format!("{c}×{h}×{w}");
-        let (params, macs) = (ui::count(layer.params), ui::count(layer.macs));
-        eprintln!("  {:<27} {output:<14} {params:>9}  {macs:>9}", layer.name);
-    }
-    let params: usize = layers.iter().map(|layer| layer.params).sum();
-    let macs: usize = layers.iter().map(|layer| layer.macs).sum();
-    eprintln!(
-        "total      {} parameters, {} MACs",
-        ui::count(params),
-        ui::count(macs)
-    );
-    let sizes = std::iter::once(spec.input.iter().product::<usize>())
-        .chain(layers.iter().map(|layer| layer.output.iter().product()));
-    let sizes: Vec<usize> = sizes.collect();
-    let peak = sizes
-        .windows(2)
-        .map(|pair| pair[0] + pair[1])
-        .max()
-        .unwrap_or(0);
-    eprintln!(
-        "memory     weights {:.1} kB as f32, {:.1} kB as int8; activations {:.1} kB at least as int8",
-        params as f64 * 4.0 / 1e3,
-        params as f64 / 1e3,
-        peak as f64 / 1e3
-    );
-    // Each value is kept for the way back, and has a gradient.
-    let step = sizes.iter().sum::<usize>() * config.training.batch * 4 * 2;
-    eprintln!(
-        "           about {:.0} MB for a training step",
-        step as f64 / 1e6 + params as f64 * 16.0 / 1e6
-    );
-    Ok(())
-}
-
 /// Bytes that the decoded pictures take at most.
 fn cache_bytes(config: &RunConfig, data: &Dataset) -> u64 {
     let side = u64::from(config.recipe.width.max(config.recipe.height));
@@ -354,145 +220,13 @@ fn clear(folder: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Draws an event: bars while work is under way, a line for what is done.
-pub fn show(bar: &LazyBar, event: &Event<'_>, run: &Run) {
-    let epochs = run.config.training.epochs;
-    match event {
-        Event::Caching { split, done, total } => {
-            bar.show(&format!("decoding {split}"), *done, *total);
-        }
-        Event::Broken(files) => {
-            bar.line(&format!(
-                "{} files could not be read and are left out:",
-                files.len()
-            ));
-            for file in files.iter().take(10) {
-                bar.line(&format!("  {}: {}", file.path, file.reason));
-            }
-            if files.len() > 10 {
-                bar.line("  … (kiln check names them all)");
-            }
-        }
-        Event::Resumed { epochs } => bar.line(&format!("resumed after epoch {epochs}")),
-        Event::Steps {
-            epoch,
-            done,
-            total,
-            loss,
-            accuracy,
-            images_per_second,
-        } => bar.show_with(
-            &format!("epoch {epoch}/{epochs}"),
-            *done,
-            *total,
-            format!(
-                "loss {loss:.4}  accuracy {:.2}%  {images_per_second:.0} images/s",
-                accuracy * 100.0
-            ),
-        ),
-        Event::Epoch { metrics, best } => {
-            let left = (epochs - metrics.epoch.min(epochs)) as f64 * metrics.seconds;
-            bar.line(&format!(
-                "epoch {:>3}/{epochs}  train {:.4} {:.2}%  val {:.4} {:.2}%  {:.0} images/s  left {}{}",
-                metrics.epoch,
-                metrics.train_loss,
-                metrics.train_accuracy * 100.0,
-                metrics.val_loss,
-                metrics.val_accuracy * 100.0,
-                metrics.images_per_second,
-                ui::time(left),
-                if *best { "  best" } else { "" },
-            ));
-        }
-    }
-}
-
-fn conclude(run: &Run, outcome: &Outcome) {
-    let folder = run.folder.display();
-    match outcome.ending {
-        Ending::Stopped => {
-            eprintln!("stopped after epoch {}; go on with:", outcome.epochs.len());
-            eprintln!("  kiln train --resume --out {folder}");
-        }
-        Ending::Early => eprintln!("stopped early: the validation loss has not fallen any more"),
-        Ending::Complete => {}
-    }
-    if let Some(best) = outcome
-        .best_epoch
-        .and_then(|epoch| outcome.epochs.get(epoch - 1))
-    {
-        eprintln!(
-            "best       epoch {}: validation loss {:.4}, accuracy {:.2}%",
-            best.epoch,
-            best.val_loss,
-            best.val_accuracy * 100.0
-        );
-    }
-    eprintln!("run        {folder} (curves.png, metrics.jsonl, model.bpk, run.toml)");
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn options_override_sets_and_sets_override_the_file() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("run.toml");
-        std::fs::write(&file, "seed = 5\n[training]\nepochs = 7\nbatch = 8\n").unwrap();
-        let args = TrainArgs {
-            config: Some(file),
-            data: Some("photos".into()),
-            set: vec![
-                "training.epochs=9".into(),
-                "training.batch=16".into(),
-                "model.channels=[8, 8]".into(),
-                "recipe.fit=crop".into(),
-            ],
-            batch: Some(32),
-            ..Default::default()
-        };
-        let config = resolve(&args).unwrap();
-        assert_eq!(
-            (config.seed, config.training.epochs, config.training.batch),
-            (5, 9, 32)
-        );
-        assert_eq!(config.recipe.fit, kiln_runtime::recipe::FitText::Crop);
-        assert!(matches!(config.model, ModelConfig::Cnn(cnn) if cnn.channels == [8, 8]));
-    }
-
-    #[test]
-    fn mistakes_in_the_options_are_named() {
-        let with = |set: &str| {
-            let args = TrainArgs {
-                data: Some("photos".into()),
-                set: vec![set.into()],
-                ..Default::default()
-            };
-            format!("{:#}", resolve(&args).unwrap_err())
-        };
-        assert!(with("training.epoch=9").contains("unknown field `epoch`"));
-        assert!(with("seed").contains("KEY=VALUE"));
-        assert!(with("optimizer.lr=-1").contains("optimizer.lr"));
-        let none = TrainArgs::default();
-        assert!(
-            resolve(&none)
-                .unwrap_err()
-                .to_string()
-                .contains("kiln train PICTURES")
-        );
-    }
-
-    #[test]
     fn the_version_of_burn_is_the_pinned_one() {
         let manifest = include_str!("../../../Cargo.toml");
         assert!(manifest.contains(&format!("burn = {{ version = \"={BURN}\"")));
-    }
-
-    #[test]
-    fn sizes_are_a_side_or_two() {
-        assert_eq!(parse_size("64"), Ok((64, 64)));
-        assert_eq!(parse_size("96x64"), Ok((96, 64)));
-        assert!(parse_size("0").is_err() && parse_size("axb").is_err());
     }
 }

@@ -23,6 +23,14 @@ pub struct Progress {
     pub best: Option<(usize, f64)>,
 }
 
+impl Progress {
+    /// Whether the validation loss has not fallen for `patience` epochs; never where that is 0.
+    pub fn stalled(&self, patience: usize) -> bool {
+        let best = self.best.map_or(0, |(epoch, _)| epoch);
+        patience > 0 && self.epochs - best >= patience
+    }
+}
+
 /// The state of a run after an epoch.
 pub struct Checkpoint {
     /// The weights that are trained.
@@ -182,4 +190,83 @@ fn list(folder: &Path) -> io::Result<Vec<PathBuf>> {
     }
     found.sort();
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::Device;
+
+    use super::*;
+    use crate::config::OptimizerConfig;
+    use crate::model::ModelConfig;
+    use crate::training::optimizer;
+
+    fn checkpoint(epochs: usize) -> Checkpoint {
+        let spec = ModelConfig::default().spec([3, 16, 16], 2).unwrap();
+        let network = Network::new(&spec, &Device::flex().autodiff());
+        Checkpoint {
+            optimizer: optimizer::build(&OptimizerConfig::default(), &network),
+            average: Some(network.valid()),
+            network,
+            progress: Progress {
+                epochs,
+                steps: 10 * epochs,
+                best: Some((1, 0.5)),
+            },
+        }
+    }
+
+    fn load(folder: &Path) -> Result<Option<Checkpoint>, CheckpointError> {
+        let empty = checkpoint(0).network;
+        let build = |network: &Network| optimizer::build(&OptimizerConfig::default(), network);
+        Checkpoint::load(folder, empty, true, build)
+    }
+
+    #[test]
+    fn the_newest_whole_checkpoint_is_kept_and_loaded() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(load(&folder.path().join("none")).unwrap().is_none());
+        checkpoint(3).save(folder.path()).unwrap();
+        let newest = checkpoint(4);
+        newest.save(folder.path()).unwrap();
+        // A process that was killed while it wrote leaves this.
+        fs::create_dir(folder.path().join("epoch-00005.part")).unwrap();
+        assert_eq!(list(folder.path()).unwrap().len(), 1);
+        let loaded = load(folder.path()).unwrap().unwrap();
+        assert_eq!(loaded.progress, newest.progress);
+        let weight = |network: &Network| network.classifier.weight.val().into_data();
+        assert_eq!(weight(&loaded.network), weight(&newest.network));
+        assert_eq!(weight(&loaded.average.unwrap()), weight(&newest.network));
+    }
+
+    #[test]
+    fn a_damaged_checkpoint_is_an_error_with_its_file() {
+        let folder = tempfile::tempdir().unwrap();
+        checkpoint(1).save(folder.path()).unwrap();
+        for file in [
+            "network.bpk",
+            "average.bpk",
+            "optimizer.bpk",
+            "progress.json",
+        ] {
+            let path = folder.path().join("epoch-00001").join(file);
+            let whole = fs::read(&path).unwrap();
+            for cut in [0, 1, whole.len() / 2] {
+                fs::write(&path, &whole[..cut]).unwrap();
+                let error = load(folder.path()).err().map(|error| error.to_string());
+                let error = error.unwrap_or_else(|| panic!("{file} cut at {cut} was accepted"));
+                assert!(error.contains(file), "{error}");
+            }
+            fs::write(&path, whole).unwrap();
+        }
+        load(folder.path()).unwrap().unwrap();
+    }
+
+    #[test]
+    fn patience_counts_epochs_since_the_best() {
+        let mut progress = checkpoint(4).progress;
+        assert!(!progress.stalled(0) && !progress.stalled(4) && progress.stalled(3));
+        progress.best = None;
+        assert!(progress.stalled(4));
+    }
 }

@@ -1,0 +1,140 @@
+//! What a person sees of a training.
+
+use std::iter;
+
+use crate::cmd::ui::{self, LazyBar};
+use crate::config::RunConfig;
+use crate::data::{Dataset, Split};
+use crate::model::ModelSpec;
+use crate::run::Run;
+use crate::training::{Ending, Event, Outcome};
+
+/// Says what will be trained and what it costs, before it starts.
+pub fn describe(config: &RunConfig, data: &Dataset, spec: &ModelSpec) -> anyhow::Result<()> {
+    let sizes = [Split::Train, Split::Val, Split::Test].map(|split| data.split(split).len());
+    eprintln!(
+        "pictures   {}: {} classes",
+        data.root.display(),
+        data.classes.len()
+    );
+    eprintln!(
+        "           train {}, val {}, test {}",
+        sizes[0], sizes[1], sizes[2]
+    );
+    let [channels, rows, columns] = spec.input;
+    eprintln!("input      {columns}×{rows}, {channels} channels");
+    let layers = spec.costs()?;
+    eprintln!("layer                         output            params       MACs");
+    for layer in &layers {
+        let [c, h, w] = layer.output;
+        let output = format!("{c}×{h}×{w}");
+        let (params, macs) = (ui::count(layer.params), ui::count(layer.macs));
+        eprintln!("  {:<27} {output:<14} {params:>9}  {macs:>9}", layer.name);
+    }
+    let params: usize = layers.iter().map(|layer| layer.params).sum();
+    let macs: usize = layers.iter().map(|layer| layer.macs).sum();
+    eprintln!(
+        "total      {} parameters, {} MACs",
+        ui::count(params),
+        ui::count(macs)
+    );
+    let sizes = iter::once(spec.input.iter().product::<usize>())
+        .chain(layers.iter().map(|layer| layer.output.iter().product()));
+    let sizes: Vec<usize> = sizes.collect();
+    let peak = sizes
+        .windows(2)
+        .map(|pair| pair[0] + pair[1])
+        .max()
+        .unwrap_or(0);
+    eprintln!(
+        "memory     weights {:.1} kB as f32, {:.1} kB as int8; activations {:.1} kB at least as int8",
+        params as f64 * 4.0 / 1e3,
+        params as f64 / 1e3,
+        peak as f64 / 1e3
+    );
+    // Each value is kept for the way back, and has a gradient.
+    let step = sizes.iter().sum::<usize>() * config.training.batch * 4 * 2;
+    eprintln!(
+        "           about {:.0} MB for a training step",
+        step as f64 / 1e6 + params as f64 * 16.0 / 1e6
+    );
+    Ok(())
+}
+
+/// Draws an event: bars while work is under way, a line for what is done.
+pub fn show(bar: &LazyBar, event: &Event<'_>, run: &Run) {
+    let epochs = run.config.training.epochs;
+    match event {
+        Event::Caching { split, done, total } => {
+            bar.show(&format!("decoding {split}"), *done, *total);
+        }
+        Event::Broken(files) => {
+            bar.line(&format!(
+                "{} files could not be read and are left out:",
+                files.len()
+            ));
+            for file in files.iter().take(10) {
+                bar.line(&format!("  {}: {}", file.path, file.reason));
+            }
+            if files.len() > 10 {
+                bar.line("  … (kiln check names them all)");
+            }
+        }
+        Event::Resumed { epochs } => bar.line(&format!("resumed after epoch {epochs}")),
+        Event::Steps {
+            epoch,
+            done,
+            total,
+            loss,
+            accuracy,
+            images_per_second,
+        } => bar.show_with(
+            &format!("epoch {epoch}/{epochs}"),
+            *done,
+            *total,
+            format!(
+                "loss {loss:.4}  accuracy {:.2}%  {images_per_second:.0} images/s",
+                accuracy * 100.0
+            ),
+        ),
+        Event::Epoch { metrics, best } => {
+            let left = (epochs - metrics.epoch.min(epochs)) as f64 * metrics.seconds;
+            bar.line(&format!(
+                "epoch {:>3}/{epochs}  train {:.4} {:.2}%  val {:.4} {:.2}%  {:.0} images/s  left {}{}",
+                metrics.epoch,
+                metrics.train_loss,
+                metrics.train_accuracy * 100.0,
+                metrics.val_loss,
+                metrics.val_accuracy * 100.0,
+                metrics.images_per_second,
+                ui::time(left),
+                if *best { "  best" } else { "" },
+            ));
+        }
+    }
+}
+
+/// Says how it ended, and what to type next.
+pub fn conclude(run: &Run, outcome: &Outcome) {
+    let folder = run.folder.display();
+    match outcome.ending {
+        Ending::Stopped => {
+            eprintln!("stopped after epoch {}; go on with:", outcome.epochs.len());
+            eprintln!("  kiln train --resume --out {folder}");
+        }
+        Ending::Early => eprintln!("stopped early: the validation loss has not fallen any more"),
+        Ending::Complete => {}
+    }
+    if let Some(best) = outcome
+        .best_epoch
+        .and_then(|epoch| outcome.epochs.get(epoch - 1))
+    {
+        eprintln!(
+            "best       epoch {}: validation loss {:.4}, accuracy {:.2}%",
+            best.epoch,
+            best.val_loss,
+            best.val_accuracy * 100.0
+        );
+    }
+    eprintln!("run        {folder} (curves.png, metrics.jsonl, model.bpk, run.toml)");
+}

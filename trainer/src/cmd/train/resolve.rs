@@ -1,0 +1,155 @@
+//! From the configuration file, `--set` and the options to one run.
+
+use anyhow::{Context, bail};
+use toml::{Table, Value};
+
+use super::TrainArgs;
+use crate::config::{RunConfig, TeacherConfig};
+
+/// `64` or `96x64`, columns first.
+pub fn parse_size(text: &str) -> Result<(u16, u16), String> {
+    let (columns, rows) = text.split_once('x').unwrap_or((text, text));
+    let side = |text: &str| {
+        let side = text.parse::<u16>().ok().filter(|side| *side > 0);
+        side.ok_or_else(|| format!("`{text}` is no number of pixels"))
+    };
+    Ok((side(columns)?, side(rows)?))
+}
+
+/// The run that the configuration file, `--set` and the options describe together.
+pub fn resolve(args: &TrainArgs) -> anyhow::Result<RunConfig> {
+    let own = args.out.join("run.toml");
+    let file = match (&args.config, args.resume) {
+        (Some(file), _) => Some(file.clone()),
+        (None, true) if own.exists() => Some(own),
+        (None, true) => bail!("{}: nothing to resume here", args.out.display()),
+        (None, false) => None,
+    };
+    let mut table = match &file {
+        Some(path) => std::fs::read_to_string(path)
+            .with_context(|| path.display().to_string())?
+            .parse::<Table>()
+            .with_context(|| path.display().to_string())?,
+        None => Table::new(),
+    };
+    if let Some(family) = &args.model {
+        let model = Table::from_iter([("family".to_owned(), Value::from(family.as_str()))]);
+        table.insert("model".into(), Value::Table(model));
+    }
+    for assignment in &args.set {
+        set(&mut table, assignment)?;
+    }
+    if let Some(Value::Table(model)) = table.get_mut("model") {
+        model.entry("family").or_insert_with(|| "cnn".into());
+    }
+    let mut config: RunConfig = table.try_into().context("the run's configuration")?;
+    let training = &mut config.training;
+    training.epochs = args.epochs.unwrap_or(training.epochs);
+    training.batch = args.batch.unwrap_or(training.batch);
+    if let Some((columns, rows)) = args.size {
+        (config.recipe.width, config.recipe.height) = (columns, rows);
+    }
+    config.optimizer.kind = args.optimizer.unwrap_or(config.optimizer.kind);
+    config.optimizer.lr = args.lr.unwrap_or(config.optimizer.lr);
+    config.seed = args.seed.unwrap_or(config.seed);
+    if let Some(data) = &args.data {
+        config.data.path.clone_from(data);
+    }
+    if config.data.path.as_os_str().is_empty() {
+        bail!("no pictures are named: kiln train PICTURES --out RUN");
+    }
+    if let Some(teacher) = &args.teacher {
+        config.teacher = Some(TeacherConfig::new(teacher.clone()));
+    }
+    config.check()?;
+    Ok(config)
+}
+
+/// Sets `a.b=value` in a table; what is no TOML value is taken as a string.
+fn set(table: &mut Table, assignment: &str) -> anyhow::Result<()> {
+    let Some((key, value)) = assignment.split_once('=') else {
+        bail!("--set {assignment}: write it as KEY=VALUE");
+    };
+    let parsed = format!("value = {value}").parse::<Table>();
+    let value = parsed
+        .ok()
+        .and_then(|mut table| table.remove("value"))
+        .unwrap_or_else(|| Value::from(value));
+    let mut parts: Vec<&str> = key.trim().split('.').collect();
+    let Some(last) = parts.pop() else {
+        return Ok(());
+    };
+    let mut table = table;
+    for part in parts {
+        let entry = table
+            .entry(part)
+            .or_insert_with(|| Value::Table(Table::new()));
+        let Value::Table(inner) = entry else {
+            bail!("--set {assignment}: `{part}` is no table");
+        };
+        table = inner;
+    }
+    table.insert(last.into(), value);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::ModelConfig;
+
+    #[test]
+    fn options_override_sets_and_sets_override_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("run.toml");
+        std::fs::write(&file, "seed = 5\n[training]\nepochs = 7\nbatch = 8\n").unwrap();
+        let args = TrainArgs {
+            config: Some(file),
+            data: Some("photos".into()),
+            set: vec![
+                "training.epochs=9".into(),
+                "training.batch=16".into(),
+                "model.channels=[8, 8]".into(),
+                "recipe.fit=crop".into(),
+            ],
+            batch: Some(32),
+            ..Default::default()
+        };
+        let config = resolve(&args).unwrap();
+        assert_eq!(
+            (config.seed, config.training.epochs, config.training.batch),
+            (5, 9, 32)
+        );
+        assert_eq!(config.recipe.fit, kiln_runtime::recipe::FitText::Crop);
+        assert!(matches!(config.model, ModelConfig::Cnn(cnn) if cnn.channels == [8, 8]));
+    }
+
+    #[test]
+    fn mistakes_in_the_options_are_named() {
+        let with = |set: &str| {
+            let args = TrainArgs {
+                data: Some("photos".into()),
+                set: vec![set.into()],
+                ..Default::default()
+            };
+            format!("{:#}", resolve(&args).unwrap_err())
+        };
+        assert!(with("training.epoch=9").contains("unknown field `epoch`"));
+        assert!(with("seed").contains("KEY=VALUE"));
+        assert!(with("optimizer.lr=-1").contains("optimizer.lr"));
+        let none = TrainArgs::default();
+        assert!(
+            resolve(&none)
+                .unwrap_err()
+                .to_string()
+                .contains("kiln train PICTURES")
+        );
+    }
+
+    #[test]
+    fn sizes_are_a_side_or_two() {
+        assert_eq!(parse_size("64"), Ok((64, 64)));
+        assert_eq!(parse_size("96x64"), Ok((96, 64)));
+        assert!(parse_size("0").is_err() && parse_size("axb").is_err());
+    }
+}

@@ -1,0 +1,304 @@
+//! A run in progress: its state, and what an epoch does with it.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use burn::module::Module;
+use burn::optim::ModuleOptimizer;
+use burn::tensor::Device;
+use kiln_core::preprocess::Recipe;
+
+use super::checkpoint::{Checkpoint, Progress, save_network};
+use super::engine::Engine;
+use super::metrics::{self, EpochMetrics};
+use super::optimizer;
+use super::step::{Loss, StepOutput};
+use super::teacher::Teacher;
+use super::{Ending, Event, Observer, Outcome, Setup, TrainError, open_cache};
+use crate::data::Split;
+use crate::data::augment::AugmentConfig;
+use crate::data::cache::{Cache, Form};
+use crate::data::loader::{Loader, LoaderOptions};
+use crate::evaluate::{Answers, Evaluation};
+use crate::model::Network;
+use crate::run::Run;
+
+/// A run in progress.
+pub struct Session<'a> {
+    run: &'a Run,
+    setup: &'a Setup<'a>,
+    observe: Observer<'a>,
+    recipe: Recipe,
+    train: Arc<Cache>,
+    val: Arc<Cache>,
+    teacher: Option<Teacher>,
+    engine: Engine,
+    /// The first device, which holds the weights, with gradients.
+    device: Device,
+    network: Network,
+    average: Option<Network>,
+    optimizer: ModuleOptimizer,
+    pub progress: Progress,
+    history: Vec<EpochMetrics>,
+}
+
+impl<'a> Session<'a> {
+    pub fn new(
+        run: &'a Run,
+        setup: &'a Setup<'a>,
+        observe: Observer<'a>,
+    ) -> Result<Self, TrainError> {
+        let config = &run.config;
+        let recipe = config.recipe();
+        let form = Form::for_training(&recipe, &config.augment);
+        let train = open_cache(run, setup, Split::Train, form, observe)?;
+        let val = open_cache(run, setup, Split::Val, Form::Exact(recipe), observe)?;
+        let device = setup.devices.list[0].clone().autodiff();
+        device.seed(config.seed);
+        let network = Network::new(&run.spec()?, &device);
+        let optimizer = |network: &Network| optimizer::build(&config.optimizer, network);
+        let averages = config.training.ema > 0.0;
+        let loaded = match setup.resume {
+            true => Checkpoint::load(&run.checkpoints(), network.clone(), averages, optimizer)?,
+            false => None,
+        };
+        let state = loaded.unwrap_or_else(|| Checkpoint {
+            average: averages.then(|| network.valid()),
+            optimizer: optimizer(&network),
+            network,
+            progress: Progress {
+                epochs: 0,
+                steps: 0,
+                best: None,
+            },
+        });
+        let epochs = state.progress.epochs;
+        if epochs > 0 {
+            observe(Event::Resumed { epochs });
+        }
+        let teacher = match &config.teacher {
+            Some(teacher) => Some(Teacher::load(
+                &teacher.model,
+                &run.labels,
+                &recipe,
+                &setup.devices.list[0],
+            )?),
+            None => None,
+        };
+        Ok(Self {
+            run,
+            setup,
+            observe,
+            recipe,
+            train,
+            val,
+            teacher,
+            engine: Engine::new(&setup.devices.list),
+            device,
+            network: state.network,
+            average: state.average,
+            optimizer: state.optimizer,
+            progress: state.progress,
+            history: metrics::read(&run.metrics(), epochs).map_err(io_at(&run.metrics()))?,
+        })
+    }
+
+    pub fn outcome(&self, ending: Ending) -> Outcome {
+        Outcome {
+            ending,
+            epochs: self.history.clone(),
+            best_epoch: self.progress.best.map(|(epoch, _)| epoch),
+        }
+    }
+
+    /// One epoch: steps, validation, checkpoint, metrics. `None` if it was asked to stop.
+    pub fn epoch(&mut self) -> Result<Option<(EpochMetrics, bool)>, TrainError> {
+        let start = Instant::now();
+        let Some((totals, lr)) = self.steps()? else {
+            return Ok(None);
+        };
+        let trained = start.elapsed().as_secs_f64();
+        self.progress.epochs += 1;
+        let epoch = self.progress.epochs;
+        let weights = match &self.average {
+            Some(average) => average.clone(),
+            None => self.network.valid(),
+        };
+        let val = self.validate(&weights)?;
+        if !val.loss.is_finite() {
+            return Err(self.diverged(epoch, "the validation loss"));
+        }
+        let best = self.progress.best.is_none_or(|(_, loss)| val.loss < loss);
+        if best {
+            self.progress.best = Some((epoch, val.loss));
+            save_network(&weights, &self.run.weights())?;
+        }
+        let checkpoint = Checkpoint {
+            network: self.network.clone(),
+            average: self.average.clone(),
+            optimizer: self.optimizer.clone(),
+            progress: self.progress.clone(),
+        };
+        checkpoint.save(&self.run.checkpoints())?;
+        let metrics = EpochMetrics {
+            epoch,
+            steps: self.progress.steps,
+            lr,
+            train_loss: totals.loss(),
+            train_accuracy: totals.accuracy(),
+            val_loss: val.loss,
+            val_accuracy: val.accuracy,
+            images_per_second: totals.pictures as f64 / trained,
+            seconds: start.elapsed().as_secs_f64(),
+        };
+        self.history.push(metrics.clone());
+        let path = self.run.metrics();
+        metrics::write(&path, &self.history).map_err(io_at(&path))?;
+        metrics::draw_curves(&self.run.curves(), &self.history).map_err(TrainError::Curves)?;
+        Ok(Some((metrics, best)))
+    }
+
+    /// The steps of one epoch; the last learning rate with it.
+    fn steps(&mut self) -> Result<Option<(Totals, f64)>, TrainError> {
+        let config = &self.run.config;
+        let epoch = self.progress.epochs;
+        // Dropout draws from the device: seeded by the epoch, a resumed run draws the same.
+        self.device.seed(
+            config
+                .seed
+                .wrapping_mul(0x9e37_79b9)
+                .wrapping_add(epoch as u64),
+        );
+        let options = LoaderOptions::training(
+            self.run.labels.len(),
+            config.training.batch,
+            config.seed,
+            epoch as u64,
+        );
+        let mut loader = Loader::new(self.train.clone(), &self.recipe, &config.augment, &options)?;
+        let steps = loader.batches().div_ceil(self.engine.devices());
+        if steps == 0 {
+            return Err(TrainError::TooFew {
+                pictures: self.train.len(),
+                batch: config.training.batch,
+            });
+        }
+        let loss = Loss {
+            label_smoothing: config.training.label_smoothing,
+            teacher_weight: config
+                .teacher
+                .as_ref()
+                .map_or(0.0, |teacher| teacher.weight),
+            temperature: config
+                .teacher
+                .as_ref()
+                .map_or(1.0, |teacher| teacher.temperature),
+        };
+        let start = Instant::now();
+        let mut totals = Totals::default();
+        let mut lr = 0.0;
+        for step in 0..steps {
+            if self.setup.stop.load(Ordering::Relaxed) {
+                return Ok(None);
+            }
+            let (grads, outputs) =
+                self.engine
+                    .step(&self.network, &mut loader, self.teacher.as_ref(), loss)?;
+            let max = config.optimizer.clip_norm;
+            let grads = match max > 0.0 {
+                true => optimizer::clip_global_norm(&self.network, grads, max),
+                false => grads,
+            };
+            let share = config
+                .schedule
+                .at(self.progress.steps, steps, config.training.epochs);
+            lr = config.optimizer.lr * share;
+            self.network = self.optimizer.step(lr, self.network.clone(), grads);
+            if let Some(average) = self.average.take() {
+                // A young average follows the weights closely, so that it forgets the first ones.
+                let young =
+                    (1.0 + self.progress.steps as f64) / (10.0 + self.progress.steps as f64);
+                let decay = config.training.ema.min(young);
+                self.average = Some(optimizer::average(average, &self.network, decay));
+            }
+            self.progress.steps += 1;
+            totals.pending.extend(outputs);
+            // The losses are read every few steps: reading waits for the device.
+            if (step + 1) % READ_EVERY == 0 || step + 1 == steps {
+                totals.read();
+                if !totals.loss().is_finite() {
+                    return Err(self.diverged(epoch + 1, "the training loss"));
+                }
+                (self.observe)(Event::Steps {
+                    epoch: epoch + 1,
+                    done: step + 1,
+                    total: steps,
+                    loss: totals.loss(),
+                    accuracy: totals.accuracy(),
+                    images_per_second: totals.pictures as f64 / start.elapsed().as_secs_f64(),
+                });
+            }
+        }
+        Ok(Some((totals, lr)))
+    }
+
+    fn diverged(&self, epoch: usize, what: &'static str) -> TrainError {
+        TrainError::Diverged {
+            what,
+            epoch,
+            kept: self.history.len(),
+            folder: self.run.folder.clone(),
+        }
+    }
+
+    fn validate(&self, network: &Network) -> Result<Evaluation, TrainError> {
+        let batch = self.run.config.training.batch.max(64);
+        let options = LoaderOptions::evaluation(self.run.labels.len(), batch);
+        let off = AugmentConfig::off();
+        let loader = Loader::new(self.val.clone(), &self.recipe, &off, &options)?;
+        let device = &self.setup.devices.list[0];
+        let answers = Answers::of_network(network, loader, device, &|_| {})?;
+        Ok(Evaluation::new(&answers))
+    }
+}
+
+/// Steps between two looks at the loss.
+const READ_EVERY: usize = 8;
+
+/// Sums over an epoch.
+#[derive(Default)]
+struct Totals {
+    pending: Vec<StepOutput>,
+    loss: f64,
+    correct: u64,
+    pictures: usize,
+}
+
+impl Totals {
+    /// Brings the pending outputs from the device.
+    fn read(&mut self) {
+        for output in self.pending.drain(..) {
+            let loss: f32 = output.loss.into_scalar();
+            let correct: i64 = output.correct.into_scalar();
+            self.loss += f64::from(loss) * output.pictures as f64;
+            self.correct += correct.unsigned_abs();
+            self.pictures += output.pictures;
+        }
+    }
+
+    fn loss(&self) -> f64 {
+        self.loss / self.pictures.max(1) as f64
+    }
+
+    fn accuracy(&self) -> f64 {
+        self.correct as f64 / self.pictures.max(1) as f64
+    }
+}
+
+fn io_at(path: &Path) -> impl FnOnce(io::Error) -> TrainError {
+    let path = path.to_owned();
+    move |source| TrainError::Io { path, source }
+}
