@@ -56,6 +56,19 @@ fn metrics(run: &Path) -> Vec<Value> {
     lines.collect()
 }
 
+/// Returns when a run in another process has finished some epochs.
+fn wait_for_epochs(run: &Path, epochs: usize) {
+    let start = Instant::now();
+    while metrics(run).len() < epochs {
+        let waited = start.elapsed();
+        assert!(
+            waited < Duration::from_secs(120),
+            "{epochs} epochs take too long"
+        );
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
 /// The exported weights, to the byte.
 fn weights(run: &Path) -> Vec<u8> {
     succeed(kiln().arg("export").arg(run));
@@ -82,14 +95,7 @@ fn a_killed_run_goes_on_to_the_same_metrics_and_weights() {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    let start = Instant::now();
-    while metrics(&killed).len() < 2 {
-        assert!(
-            start.elapsed() < Duration::from_secs(120),
-            "two epochs take too long"
-        );
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    wait_for_epochs(&killed, 2);
     // SIGKILL: nothing is tidied up.
     child.kill().unwrap();
     child.wait().unwrap();
@@ -104,6 +110,26 @@ fn a_killed_run_goes_on_to_the_same_metrics_and_weights() {
     assert_eq!(metrics(&killed), metrics(&whole));
     assert_eq!(weights(&killed), weights(&whole));
     assert!(whole.join("curves.png").metadata().unwrap().len() > 1000);
+}
+
+#[test]
+#[cfg(unix)]
+fn an_interrupted_run_says_how_to_go_on() {
+    let temporary = TempDir::new().unwrap();
+    let pictures = pictures(&temporary);
+    let run = temporary.path().join("run");
+    let options = ["--size", "24", "--batch", "16", "--epochs", "1000"];
+    let child = train(&pictures, &run, &options)
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    wait_for_epochs(&run, 1);
+    succeed(Command::new("kill").args(["-INT", &child.id().to_string()]));
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("kiln train --resume --out"), "{said}");
+    assert!(run.join("model.bpk").exists());
 }
 
 #[test]
@@ -231,14 +257,7 @@ fn two_machines_train_one_model_and_a_lost_one_is_an_error() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let start = Instant::now();
-    while metrics(&lost).is_empty() {
-        assert!(
-            start.elapsed() < Duration::from_secs(120),
-            "an epoch takes too long"
-        );
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    wait_for_epochs(&lost, 1);
     drop(second);
     let output = child.wait_with_output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
