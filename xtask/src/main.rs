@@ -5,6 +5,7 @@
 //! components goes to the target folder.
 
 mod bench;
+mod gpu;
 mod quickstart;
 mod repo;
 mod setup;
@@ -53,6 +54,8 @@ enum Chore {
     Style,
     /// `test`, then `style`: what continuous integration runs.
     Ci,
+    /// Build `kiln` for GPUs (features cuda and wgpu); no GPU, driver or CUDA is needed for that.
+    Gpu,
     /// Compare Kiln's speed with the peers that a user would pick instead.
     Bench {
         /// What to measure.
@@ -89,6 +92,7 @@ fn run(chore: Chore, stages: &mut Stages) -> anyhow::Result<()> {
             test::run(&repo, &[], stages)?;
             style::run(&repo, stages)?;
         }
+        Chore::Gpu => gpu::run(&repo, stages)?,
         Chore::Bench { name, args } => bench::run(&repo, name, &args, stages)?,
     }
     stages.verdict()
