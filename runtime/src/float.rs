@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use kiln_core::preprocess::Recipe;
 use thiserror::Error;
 use tract_onnx::prelude::*;
 
-use crate::onnx::{OnnxError, OnnxFile};
+use crate::onnx::{self, OnnxError, OnnxFile};
 
 /// An ONNX classifier, optimised by tract and ready to run one input at a time.
 #[derive(Clone)]
@@ -30,6 +31,14 @@ pub enum FloatError {
         path: PathBuf,
         /// What tract said.
         cause: String,
+    },
+    /// The model is no classifier of the stated classes.
+    #[error("{path}: {what}")]
+    Classifier {
+        /// The file.
+        path: PathBuf,
+        /// What does not fit.
+        what: String,
     },
     /// The input's length is not the model's.
     #[error("{path}: the input has {found} values, the model takes {shape:?}")]
@@ -70,6 +79,48 @@ impl FloatModel {
         })
     }
 
+    /// Loads a classifier that Kiln exported: NCHW in, one logit a label out.
+    ///
+    /// # Errors
+    /// Another layout, input or number of logits than its metadata says; see [`FloatError`].
+    pub fn classifier(file: &OnnxFile) -> Result<Self, FloatError> {
+        let refuse = |what: String| FloatError::Classifier {
+            path: file.path.clone(),
+            what,
+        };
+        let layout = file.get(onnx::LAYOUT)?;
+        if layout != "NCHW" {
+            return Err(refuse(format!(
+                "its layout is {layout}; NCHW is what is read"
+            )));
+        }
+        let recipe = Recipe::from(file.recipe()?);
+        recipe
+            .check()
+            .map_err(|error| refuse(format!("its recipe: {error}")))?;
+        let expected = [
+            1,
+            recipe.channels(),
+            recipe.height.into(),
+            recipe.width.into(),
+        ];
+        let model = Self::new(file)?;
+        if model.shape != expected {
+            let found = &model.shape;
+            return Err(refuse(format!(
+                "its input is {found:?}, its recipe gives {expected:?}"
+            )));
+        }
+        let logits = model.run(&vec![0.0; recipe.len()])?.len();
+        let labels = file.labels()?.len();
+        if logits != labels {
+            return Err(refuse(format!(
+                "it gives {logits} logits for {labels} labels"
+            )));
+        }
+        Ok(model)
+    }
+
     /// The input's axes with a batch of 1.
     pub fn shape(&self) -> &[usize] {
         &self.shape
@@ -77,7 +128,9 @@ impl FloatModel {
 
     /// One input, in the order of [`FloatModel::shape`], to its logits.
     pub fn run(&self, input: &[f32]) -> Result<Vec<f32>, FloatError> {
-        if input.len() != self.shape.iter().product::<usize>() {
+        let axes = self.shape.iter();
+        let values = axes.fold(1usize, |product, axis| product.saturating_mul(*axis));
+        if input.len() != values {
             return Err(FloatError::Input {
                 path: self.path.clone(),
                 found: input.len(),
@@ -87,7 +140,8 @@ impl FloatModel {
         let run = || -> TractResult<Vec<f32>> {
             let tensor = Tensor::from_shape(&self.shape, input)?;
             let outputs = self.plan.run(tvec!(tensor.into()))?;
-            Ok(outputs[0]
+            let output = outputs.first().context("the graph has no output")?;
+            Ok(output
                 .to_plain_array_view::<f32>()?
                 .iter()
                 .copied()

@@ -1,9 +1,11 @@
 //! The host side of a Kiln model.
 //!
+//! - [`files`]: files that are there whole or not at all.
 //! - [`recipe`]: the preprocessing recipe as text, in run files and inside models.
 //! - [`onnx`]: an ONNX file's nodes, weights and metadata.
 //! - [`float`]: the float model, run by tract.
 
+pub mod files;
 pub mod float;
 pub mod onnx;
 pub mod recipe;

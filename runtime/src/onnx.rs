@@ -12,6 +12,7 @@ use tract_onnx::pb::type_proto::Value as TypeValue;
 pub use tract_onnx::pb::{GraphProto, ModelProto, NodeProto, TensorProto};
 use tract_onnx::pb::{StringStringEntryProto, ValueInfoProto};
 
+use crate::files::write_atomic;
 use crate::recipe::RecipeText;
 
 /// The largest ONNX file that is read, in bytes.
@@ -23,6 +24,8 @@ pub const LABELS: &str = "kiln.labels";
 pub const RECIPE: &str = "kiln.recipe";
 /// `metadata_props` key: `NCHW` or `NHWC`, the input's order of axes.
 pub const LAYOUT: &str = "kiln.layout";
+/// `metadata_props` key: how the run drew its splits where the folder had none, a JSON object.
+pub const SPLIT: &str = "kiln.split";
 /// `metadata_props` key: the version of Kiln that wrote the file.
 pub const VERSION: &str = "kiln.version";
 
@@ -138,9 +141,7 @@ impl OnnxFile {
             path: path.to_owned(),
             source,
         };
-        let part = path.with_extension("onnx.part");
-        fs::write(&part, self.proto.encode_to_vec()).map_err(io)?;
-        fs::rename(&part, path).map_err(io)
+        write_atomic(path, &self.proto.encode_to_vec()).map_err(io)
     }
 
     /// The graph. [`OnnxFile::from_bytes`] refuses files that have none.
@@ -201,7 +202,8 @@ impl OnnxFile {
         found.map(|entry| &entry.value[..]).ok_or_else(none)
     }
 
-    fn get_json<T: DeserializeOwned>(&self, key: &'static str) -> Result<T, OnnxError> {
+    /// One entry of the metadata, read as JSON.
+    pub fn get_json<T: DeserializeOwned>(&self, key: &'static str) -> Result<T, OnnxError> {
         serde_json::from_str(self.get(key)?).map_err(|error| OnnxError::Metadata {
             path: self.path.clone(),
             key,

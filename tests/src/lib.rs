@@ -18,7 +18,10 @@ pub fn kiln() -> Command {
         "{} is missing. Build it: cargo build -p kiln, or run cargo xtask test",
         program.display()
     );
-    Command::new(program)
+    let mut command = Command::new(program);
+    // The user's own cache is not the tests' business.
+    command.env("KILN_CACHE", env::temp_dir().join("kiln-tests-cache"));
+    command
 }
 
 /// Python with the pinned packages of `tests/python/requirements.txt`.

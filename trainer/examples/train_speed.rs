@@ -72,6 +72,7 @@ fn measure(name: &str, steps: usize, rounds: usize) -> f64 {
     let config = OptimizerConfig {
         kind: OptimizerKind::Sgd,
         lr: 0.01,
+        weight_decay: 0.0,
         ..Default::default()
     };
     let mut sgd = optimizer::build(&config, &network);

@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::data::augment::{AugmentConfig, AugmentError};
+use crate::data::cache::CacheOptions;
+use crate::data::dataset::SplitOptions;
+use crate::data::decode::Limits;
 use crate::model::ModelConfig;
 
 /// A run, complete: what `run.toml` holds.
@@ -52,7 +55,7 @@ pub struct DataConfig {
     pub broken: f64,
     /// Pixels decoded at most for one picture.
     pub max_pixels: u64,
-    /// Bytes of decoded pictures kept in memory for each split; more is read from the disk.
+    /// Bytes of decoded pictures kept in memory for each split; more is read from the cache's file.
     pub memory: u64,
 }
 
@@ -204,6 +207,21 @@ impl Default for DataConfig {
     }
 }
 
+impl DataConfig {
+    /// How pictures are read, with no folder to keep them in.
+    pub fn cache_options(&self) -> CacheOptions {
+        CacheOptions {
+            dir: None,
+            memory_bytes: self.memory,
+            broken_share: self.broken,
+            limits: Limits {
+                max_pixels: self.max_pixels,
+                ..Default::default()
+            },
+        }
+    }
+}
+
 impl Default for OptimizerConfig {
     fn default() -> Self {
         Self {
@@ -320,6 +338,15 @@ impl RunConfig {
         }
         self.augment.check()?;
         self.recipe().check().map_err(ConfigError::Recipe)
+    }
+
+    /// How splits are drawn where the folder has none.
+    pub fn split_options(&self) -> SplitOptions {
+        SplitOptions {
+            val: self.data.val,
+            test: self.data.test,
+            seed: self.seed,
+        }
     }
 
     /// The recipe in the engine's form.

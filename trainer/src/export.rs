@@ -70,7 +70,7 @@ pub fn export(run: &Run) -> Result<OnnxFile, ExportError> {
 pub fn compare(run: &Run, file: &OnnxFile, pictures: &[Vec<f32>]) -> Result<f32, ExportError> {
     let device = Device::flex();
     let network = run.network(&device)?;
-    let model = FloatModel::new(file)?;
+    let model = FloatModel::classifier(file)?;
     let [c, h, w] = run.config.input();
     let mut difference = 0.0f32;
     for picture in pictures {
@@ -215,6 +215,7 @@ fn describe(file: &mut OnnxFile, run: &Run) {
     file.proto.producer_version = env!("CARGO_PKG_VERSION").into();
     file.set_json(onnx::LABELS, &run.labels);
     file.set_json(onnx::RECIPE, &run.config.recipe);
+    file.set_json(onnx::SPLIT, &run.config.split_options());
     file.set(onnx::LAYOUT, "NCHW");
     file.set(onnx::VERSION, env!("CARGO_PKG_VERSION"));
     let graph = file.graph_mut();

@@ -36,9 +36,8 @@ fn main() -> ExitCode {
     }
 }
 
+/// Only stdout's errors come with no context around them.
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    let mut causes = error
-        .chain()
-        .filter_map(|cause| cause.downcast_ref::<io::Error>());
-    causes.any(|cause| cause.kind() == io::ErrorKind::BrokenPipe)
+    let stdout = error.downcast_ref::<io::Error>();
+    stdout.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }

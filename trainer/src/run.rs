@@ -5,11 +5,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
+use kiln_runtime::files::write_atomic;
 use thiserror::Error;
 
 use crate::config::{ConfigError, RunConfig};
 use crate::model::{ModelSpec, Network, SpecError};
-use crate::training::checkpoint::{CheckpointError, load_network, write_atomic};
+use crate::training::checkpoint::{CheckpointError, load_network};
 
 /// A folder that `kiln train` made.
 #[derive(Clone, Debug)]

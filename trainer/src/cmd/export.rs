@@ -7,8 +7,8 @@ use clap::Args;
 
 use super::eval::{Model, Pictures, open_data};
 use super::ui;
-use crate::data::Split;
-use crate::export;
+use crate::data::Sample;
+use crate::export::{self, ExportError};
 use crate::run::Run;
 
 /// `kiln export`
@@ -40,12 +40,11 @@ pub fn run(args: &ExportArgs) -> anyhow::Result<ExitCode> {
     let file = export::export(&run)?;
     let model = Model::Run(Box::new(run.clone()));
     let path = args.data.as_ref().unwrap_or(&run.config.data.path);
-    let mut data = open_data(&model, path, &run.labels)?;
+    let data = open_data(&model, path, &run.labels)?;
     // From all classes: the samples are sorted by path.
-    let val = std::mem::take(&mut data.val);
-    let step = val.len().div_ceil(args.pictures.max(1)).max(1);
-    data.val = val.into_iter().step_by(step).collect();
-    let pictures = Pictures::open(&data, Split::Val, run.config.recipe())?;
+    let step = data.val.len().div_ceil(args.pictures.max(1)).max(1);
+    let samples: Vec<Sample> = data.val.iter().step_by(step).cloned().collect();
+    let pictures = Pictures::open(&data, "val", &samples, &model)?;
     let mut inputs = Vec::new();
     for batch in pictures.loader()? {
         let batch = batch?;
@@ -57,7 +56,13 @@ pub fn run(args: &ExportArgs) -> anyhow::Result<ExitCode> {
                 .map(<[f32]>::to_vec),
         );
     }
-    let difference = export::compare(&run, &file, &inputs)?;
+    let difference = match export::compare(&run, &file, &inputs) {
+        Err(error @ ExportError::Differs { .. }) => {
+            ui::say(format!("kiln: {error}"));
+            return Ok(ExitCode::from(1));
+        }
+        compared => compared?,
+    };
     let out = args.out.clone().unwrap_or_else(|| run.onnx());
     file.save(&out)?;
     let bytes = std::fs::metadata(&out)?.len();

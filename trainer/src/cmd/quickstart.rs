@@ -7,7 +7,6 @@ use std::time::Instant;
 use clap::Args;
 
 use super::{eval, export, train, ui};
-use crate::data::Split;
 use crate::data::synthetic::{SyntheticOptions, write_synthetic};
 use crate::device::DeviceChoice;
 use crate::training::Ending;
@@ -23,7 +22,7 @@ pub struct QuickstartArgs {
     #[arg(long, default_value_t = 8)]
     pub epochs: usize,
     /// Training pictures of each class; a fifth of it for validation, two fifths for the test.
-    #[arg(long, default_value_t = 500)]
+    #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(5..=100_000))]
     pub pictures: u32,
     /// What to compute on.
     #[arg(long, default_value = "auto")]
@@ -87,7 +86,7 @@ pub fn run(args: &QuickstartArgs) -> anyhow::Result<ExitCode> {
     let evaluation = eval::evaluate(&eval::EvalArgs {
         model: folder.clone(),
         data: pictures.clone(),
-        split: Split::Test,
+        split: eval::Part::Test,
         out: None,
         logits: None,
         inputs: None,

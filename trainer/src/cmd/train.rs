@@ -6,16 +6,16 @@ mod resolve;
 use std::env;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::atomic::Ordering;
 
 use anyhow::{Context, bail};
 use clap::Args;
 
 use self::report::{conclude, describe, show};
 use self::resolve::{parse_size, resolve};
-use super::ui::{self, LazyBar, STOP};
+use super::ui::{self, LazyBar, STEPPING, STOP};
 use crate::config::{OptimizerKind, Provenance, RunConfig};
 use crate::data::Dataset;
-use crate::data::dataset::SplitOptions;
 use crate::device::{DeviceChoice, Devices};
 use crate::model::ModelConfig;
 use crate::run::Run;
@@ -93,14 +93,11 @@ pub fn run(args: &TrainArgs) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     };
     if args.json {
-        let best = outcome
-            .best_epoch
-            .and_then(|epoch| outcome.epochs.get(epoch - 1));
         let value = serde_json::json!({
             "run": run.folder,
             "complete": outcome.ending != Ending::Stopped,
             "epochs": outcome.epochs.len(),
-            "best": best,
+            "best": outcome.best(),
         });
         ui::print(value.to_string())?;
     }
@@ -113,26 +110,25 @@ pub fn run(args: &TrainArgs) -> anyhow::Result<ExitCode> {
 /// Trains; the outcome is `None` after `--dry-run`.
 pub fn train(args: &TrainArgs) -> anyhow::Result<(Run, Option<Outcome>)> {
     let mut config = resolve(args)?;
-    let taken = args.out.join("run.toml").exists();
-    if taken && !args.overwrite && !args.resume && !args.dry_run {
-        bail!(
-            "{} holds a run already; --resume goes on with it, --overwrite replaces it",
-            args.out.display()
-        );
+    let before = former(args)?;
+    let data = match &before {
+        Some(run) if run.split().exists() => Dataset::read_split(&config.data.path, &run.split())?,
+        _ => Dataset::open(&config.data.path, &config.split_options())?,
+    };
+    for (split, samples) in [("training", &data.train), ("validation", &data.val)] {
+        if samples.is_empty() {
+            bail!(
+                "{}: no {split} pictures, which a run needs; see its folders, and data.val and data.test",
+                data.root.display()
+            );
+        }
     }
-    let options = SplitOptions {
-        val: config.data.val,
-        test: config.data.test,
-        seed: config.seed,
-    };
-    let frozen = args.out.join("split.json");
-    let data = match args.resume && frozen.exists() {
-        true => Dataset::read_split(&config.data.path, &frozen)?,
-        false => Dataset::open(&config.data.path, &options)?,
-    };
     let spec = config.model.spec(config.input(), data.classes.len())?;
     describe(&config, &data, &spec)?;
     if args.dry_run {
+        if args.json {
+            ui::print(serde_json::to_string(&spec.costs()?)?)?;
+        }
         let run = Run {
             folder: args.out.clone(),
             config,
@@ -140,21 +136,28 @@ pub fn train(args: &TrainArgs) -> anyhow::Result<(Run, Option<Outcome>)> {
         };
         return Ok((run, None));
     }
-    if taken && args.overwrite {
-        clear(&args.out)?;
-    }
     // Weights, their average and the optimiser's moments, twice while one replaces the other.
     let params: usize = spec.costs()?.iter().map(|layer| layer.params).sum();
     ui::writable(&args.out, params as u64 * 4 * 10 + 10_000_000)?;
     let cache = ui::cache_folder(args.cache.as_deref());
     if let Some(cache) = &cache {
-        ui::writable(cache, cache_bytes(&config, &data))?;
+        ui::writable(
+            cache,
+            cache_bytes(&config, &data).saturating_sub(ui::size(cache)),
+        )?;
     }
     let devices = args.device.open()?;
-    eprintln!("device     {}", devices.name);
+    ui::say(format!("device     {}", devices.name));
     config.provenance = Some(provenance(&data, &devices));
+    if let Some(run) = &before {
+        unchanged(&run.config, &config)?;
+    } else {
+        clear(&args.out)?;
+    }
     let run = Run::create(&args.out, config, data.classes.clone())?;
-    data.write_split(&run.split())?;
+    if before.is_none() {
+        data.write_split(&run.split())?;
+    }
     ui::catch_interrupts()?;
     let setup = Setup {
         data: &data,
@@ -165,18 +168,62 @@ pub fn train(args: &TrainArgs) -> anyhow::Result<(Run, Option<Outcome>)> {
     };
     let bar = LazyBar::default();
     let result = devices.guard(|| training::train(&run, &setup, &|event| show(&bar, &event, &run)));
+    STEPPING.store(false, Ordering::Relaxed);
     bar.clear();
     let outcome = result.with_context(|| {
-        format!(
-            "the device failed; go on with: kiln train --resume --out {}",
-            run.folder.display()
-        )
+        let folder = run.folder.display();
+        format!("the device failed; go on with: kiln train --resume --out {folder}")
     })??;
-    conclude(&run, &outcome);
+    if !args.json {
+        conclude(&run, &outcome)?;
+    }
     Ok((run, Some(outcome)))
 }
 
-/// Bytes that the decoded pictures take at most.
+/// The run to go on with, if `--resume` asks for it.
+///
+/// # Errors
+/// The folder holds a run that nobody asked to continue or to replace.
+fn former(args: &TrainArgs) -> anyhow::Result<Option<Run>> {
+    if args.resume {
+        return Ok(Some(Run::open(&args.out)?));
+    }
+    let weights = args.out.join("model.bpk").exists();
+    let taken = weights || args.out.join("checkpoints").exists();
+    if taken && !args.overwrite && !args.dry_run {
+        bail!(
+            "{} holds a run already; --resume goes on with it, --overwrite replaces it",
+            args.out.display()
+        );
+    }
+    Ok(None)
+}
+
+/// A run goes on with what it began with: refuses another network, input, seed or set of pictures.
+fn unchanged(before: &RunConfig, now: &RunConfig) -> anyhow::Result<()> {
+    let hash = |run: &RunConfig| run.provenance.as_ref().map(|p| p.data_hash.clone());
+    let changes = [
+        ("[model]", before.model != now.model),
+        ("[recipe]", before.recipe != now.recipe),
+        ("[augment]", before.augment != now.augment),
+        ("seed", before.seed != now.seed),
+        (
+            "training.batch",
+            before.training.batch != now.training.batch,
+        ),
+        (
+            "optimizer.kind",
+            before.optimizer.kind != now.optimizer.kind,
+        ),
+        ("the pictures", hash(before) != hash(now)),
+    ];
+    match changes.iter().find(|(_, changed)| *changed) {
+        None => Ok(()),
+        Some((what, _)) => bail!("--resume: {what} changed since the run began; train a new run"),
+    }
+}
+
+/// Bytes that the decoded pictures take, where they are not much longer than wide.
 fn cache_bytes(config: &RunConfig, data: &Dataset) -> u64 {
     let side = u64::from(config.recipe.width.max(config.recipe.height));
     let share = if config.augment.crop { 4 } else { 1 };
@@ -193,10 +240,22 @@ fn provenance(data: &Dataset, devices: &Devices) -> Provenance {
     Provenance {
         kiln: env!("CARGO_PKG_VERSION").into(),
         burn: BURN.into(),
-        command: env::args().collect::<Vec<_>>().join(" "),
+        command: command_line(),
         device: devices.name.clone(),
         data_hash,
     }
+}
+
+/// The command as it was typed; words with blanks in quotes.
+fn command_line() -> String {
+    let words = env::args_os().map(|word| {
+        let word = word.to_string_lossy().into_owned();
+        match word.contains(char::is_whitespace) {
+            true => format!("'{word}'"),
+            false => word,
+        }
+    });
+    words.collect::<Vec<_>>().join(" ")
 }
 
 /// Removes a former run's files, nothing else.
@@ -207,7 +266,13 @@ fn clear(folder: &Path) -> anyhow::Result<()> {
         labels: Vec::new(),
     };
     let failed = |path: &Path| format!("{}: cannot remove it", path.display());
-    for path in [run.weights(), run.metrics(), run.curves(), run.onnx()] {
+    for path in [
+        run.weights(),
+        run.metrics(),
+        run.curves(),
+        run.onnx(),
+        run.split(),
+    ] {
         if path.exists() {
             std::fs::remove_file(&path).with_context(|| failed(&path))?;
         }

@@ -10,16 +10,19 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-/// Set by the first Ctrl-C; the second one ends the process.
+/// Set by the first Ctrl-C while steps are made.
 pub static STOP: AtomicBool = AtomicBool::new(false);
+/// Whether somebody looks at [`STOP`].
+pub static STEPPING: AtomicBool = AtomicBool::new(false);
 
-/// Catches Ctrl-C and SIGTERM: the first asks the work to stop, the second ends it.
+/// Catches Ctrl-C and SIGTERM: while steps are made the first asks them to stop; any other ends the
+/// process, which loses nothing, as files are there whole or not at all.
 pub fn catch_interrupts() -> anyhow::Result<()> {
     let result = ctrlc::set_handler(|| {
-        if STOP.swap(true, Ordering::Relaxed) {
+        if !STEPPING.load(Ordering::Relaxed) || STOP.swap(true, Ordering::Relaxed) {
             std::process::exit(2);
         }
-        eprintln!("\nkiln: stopping after this step; press Ctrl-C again to stop at once");
+        say("\nkiln: stopping after this step; press Ctrl-C again to stop at once");
     });
     match result {
         // The quickstart runs several commands in one process.
@@ -79,7 +82,7 @@ impl LazyBar {
         let bar = current.iter().flat_map(|bar| bar.iter()).next();
         match bar {
             Some((_, bar)) if !bar.is_finished() && io::stderr().is_terminal() => bar.println(line),
-            _ => eprintln!("{line}"),
+            _ => say(line),
         }
     }
 
@@ -91,6 +94,11 @@ impl LazyBar {
             bar.finish_and_clear();
         }
     }
+}
+
+/// Prints a line on stderr; where nobody reads it any more, the work goes on.
+pub fn say(line: impl AsRef<str>) {
+    let _ = writeln!(io::stderr().lock(), "{}", line.as_ref());
 }
 
 /// Prints a line on stdout; a closed pipe is an error that `main` forgives.
@@ -130,13 +138,21 @@ pub fn cache_folder(given: Option<&Path>) -> Option<PathBuf> {
         .or_else(user)
 }
 
+/// Bytes of the files that lie in `folder`.
+pub fn size(folder: &Path) -> u64 {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    entries
+        .filter_map(|entry| entry.metadata().ok())
+        .map(|file| file.len())
+        .sum()
+}
+
 /// Makes `folder`, tries to write into it, and sees that its disk has room for `bytes`.
 pub fn writable(folder: &Path, bytes: u64) -> anyhow::Result<()> {
     std::fs::create_dir_all(folder)
         .with_context(|| format!("{}: cannot make this folder", folder.display()))?;
-    let probe = folder.join(".kiln-probe");
-    std::fs::write(&probe, b"kiln")
-        .and_then(|()| std::fs::remove_file(&probe))
+    tempfile::tempfile_in(folder)
+        .and_then(|mut probe| probe.write_all(b"kiln"))
         .with_context(|| format!("{}: cannot write into this folder", folder.display()))?;
     let free = fs4::available_space(folder)
         .with_context(|| format!("{}: cannot tell the free space", folder.display()))?;

@@ -28,13 +28,17 @@ pub struct WorkerArgs {
 /// Serves until Ctrl-C.
 #[cfg(feature = "remote")]
 pub fn run(args: &WorkerArgs) -> anyhow::Result<ExitCode> {
+    use crate::cmd::ui;
     use anyhow::Context;
     use burn::tensor::server::{RemoteServer, WebSocketTransport};
     let failed = || format!("{}: cannot listen there", args.listen);
     let listener = std::net::TcpListener::bind(args.listen).with_context(failed)?;
     let address = listener.local_addr().with_context(failed)?;
     let devices = args.device.open()?;
-    eprintln!("kiln worker: {} on {address}; Ctrl-C ends it", devices.name);
+    ui::say(format!(
+        "kiln worker: {} on {address}; Ctrl-C ends it",
+        devices.name
+    ));
     RemoteServer::new(devices.list)
         .serve(WebSocketTransport::from_listener(listener))
         .with_context(failed)?;

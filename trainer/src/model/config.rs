@@ -214,6 +214,31 @@ impl ModelConfig {
     /// The names that [`ModelConfig::family`] knows.
     pub const FAMILIES: [&str; 5] = ["cnn", "resnet", "mobilenet-v1", "mobilenet-v2", "ds-cnn"];
 
+    /// Refuses counts and widths that would be laid out for ever.
+    fn bounded(&self) -> Result<(), SpecError> {
+        let (counts, width) = match self {
+            Self::Cnn(config) => (vec![config.convs_per_stage], 1.0),
+            Self::Resnet(config) => (config.blocks.clone(), 1.0),
+            Self::MobilenetV1(config) => (vec![], config.width),
+            Self::MobilenetV2(config) => {
+                let stages = config.stages.iter();
+                let counts = stages.flat_map(|&(expansion, _, repeats, _)| [expansion, repeats]);
+                (counts.collect(), config.width)
+            }
+            Self::DsCnn(config) => (vec![config.blocks], 1.0),
+        };
+        let what = "a number of layers or an expansion";
+        match counts.into_iter().find(|count| !(1..=1000).contains(count)) {
+            Some(value) => Err(SpecError::Size {
+                what,
+                value,
+                max: 1000,
+            }),
+            None if width > 0.0 && width <= 16.0 => Ok(()),
+            None => Err(SpecError::Width),
+        }
+    }
+
     /// Lays the network out for `input` (channels, rows, columns) and `classes`.
     pub fn spec(&self, input: [usize; 3], classes: usize) -> Result<ModelSpec, SpecError> {
         let mut spec = ModelSpec {
@@ -225,6 +250,7 @@ impl ModelConfig {
             dropout: 0.0,
             classes,
         };
+        self.bounded()?;
         match self {
             Self::Cnn(config) => cnn(config, &mut spec),
             Self::Resnet(config) => resnet(config, &mut spec)?,

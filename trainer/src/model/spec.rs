@@ -127,6 +127,9 @@ pub enum SpecError {
         /// Columns before it.
         columns: usize,
     },
+    /// A width multiplier that is none.
+    #[error("model: width must be more than 0 and at most 16")]
+    Width,
     /// Dropout outside of 0..1.
     #[error("model: dropout must be at least 0 and less than 1")]
     Dropout,
@@ -193,7 +196,7 @@ impl ConvSpec {
             name,
             output,
             params: weights + if self.norm { 2 * self.out } else { self.out },
-            macs: weights * output[1] * output[2],
+            macs: weights.saturating_mul(output[1] * output[2]),
         }
     }
 }
@@ -225,7 +228,7 @@ impl BlockSpec {
                 out,
                 stride,
             } => {
-                let hidden = channels * expansion;
+                let hidden = channels.saturating_mul(expansion);
                 let mut convs = Vec::new();
                 if expansion != 1 {
                     convs.push(("expand", ConvSpec::new(hidden, 1, 1)));
@@ -385,6 +388,15 @@ mod tests {
         assert!(with(|c| c.channels = vec![0]).is_err());
         assert!(with(|c| c.channels = vec![usize::MAX]).is_err());
         assert!(with(|c| c.kernel = 0).is_err());
+        assert!(with(|c| c.convs_per_stage = usize::MAX).is_err());
+        for width in [f64::NAN, -1.0, 0.0, f64::INFINITY] {
+            let config = MobilenetV1Config {
+                width,
+                ..Default::default()
+            };
+            let spec = ModelConfig::MobilenetV1(config).spec([3, 64, 64], 2);
+            assert_eq!(spec, Err(SpecError::Width));
+        }
         assert!(with(|c| c.hidden = vec![0]).is_err());
         assert!(with(|c| c.dropout = 1.0).is_err());
         assert!(with(|c| c.channels = vec![]).is_err());

@@ -1,12 +1,13 @@
 //! What a run needs to go on after a stop, in one folder that appears whole or not at all.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use burn::module::Module;
 use burn::optim::{ModuleOptimizer, OptimizerRecord};
 use burn::store::{ModuleRecord, RecordError};
+use kiln_runtime::files::write_atomic;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -54,6 +55,12 @@ pub enum CheckpointError {
         /// The cause.
         source: io::Error,
     },
+    /// There are no weights.
+    #[error("{path} is not there; a run has weights once its first epoch is done")]
+    Absent {
+        /// The file.
+        path: PathBuf,
+    },
     /// A file in it is not what it should be.
     #[error(
         "{path}: {cause}; this checkpoint does not belong to the run's configuration, or is damaged"
@@ -80,16 +87,6 @@ fn record_error(path: &Path) -> impl FnOnce(RecordError) -> CheckpointError + '_
     }
 }
 
-/// Writes `bytes` beside `path`, flushes them to the disk, then renames: never half a file.
-pub fn write_atomic(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut part = path.as_os_str().to_owned();
-    part.push(".part");
-    let part = PathBuf::from(part);
-    fs::write(&part, bytes)?;
-    File::open(&part)?.sync_all()?;
-    fs::rename(&part, path)
-}
-
 /// Writes a network's weights as one burnpack file.
 pub fn save_network(network: &Network, path: &Path) -> Result<(), CheckpointError> {
     // `valid` brings the running statistics up to date.
@@ -100,7 +97,13 @@ pub fn save_network(network: &Network, path: &Path) -> Result<(), CheckpointErro
 
 /// Reads weights into a network of the same shape.
 pub fn load_network(network: Network, path: &Path) -> Result<Network, CheckpointError> {
-    fs::metadata(path).map_err(io_error(path))?;
+    let absent = |source: io::Error| match source.kind() {
+        io::ErrorKind::NotFound => CheckpointError::Absent {
+            path: path.to_owned(),
+        },
+        _ => io_error(path)(source),
+    };
+    fs::metadata(path).map_err(absent)?;
     let record = ModuleRecord::load(path).map_err(record_error(path))?;
     network.try_load_record(record).map_err(record_error(path))
 }

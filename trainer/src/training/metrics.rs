@@ -4,10 +4,10 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
+use kiln_runtime::files::write_atomic;
 use plotters::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::checkpoint::write_atomic;
 use crate::picture::{FONT, load_font};
 
 /// One line of `metrics.jsonl`.

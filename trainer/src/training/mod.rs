@@ -20,7 +20,6 @@ pub use self::event::{Event, Observer};
 use self::metrics::EpochMetrics;
 use self::session::Session;
 use crate::data::cache::{Cache, CacheOptions, Form, Source};
-use crate::data::decode::Limits;
 use crate::data::{Dataset, Split};
 use crate::device::Devices;
 use crate::run::Run;
@@ -47,6 +46,14 @@ pub struct Outcome {
     pub best_epoch: Option<usize>,
 }
 
+impl Outcome {
+    /// The figures of the epoch whose weights are kept.
+    pub fn best(&self) -> Option<&EpochMetrics> {
+        let best = self.best_epoch?;
+        self.epochs.iter().find(|epoch| epoch.epoch == best)
+    }
+}
+
 /// What a run needs beside its configuration.
 pub struct Setup<'a> {
     /// The pictures.
@@ -70,7 +77,6 @@ pub fn open_cache(
     observe: Observer<'_>,
 ) -> Result<Arc<Cache>, TrainError> {
     let name = split.name();
-    let data = &run.config.data;
     let source = Source {
         name,
         root: &setup.data.root,
@@ -78,12 +84,7 @@ pub fn open_cache(
     };
     let options = CacheOptions {
         dir: setup.cache.clone(),
-        memory_bytes: data.memory,
-        broken_share: data.broken,
-        limits: Limits {
-            max_pixels: data.max_pixels,
-            ..Default::default()
-        },
+        ..run.config.data.cache_options()
     };
     let cache = Cache::open(&source, form, &options, &|done, total| {
         observe(Event::Caching {

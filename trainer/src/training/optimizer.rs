@@ -157,7 +157,7 @@ impl ModuleMapper for Averaged {
         };
         let decay = self.decay;
         param.map(|old| {
-            let value = value.reshape(old.shape());
+            let value = value.reshape(old.shape()).to_device(&old.device());
             old * decay + value * (1.0 - decay)
         })
     }

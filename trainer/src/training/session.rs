@@ -129,7 +129,7 @@ impl<'a> Session<'a> {
         };
         let val = self.validate(&weights)?;
         if !val.loss.is_finite() {
-            return Err(self.diverged(epoch, "the validation loss"));
+            return Err(self.diverged(epoch, epoch - 1, "the validation loss"));
         }
         let best = self.progress.best.is_none_or(|(_, loss)| val.loss < loss);
         if best {
@@ -142,7 +142,6 @@ impl<'a> Session<'a> {
             optimizer: self.optimizer.clone(),
             progress: self.progress.clone(),
         };
-        checkpoint.save(&self.run.checkpoints())?;
         let metrics = EpochMetrics {
             epoch,
             steps: self.progress.steps,
@@ -157,6 +156,8 @@ impl<'a> Session<'a> {
         self.history.push(metrics.clone());
         let path = self.run.metrics();
         metrics::write(&path, &self.history).map_err(io_at(&path))?;
+        // After the metrics: lines beyond the checkpoint are cut on resume, missing ones never come.
+        checkpoint.save(&self.run.checkpoints())?;
         metrics::draw_curves(&self.run.curves(), &self.history).map_err(TrainError::Curves)?;
         Ok(Some((metrics, best)))
     }
@@ -230,7 +231,7 @@ impl<'a> Session<'a> {
             if (step + 1) % READ_EVERY == 0 || step + 1 == steps {
                 totals.read();
                 if !totals.loss().is_finite() {
-                    return Err(self.diverged(epoch + 1, "the training loss"));
+                    return Err(self.diverged(epoch + 1, epoch, "the training loss"));
                 }
                 (self.observe)(Event::Steps {
                     epoch: epoch + 1,
@@ -245,11 +246,11 @@ impl<'a> Session<'a> {
         Ok(Some((totals, lr)))
     }
 
-    fn diverged(&self, epoch: usize, what: &'static str) -> TrainError {
+    fn diverged(&self, epoch: usize, kept: usize, what: &'static str) -> TrainError {
         TrainError::Diverged {
             what,
             epoch,
-            kept: self.history.len(),
+            kept,
             folder: self.run.folder.clone(),
         }
     }

@@ -69,7 +69,11 @@ impl Teacher {
         } else {
             let file = OnnxFile::load(path)?;
             let sees = file.recipe()?.into();
-            (Self::Onnx(FloatModel::new(&file)?), file.labels()?, sees)
+            (
+                Self::Onnx(FloatModel::classifier(&file)?),
+                file.labels()?,
+                sees,
+            )
         };
         if found != classes {
             let expected = classes.to_vec();

@@ -1,8 +1,10 @@
 //! What a person sees of a training.
 
+use std::io;
 use std::iter;
+use std::sync::atomic::Ordering;
 
-use crate::cmd::ui::{self, LazyBar};
+use crate::cmd::ui::{self, LazyBar, STEPPING};
 use crate::config::RunConfig;
 use crate::data::{Dataset, Split};
 use crate::model::ModelSpec;
@@ -12,32 +14,35 @@ use crate::training::{Ending, Event, Outcome};
 /// Says what will be trained and what it costs, before it starts.
 pub fn describe(config: &RunConfig, data: &Dataset, spec: &ModelSpec) -> anyhow::Result<()> {
     let sizes = [Split::Train, Split::Val, Split::Test].map(|split| data.split(split).len());
-    eprintln!(
+    ui::say(format!(
         "pictures   {}: {} classes",
         data.root.display(),
         data.classes.len()
-    );
-    eprintln!(
+    ));
+    ui::say(format!(
         "           train {}, val {}, test {}",
         sizes[0], sizes[1], sizes[2]
-    );
+    ));
     let [channels, rows, columns] = spec.input;
-    eprintln!("input      {columns}×{rows}, {channels} channels");
+    ui::say(format!("input      {columns}×{rows}, {channels} channels"));
     let layers = spec.costs()?;
-    eprintln!("layer                         output            params       MACs");
+    ui::say("layer                         output            params       MACs");
     for layer in &layers {
         let [c, h, w] = layer.output;
         let output = format!("{c}×{h}×{w}");
         let (params, macs) = (ui::count(layer.params), ui::count(layer.macs));
-        eprintln!("  {:<27} {output:<14} {params:>9}  {macs:>9}", layer.name);
+        ui::say(format!(
+            "  {:<27} {output:<14} {params:>9}  {macs:>9}",
+            layer.name
+        ));
     }
     let params: usize = layers.iter().map(|layer| layer.params).sum();
     let macs: usize = layers.iter().map(|layer| layer.macs).sum();
-    eprintln!(
+    ui::say(format!(
         "total      {} parameters, {} MACs",
         ui::count(params),
         ui::count(macs)
-    );
+    ));
     let sizes = iter::once(spec.input.iter().product::<usize>())
         .chain(layers.iter().map(|layer| layer.output.iter().product()));
     let sizes: Vec<usize> = sizes.collect();
@@ -46,18 +51,18 @@ pub fn describe(config: &RunConfig, data: &Dataset, spec: &ModelSpec) -> anyhow:
         .map(|pair| pair[0] + pair[1])
         .max()
         .unwrap_or(0);
-    eprintln!(
+    ui::say(format!(
         "memory     weights {:.1} kB as f32, {:.1} kB as int8; activations {:.1} kB at least as int8",
         params as f64 * 4.0 / 1e3,
         params as f64 / 1e3,
         peak as f64 / 1e3
-    );
+    ));
     // Each value is kept for the way back, and has a gradient.
     let step = sizes.iter().sum::<usize>() * config.training.batch * 4 * 2;
-    eprintln!(
+    ui::say(format!(
         "           about {:.0} MB for a training step",
         step as f64 / 1e6 + params as f64 * 16.0 / 1e6
-    );
+    ));
     Ok(())
 }
 
@@ -88,15 +93,18 @@ pub fn show(bar: &LazyBar, event: &Event<'_>, run: &Run) {
             loss,
             accuracy,
             images_per_second,
-        } => bar.show_with(
-            &format!("epoch {epoch}/{epochs}"),
-            *done,
-            *total,
-            format!(
-                "loss {loss:.4}  accuracy {:.2}%  {images_per_second:.0} images/s",
-                accuracy * 100.0
-            ),
-        ),
+        } => {
+            STEPPING.store(true, Ordering::Relaxed);
+            bar.show_with(
+                &format!("epoch {epoch}/{epochs}"),
+                *done,
+                *total,
+                format!(
+                    "loss {loss:.4}  accuracy {:.2}%  {images_per_second:.0} images/s",
+                    accuracy * 100.0
+                ),
+            );
+        }
         Event::Epoch { metrics, best } => {
             let left = (epochs - metrics.epoch.min(epochs)) as f64 * metrics.seconds;
             bar.line(&format!(
@@ -115,26 +123,28 @@ pub fn show(bar: &LazyBar, event: &Event<'_>, run: &Run) {
 }
 
 /// Says how it ended, and what to type next.
-pub fn conclude(run: &Run, outcome: &Outcome) {
+pub fn conclude(run: &Run, outcome: &Outcome) -> io::Result<()> {
     let folder = run.folder.display();
     match outcome.ending {
         Ending::Stopped => {
-            eprintln!("stopped after epoch {}; go on with:", outcome.epochs.len());
-            eprintln!("  kiln train --resume --out {folder}");
+            ui::say(format!(
+                "stopped after epoch {}; go on with:",
+                outcome.epochs.len()
+            ));
+            ui::say(format!("  kiln train --resume --out {folder}"));
         }
-        Ending::Early => eprintln!("stopped early: the validation loss has not fallen any more"),
+        Ending::Early => ui::say("stopped early: the validation loss has not fallen any more"),
         Ending::Complete => {}
     }
-    if let Some(best) = outcome
-        .best_epoch
-        .and_then(|epoch| outcome.epochs.get(epoch - 1))
-    {
-        eprintln!(
+    if let Some(best) = outcome.best() {
+        ui::print(format!(
             "best       epoch {}: validation loss {:.4}, accuracy {:.2}%",
             best.epoch,
             best.val_loss,
             best.val_accuracy * 100.0
-        );
+        ))?;
     }
-    eprintln!("run        {folder} (curves.png, metrics.jsonl, model.bpk, run.toml)");
+    ui::print(format!(
+        "run        {folder} (curves.png, metrics.jsonl, model.bpk, run.toml)"
+    ))
 }

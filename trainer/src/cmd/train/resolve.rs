@@ -4,7 +4,7 @@ use anyhow::{Context, bail};
 use toml::{Table, Value};
 
 use super::TrainArgs;
-use crate::config::{RunConfig, TeacherConfig};
+use crate::config::RunConfig;
 
 /// `64` or `96x64`, columns first.
 pub fn parse_size(text: &str) -> Result<(u16, u16), String> {
@@ -36,6 +36,15 @@ pub fn resolve(args: &TrainArgs) -> anyhow::Result<RunConfig> {
         let model = Table::from_iter([("family".to_owned(), Value::from(family.as_str()))]);
         table.insert("model".into(), Value::Table(model));
     }
+    if let Some(teacher) = &args.teacher {
+        let entry = table.entry("teacher");
+        if let Value::Table(table) = entry.or_insert_with(|| Value::Table(Table::new())) {
+            let path = teacher
+                .to_str()
+                .context("--teacher: a path that is not UTF-8")?;
+            table.insert("model".into(), path.into());
+        }
+    }
     for assignment in &args.set {
         set(&mut table, assignment)?;
     }
@@ -58,10 +67,13 @@ pub fn resolve(args: &TrainArgs) -> anyhow::Result<RunConfig> {
     if config.data.path.as_os_str().is_empty() {
         bail!("no pictures are named: kiln train PICTURES --out RUN");
     }
-    if let Some(teacher) = &args.teacher {
-        config.teacher = Some(TeacherConfig::new(teacher.clone()));
-    }
+    // The run is used from other folders too.
+    config.data.path = std::path::absolute(&config.data.path)
+        .with_context(|| config.data.path.display().to_string())?;
     config.check()?;
+    config
+        .to_toml()
+        .context("the run cannot be written as TOML")?;
     Ok(config)
 }
 
