@@ -132,3 +132,94 @@ fn a_run_is_not_replaced_by_accident_and_run_toml_repeats_it() {
     });
     assert!(logits[0] == logits[1], "the repeated run has other logits");
 }
+
+#[test]
+fn a_run_and_its_file_never_test_on_pictures_that_the_run_learnt_from() {
+    let temporary = TempDir::new().unwrap();
+    let at = |name: &str| temporary.path().join(name).to_str().unwrap().to_owned();
+    draw_pictures(Path::new(&at("drawn")), [30, 1, 1], 32);
+    // Class folders with no splits around them: the run draws its own.
+    let (flat, run) = (at("drawn/train"), at("run"));
+    let options = [
+        "--size", "24", "--epochs", "1", "--batch", "8", "--seed", "3", "--device", "cpu",
+    ];
+    succeed(kiln().args(["train", &flat, "--out", &run]).args(options));
+    succeed(kiln().args(["export", &run]));
+    let split: Value =
+        serde_json::from_slice(&fs::read(format!("{run}/split.json")).unwrap()).unwrap();
+    let tested = |class: &str| split["test"][class].as_array().unwrap().len() as u64;
+
+    let file = format!("{run}/model.onnx");
+    let eval = |model: &str, part: &str, out: &str| -> Value {
+        let mut command = kiln();
+        // From another folder, by another path.
+        command.current_dir(at("drawn"));
+        command.args([
+            "eval", model, "train", "--split", part, "--json", "--device", "cpu",
+        ]);
+        serde_json::from_str(&succeed(command.args(["--inputs", &at(out)]))).unwrap()
+    };
+    for model in [&run, &file] {
+        let figures = eval(model, "test", "inputs.npy");
+        let counts = [0, 1].map(|class| figures["classes"][class]["n"].as_u64().unwrap());
+        assert_eq!(counts, [tested("cat"), tested("dog")], "{model}");
+    }
+    let inputs = [&run, &file].map(|model| {
+        eval(model, "test", "inputs.npy");
+        fs::read(at("inputs.npy")).unwrap()
+    });
+    assert!(inputs[0] == inputs[1], "other pictures are tested");
+    assert_eq!(eval(&file, "all", "all.npy")["n"], 60);
+}
+
+#[test]
+fn what_fails_to_start_leaves_the_run_as_it_was() {
+    let temporary = TempDir::new().unwrap();
+    let at = |name: &str| temporary.path().join(name).to_str().unwrap().to_owned();
+    draw_pictures(Path::new(&at("pictures")), [8, 4, 4], 32);
+    let (pictures, run) = (at("pictures"), at("run"));
+    let options = [
+        "--size", "24", "--epochs", "1", "--batch", "8", "--device", "cpu",
+    ];
+    succeed(
+        kiln()
+            .args(["train", &pictures, "--out", &run])
+            .args(options),
+    );
+    let before = ["model.bpk", "run.toml", "metrics.jsonl"].map(|file| {
+        let path = format!("{run}/{file}");
+        (path.clone(), fs::read(path).unwrap())
+    });
+    let cases: [(&[&str], &str); 5] = [
+        (&["--overwrite", "--device", "cuda"], "--features cuda"),
+        (&["--resume", "--size", "32"], "[recipe] changed"),
+        (&["--resume", "--model", "resnet"], "[model] changed"),
+        (
+            &["--resume", "--set", "data.val=0.5", "--seed", "9"],
+            "seed changed",
+        ),
+        (&["--overwrite", "--set", "data.path='nowhere'"], "nowhere"),
+    ];
+    for (options, message) in cases {
+        let mut args = vec!["train", "--out", &run];
+        if options[0] == "--overwrite" && options[1] == "--device" {
+            args.push(&pictures);
+        }
+        let (output, stderr) = output(&[&args[..], options].concat());
+        assert_eq!(output.status.code(), Some(2), "{options:?}: {stderr}");
+        assert!(stderr.contains(message), "{options:?}: {stderr}");
+        for (path, bytes) in &before {
+            assert!(
+                fs::read(path).unwrap() == *bytes,
+                "{options:?} changed {path}"
+            );
+        }
+    }
+    // One more picture is another set of pictures.
+    let cats = format!("{pictures}/train/cat");
+    let first = fs::read_dir(&cats).unwrap().next().unwrap().unwrap().path();
+    fs::remove_file(first).unwrap();
+    let (output, stderr) = output(&["train", "--resume", "--out", &run]);
+    assert_eq!(output.status.code(), Some(2), "{stderr}");
+    assert!(stderr.contains("the pictures changed"), "{stderr}");
+}

@@ -242,7 +242,7 @@ fn two_machines_train_one_model_and_a_lost_one_is_an_error() {
     let (first, second) = (Worker::start(), Worker::start());
     let device = format!("remote:{},{}", first.address, second.address);
     let common = ["--size", "24", "--batch", "16", "--device", &device];
-    let options = [&common[..], &["--epochs", "6"]].concat();
+    let options = [&common[..], &["--epochs", "6", "--set", "training.ema=0.9"]].concat();
     succeed(&mut train(&pictures, &run, &options));
     let losses: Vec<_> = metrics(&run)
         .iter()
