@@ -5,7 +5,7 @@ use kiln_runtime::float::{FloatError, FloatModel};
 use rayon::prelude::*;
 use serde::Serialize;
 
-use crate::data::loader::{Loader, LoaderError};
+use crate::data::loader::{Batch, Loader, LoaderError};
 use crate::model::Network;
 
 /// What a model answered to labelled pictures.
@@ -67,6 +67,21 @@ pub fn log_softmax(logits: &[f32]) -> Vec<f64> {
     shifted.iter().map(|x| x - sum.ln()).collect()
 }
 
+/// Logits of an ONNX file for a batch, `[n, classes]`, by tract on all cores.
+pub fn onnx_logits(model: &FloatModel, batch: &Batch) -> Result<Vec<f32>, FloatError> {
+    let values = batch.pixels.len() / batch.shape[0].max(1);
+    let pictures = batch.pixels.par_chunks_exact(values.max(1));
+    let logits: Result<Vec<_>, _> = pictures.map(|picture| model.run(picture)).collect();
+    Ok(logits?.concat())
+}
+
+/// Logits of a burn network for a batch, `[n, classes]`.
+pub fn network_logits(network: &Network, batch: &Batch, device: &Device) -> Vec<f32> {
+    let pixels = TensorData::new(batch.pixels.clone(), batch.shape);
+    let logits = network.forward(Tensor::from_data(pixels, device));
+    logits.into_data().convert::<f32>().iter::<f32>().collect()
+}
+
 /// Index of the highest value, the first of equals.
 pub fn argmax(values: &[f32]) -> usize {
     let mut best = 0;
@@ -89,10 +104,9 @@ impl Answers {
         let mut answers = Self::default();
         for batch in loader {
             let batch = batch?;
-            let pixels = TensorData::new(batch.pixels, batch.shape);
-            let logits = network.forward(Tensor::from_data(pixels, device));
-            let logits = logits.into_data().convert::<f32>();
-            answers.logits.extend(logits.iter::<f32>());
+            answers
+                .logits
+                .extend(network_logits(network, &batch, device));
             answers.labels.extend(batch.labels);
             progress(answers.labels.len());
         }
@@ -108,13 +122,7 @@ impl Answers {
         let mut answers = Self::default();
         for batch in loader {
             let batch = batch?;
-            let values = batch.pixels.len() / batch.shape[0].max(1);
-            let logits: Result<Vec<_>, FloatError> = batch
-                .pixels
-                .par_chunks_exact(values.max(1))
-                .map(|picture| model.run(picture))
-                .collect();
-            answers.logits.extend(logits?.concat());
+            answers.logits.extend(onnx_logits(model, &batch)?);
             answers.labels.extend(batch.labels);
             progress(answers.labels.len());
         }

@@ -1,13 +1,13 @@
 //! The network whose answers another learns from.
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::Device;
 use kiln_core::preprocess::Recipe;
 use kiln_runtime::float::{FloatError, FloatModel};
 use kiln_runtime::onnx::{OnnxError, OnnxFile};
-use rayon::prelude::*;
 use thiserror::Error;
 
 use crate::data::loader::Batch;
+use crate::evaluate::{network_logits, onnx_logits};
 use crate::model::Network;
 use crate::run::{Run, RunError};
 
@@ -89,20 +89,8 @@ impl Teacher {
     /// Logits for a batch, `[n, classes]`.
     pub fn logits(&self, batch: &Batch) -> Result<Vec<f32>, FloatError> {
         match self {
-            Self::Run(network, device) => {
-                let pixels = TensorData::new(batch.pixels.clone(), batch.shape);
-                let logits = network.forward(Tensor::from_data(pixels, device));
-                Ok(logits.into_data().convert::<f32>().iter::<f32>().collect())
-            }
-            Self::Onnx(model) => {
-                let pictures = batch.pixels.len() / batch.shape[0].max(1);
-                let logits: Result<Vec<_>, _> = batch
-                    .pixels
-                    .par_chunks_exact(pictures.max(1))
-                    .map(|picture| model.run(picture))
-                    .collect();
-                Ok(logits?.concat())
-            }
+            Self::Run(network, device) => Ok(network_logits(network, batch, device)),
+            Self::Onnx(model) => onnx_logits(model, batch),
         }
     }
 }
