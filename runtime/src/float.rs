@@ -140,7 +140,9 @@ impl FloatModel {
         let run = || -> TractResult<Vec<f32>> {
             let tensor = Tensor::from_shape(&self.shape, input)?;
             let outputs = self.plan.run(tvec!(tensor.into()))?;
-            let output = outputs.first().context("the graph has no output")?;
+            let output = outputs
+                .first()
+                .ok_or_else(|| TractError::msg("the graph has no output"))?;
             Ok(output
                 .to_plain_array_view::<f32>()?
                 .iter()

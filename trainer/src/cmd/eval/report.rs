@@ -83,7 +83,7 @@ pub fn write_npy(
 /// Prints the figures for people.
 pub fn print(evaluation: &Evaluation, labels: &[String], part: &str) -> anyhow::Result<()> {
     let percent = |share: f64| format!("{:.2}%", share * 100.0);
-    ui::print(format!("{} split, {} pictures", split.name(), evaluation.n))?;
+    ui::print(format!("{part} split, {} pictures", evaluation.n))?;
     ui::print(format!("accuracy   {}", percent(evaluation.accuracy)))?;
     ui::print(format!("loss       {:.4}", evaluation.loss))?;
     ui::print(format!("ece        {:.4}", evaluation.ece))?;
