@@ -195,6 +195,18 @@ impl Chain {
         chain
     }
 
+    fn convs(&self) -> [&Option<ConvNorm>; 7] {
+        [
+            &self.conv1,
+            &self.conv2,
+            &self.expand,
+            &self.depthwise,
+            &self.pointwise,
+            &self.project,
+            &self.shortcut,
+        ]
+    }
+
     fn convs_mut(&mut self) -> [&mut Option<ConvNorm>; 7] {
         [
             &mut self.conv1,
@@ -208,15 +220,8 @@ impl Chain {
     }
 
     fn forward(&self, x: Tensor<4>, activation: Activation) -> Tensor<4> {
-        let convs = [
-            &self.conv1,
-            &self.conv2,
-            &self.expand,
-            &self.depthwise,
-            &self.pointwise,
-            &self.project,
-        ];
-        let convs: Vec<&ConvNorm> = convs.into_iter().flatten().collect();
+        // All but the shortcut's, which is last.
+        let convs: Vec<&ConvNorm> = self.convs()[..6].iter().copied().flatten().collect();
         let run = |convs: &[&ConvNorm], x| convs.iter().fold(x, |x, conv| conv.forward(x));
         let act = match self.joins {
             Join::Dropped => return run(&convs, x),
@@ -270,6 +275,16 @@ impl Network {
             pooling: spec.pooling,
             activation: spec.activation,
         }
+    }
+
+    /// Batch normalisations, in order.
+    pub fn norms(&self) -> Vec<&BatchNorm> {
+        let convs = self.blocks.iter().flat_map(|block| match block {
+            Block::Conv(conv) => vec![conv],
+            Block::Pool(_) => Vec::new(),
+            Block::Chain(chain) => chain.convs().into_iter().flatten().collect(),
+        });
+        convs.filter_map(|conv| conv.norm.as_ref()).collect()
     }
 
     /// What follows the hidden layers.

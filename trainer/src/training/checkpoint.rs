@@ -1,5 +1,6 @@
 //! What a run needs to go on after a stop, in one folder that appears whole or not at all.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -30,6 +31,40 @@ impl Progress {
         let best = self.best.map_or(0, |(epoch, _)| epoch);
         patience > 0 && self.epochs - best >= patience
     }
+}
+
+/// `progress.json`: where the run stands, and what the files beside it hold.
+#[derive(Serialize, Deserialize)]
+struct Manifest {
+    progress: Progress,
+    /// blake3 of each file, by its name.
+    files: BTreeMap<String, String>,
+}
+
+impl Manifest {
+    /// Adds the file, which lies in `folder` already.
+    fn add(&mut self, folder: &Path, name: &str) -> Result<(), CheckpointError> {
+        let hash = hash(&folder.join(name))?;
+        self.files.insert(name.to_owned(), hash);
+        Ok(())
+    }
+
+    /// Compares every file with what was written.
+    fn check(&self, folder: &Path) -> Result<(), CheckpointError> {
+        for (name, expected) in &self.files {
+            let path = folder.join(name);
+            if hash(&path)? != *expected {
+                let cause = "its contents are not those that were written".to_owned();
+                return Err(CheckpointError::Record { path, cause });
+            }
+        }
+        Ok(())
+    }
+}
+
+fn hash(path: &Path) -> Result<String, CheckpointError> {
+    let bytes = fs::read(path).map_err(io_error(path))?;
+    Ok(blake3::hash(&bytes).to_hex().to_string())
 }
 
 /// The state of a run after an epoch.
@@ -121,15 +156,22 @@ impl Checkpoint {
             }
         }
         fs::create_dir(&part).map_err(io_error(&part))?;
+        let mut manifest = Manifest {
+            progress: self.progress.clone(),
+            files: BTreeMap::new(),
+        };
         save_network(&self.network, &part.join("network.bpk"))?;
+        manifest.add(&part, "network.bpk")?;
         if let Some(average) = &self.average {
             save_network(average, &part.join("average.bpk"))?;
+            manifest.add(&part, "average.bpk")?;
         }
         let path = part.join("optimizer.bpk");
         let bytes = self.optimizer.into_bytes().map_err(record_error(&path))?;
         write_atomic(&path, &bytes).map_err(io_error(&path))?;
+        manifest.add(&part, "optimizer.bpk")?;
         let path = part.join("progress.json");
-        let text = serde_json::to_string(&self.progress).unwrap_or_default();
+        let text = serde_json::to_string(&manifest).unwrap_or_default();
         write_atomic(&path, text.as_bytes()).map_err(io_error(&path))?;
         fs::rename(&part, &whole).map_err(io_error(&whole))?;
         for older in list(folder).map_err(io_error(folder))? {
@@ -156,24 +198,26 @@ impl Checkpoint {
         let Some(newest) = list(folder).map_err(io_error(folder))?.pop() else {
             return Ok(None);
         };
+        let path = newest.join("progress.json");
+        let text = fs::read_to_string(&path).map_err(io_error(&path))?;
+        let manifest: Manifest =
+            serde_json::from_str(&text).map_err(|error| CheckpointError::Record {
+                path: path.clone(),
+                cause: error.to_string(),
+            })?;
+        manifest.check(&newest)?;
         let average = match with_average {
             true => Some(load_network(network.valid(), &newest.join("average.bpk"))?),
             false => None,
         };
         let path = newest.join("optimizer.bpk");
         let record = OptimizerRecord::load(&path).map_err(record_error(&path))?;
-        let path = newest.join("progress.json");
-        let text = fs::read_to_string(&path).map_err(io_error(&path))?;
-        let progress = serde_json::from_str(&text).map_err(|error| CheckpointError::Record {
-            path: path.clone(),
-            cause: error.to_string(),
-        })?;
         let network = load_network(network, &newest.join("network.bpk"))?;
         Ok(Some(Self {
             optimizer: optimizer(&network).load_record(record),
             network,
             average,
-            progress,
+            progress: manifest.progress,
         }))
     }
 }

@@ -6,12 +6,13 @@ use burn::data::dataloader::{DataLoaderIterator, Progress};
 use burn::data::dataset::DatasetError;
 use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::tensor::Device;
-use burn::train::TrainStep;
 use burn::train::train::MultiDevicesTrainStep;
+use burn::train::{TrainOutput, TrainStep};
 
 use super::TrainError;
 use super::optimizer::scale;
-use super::step::{Loss, StepInput, StepOutput};
+use super::replica::{self, Replica};
+use super::step::{Loss, ReplicaOutput, StepInput, StepOutput};
 use super::teacher::Teacher;
 use crate::data::loader::Loader;
 use crate::model::Network;
@@ -21,7 +22,7 @@ pub struct Engine {
     /// With autodiff; the first holds the weights.
     devices: Vec<Device>,
     /// Workers, where there is more than one device.
-    workers: Option<MultiDevicesTrainStep<Network>>,
+    workers: Option<MultiDevicesTrainStep<Replica>>,
 }
 
 impl Engine {
@@ -66,7 +67,7 @@ impl Engine {
                     .map(|feed| Box::new(feed) as Box<dyn DataLoaderIterator<StepInput> + '_>)
                     .collect();
                 let (outputs, _) = workers
-                    .step(&mut feeds, network)
+                    .step(&mut feeds, &Replica(network.clone()))
                     .map_err(|error| TrainError::Device(error.to_string()))?;
                 self.mean(network, outputs.into_iter().map(|output| output.output))
             }
@@ -77,18 +78,20 @@ impl Engine {
         result.ok_or_else(|| TrainError::Device("no batch was left for this step".into()))
     }
 
-    /// The mean gradient of several batches.
+    /// The mean gradient of several batches; the network gets the mean of their statistics.
     fn mean(
         &self,
         network: &Network,
-        outputs: impl Iterator<Item = burn::train::TrainOutput<StepOutput>>,
+        outputs: impl Iterator<Item = TrainOutput<ReplicaOutput>>,
     ) -> Option<(GradientsParams, Vec<StepOutput>)> {
         let mut sum = GradientsAccumulator::new();
-        let mut items = Vec::new();
+        let (mut items, mut statistics) = (Vec::new(), Vec::new());
         for output in outputs {
             sum.accumulate(network, output.grads.to_device(&self.devices[0], network));
-            items.push(output.item);
+            items.push(output.item.output);
+            statistics.push(output.item.statistics);
         }
+        replica::merge(network, &statistics, &self.devices[0]);
         let share = 1.0 / items.len().max(1) as f64;
         (!items.is_empty()).then(|| (scale(network, sum.grads(), share), items))
     }

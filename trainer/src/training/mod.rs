@@ -9,6 +9,7 @@ pub mod teacher;
 mod engine;
 mod error;
 mod event;
+mod replica;
 mod session;
 
 use std::path::PathBuf;

@@ -133,6 +133,21 @@ impl ItemLazy for StepOutput {
     }
 }
 
+/// What a replica reports: the step's output, and its own running statistics.
+#[derive(Clone, Debug)]
+pub struct ReplicaOutput {
+    /// Loss and right answers.
+    pub output: StepOutput,
+    /// Of each batch normalisation: running mean and variance.
+    pub statistics: Vec<[Tensor<1>; 2]>,
+}
+
+impl ItemLazy for ReplicaOutput {
+    fn sync(self) -> Result<Self, ExecutionError> {
+        Ok(self)
+    }
+}
+
 impl ItemLazy for Logits {
     fn sync(self) -> Result<Self, ExecutionError> {
         Ok(self)
