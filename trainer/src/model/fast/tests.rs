@@ -260,7 +260,7 @@ fn the_number_of_threads_changes_no_bit() {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
         let results = pool.expect("threads").install(|| {
             run(
-                &[x.clone()],
+                std::slice::from_ref(&x),
                 |x| batch_norm_max_pool(conv2d(x[0].clone(), &conv), &norm, Activation::Relu),
                 |gradients| {
                     let weight = conv.weight.val().grad(gradients).expect("tracked");
