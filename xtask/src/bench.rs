@@ -6,6 +6,7 @@ use clap::ValueEnum;
 use crate::repo::{Repo, call};
 use crate::setup::{self, Need};
 use crate::stages::Stages;
+use crate::test::ALL;
 use crate::venv::Venv;
 
 /// What can be measured.
@@ -25,16 +26,7 @@ pub fn run(repo: &Repo, bench: Bench, args: &[String], stages: &mut Stages) -> R
 fn train(repo: &Repo, args: &[String], stages: &mut Stages) -> Result<()> {
     setup::ensure(repo, &Need::FOR_BENCH, stages)?;
     stages.need("build", || {
-        call(&mut repo.cargo(&[
-            "build",
-            "--locked",
-            "--package",
-            "kiln",
-            "--features",
-            "remote",
-            "--example",
-            "train_speed",
-        ]))
+        call(repo.cargo(&["build", "--example", "train_speed"]).args(ALL))
     })?;
     let mut python = repo.command(Venv::PYTORCH.python(repo));
     python.arg("benches/compare.py").args(args);
