@@ -4,8 +4,13 @@
 //! - [`recipe`]: the preprocessing recipe as text, in run files and inside models.
 //! - [`onnx`]: an ONNX file's nodes, weights and metadata.
 //! - [`float`]: the float model, run by tract.
+//! - [`graph`], [`pointwise`]: the model as the passes see it.
+//! - [`qgraph`]: the quantized model.
 
 pub mod files;
 pub mod float;
+pub mod graph;
 pub mod onnx;
+pub mod pointwise;
+pub mod qgraph;
 pub mod recipe;
