@@ -1,5 +1,6 @@
 //! The host side of a Kiln model.
 //!
+//! - [`compile`]: the quantized model, laid out for a target as a `.kiln` file.
 //! - [`files`]: files that are there whole or not at all.
 //! - [`recipe`]: the preprocessing recipe as text, in run files and inside models.
 //! - [`onnx`]: an ONNX file's nodes, weights and metadata.
@@ -7,6 +8,7 @@
 //! - [`graph`], [`pointwise`]: the model as the passes see it.
 //! - [`qgraph`]: the quantized model.
 
+pub mod compile;
 pub mod files;
 pub mod float;
 pub mod graph;
