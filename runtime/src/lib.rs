@@ -6,13 +6,16 @@
 //! - [`onnx`]: an ONNX file's nodes, weights and metadata.
 //! - [`float`]: the float model, run by tract.
 //! - [`graph`], [`pointwise`]: the model as the passes see it.
-//! - [`qgraph`]: the quantized model.
+//! - [`qgraph`]: the quantized model; [`onnx_out`]: as an ONNX file.
+//! - [`multiplier`]: whether integers alone round as the float multiplier does.
 
 pub mod compile;
 pub mod files;
 pub mod float;
 pub mod graph;
+pub mod multiplier;
 pub mod onnx;
+pub mod onnx_out;
 pub mod pointwise;
 pub mod qgraph;
 pub mod recipe;

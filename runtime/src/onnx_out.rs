@@ -1,0 +1,254 @@
+//! A quantized model as a standard ONNX file in QDQ form: float operators between QuantizeLinear and
+//! DequantizeLinear, of the plain `ai.onnx` domain alone.
+//!
+//! Runtimes fuse that to integer kernels. What ONNX Runtime then computes is, to the bit, what
+//! `runtime/core/QUANTIZATION.md` says, where the scales are Kiln's own (see [`crate::quantize`]).
+//!
+//! - The input is float, with the axes of the file that the model came from.
+//! - Weights are s8 through DequantizeLinear along axis 0, symmetric and a scale a channel; the bias
+//!   is s32 at `input scale * weight scale`.
+//! - Each activation goes through one pair of QuantizeLinear and DequantizeLinear. There is no Relu:
+//!   an activation's range ends at 0 where one was.
+//! - Logits come out dequantized, as `[1, classes]`. Softmax is left to the caller.
+
+mod document;
+mod ops;
+
+use std::path::PathBuf;
+
+use tract_onnx::pb::{GraphProto, ModelProto, OperatorSetIdProto};
+
+use crate::graph::{Axis, Layout, Quant};
+use crate::onnx::{self, OnnxFile};
+use crate::pointwise::Pointwise;
+use crate::qgraph::{QGraph, QOp, TensorId};
+use document::{Attribute, Document, Values, value_info};
+
+/// What ONNX Runtime's own quantizer writes; all but Gelu and dilated averages are in it.
+const OPSET: i64 = 17;
+/// The least that has AveragePool with dilations.
+const OPSET_DILATED_AVERAGE: i64 = 19;
+/// The least that has Gelu.
+const OPSET_GELU: i64 = 20;
+
+/// The ONNX document of a quantized model. `OnnxFile::save` writes it.
+pub fn to_onnx(graph: &QGraph) -> OnnxFile {
+    let mut writer = Writer::new(graph);
+    let input = writer.input();
+    for layer in &graph.layers {
+        writer.layer(layer);
+    }
+    let output = writer.output();
+    let Document {
+        nodes, constants, ..
+    } = writer.document;
+    let opset = opset(graph);
+    let proto = ModelProto {
+        ir_version: if opset < OPSET_DILATED_AVERAGE { 8 } else { 9 },
+        opset_import: vec![OperatorSetIdProto {
+            domain: String::new(),
+            version: opset,
+        }],
+        producer_name: "kiln".into(),
+        producer_version: env!("CARGO_PKG_VERSION").into(),
+        graph: Some(GraphProto {
+            name: match &graph.meta.name[..] {
+                "" => "classifier".into(),
+                name => name.into(),
+            },
+            node: nodes,
+            initializer: constants,
+            input: vec![input],
+            output: vec![output],
+            ..Default::default()
+        }),
+        ..Default::default()
+    };
+    let mut file = OnnxFile {
+        proto,
+        path: PathBuf::from(format!("{}.int8.onnx", graph.meta.name)),
+    };
+    metadata(graph, &mut file);
+    file
+}
+
+/// The lowest version of ONNX's operators, from 17 on, that has all that the model needs.
+fn opset(graph: &QGraph) -> i64 {
+    let needs = graph.layers.iter().map(|layer| match &layer.op {
+        QOp::Pointwise(Pointwise::Gelu | Pointwise::GeluTanh) => OPSET_GELU,
+        QOp::AveragePool { window, .. } if window.dilation != [1, 1] => OPSET_DILATED_AVERAGE,
+        _ => OPSET,
+    });
+    needs.max().unwrap_or(OPSET)
+}
+
+/// The source file's metadata, and over it what Kiln knows.
+fn metadata(graph: &QGraph, file: &mut OnnxFile) {
+    let meta = &graph.meta;
+    for (key, value) in &meta.properties {
+        file.set(key, value);
+    }
+    if !meta.labels.is_empty() {
+        file.set_json(onnx::LABELS, &meta.labels);
+    }
+    if let Some(recipe) = &meta.recipe {
+        file.set_json(onnx::RECIPE, recipe);
+    }
+    file.set(onnx::LAYOUT, layout_name(meta.layout.clone()));
+    file.set(onnx::VERSION, env!("CARGO_PKG_VERSION"));
+}
+
+fn layout_name(layout: Layout) -> &'static str {
+    match layout {
+        Layout::Nchw => "NCHW",
+        Layout::Nhwc => "NHWC",
+    }
+}
+
+/// A tensor's names in the document.
+#[derive(Clone, Default)]
+struct Names {
+    /// The value before QuantizeLinear.
+    float: String,
+    /// The value after DequantizeLinear: what layers read.
+    dequantized: String,
+}
+
+/// Puts a [`QGraph`]'s layers into a [`Document`].
+struct Writer<'g> {
+    graph: &'g QGraph,
+    document: Document,
+    /// One for each of [`QGraph::tensors`].
+    names: Vec<Names>,
+    /// What the model's output is called.
+    output: String,
+    /// Whether activations are `[1, features]` all the way; `[1, channels, rows, columns]` otherwise.
+    flat: bool,
+}
+
+impl<'g> Writer<'g> {
+    fn new(graph: &'g QGraph) -> Self {
+        let mut document = Document::default();
+        let flat = is_flat(graph);
+        let mut names = vec![Names::default(); graph.tensors.len()];
+        // The model's input and output keep their names whatever else is called so.
+        let order = [graph.input, graph.output].into_iter();
+        let order = order.chain(0..graph.tensors.len());
+        for tensor in order {
+            if names[tensor].float.is_empty() {
+                let name = &graph.tensors[tensor].name;
+                names[tensor].float = document.unique(name, &format!("tensor_{tensor}"));
+            }
+        }
+        Self {
+            graph,
+            document,
+            output: names[graph.output].float.clone(),
+            names,
+            flat,
+        }
+    }
+
+    /// Declares the model's input, brings it into NCHW and quantizes it.
+    fn input(&mut self) -> tract_onnx::pb::ValueInfoProto {
+        let tensor = self.graph.input;
+        let name = self.names[tensor].float.clone();
+        let axes = self.input_axes();
+        if !self.flat && self.graph.meta.layout == Layout::Nhwc {
+            let nchw = self.document.unique(&format!("{name}_nchw"), "");
+            if let [_, features] = axes[..] {
+                let shape = [1, features as i64, 1, 1];
+                let shape = self.constant(&format!("{nchw}_shape"), &[4], Values::I64(&shape));
+                self.document
+                    .node(&nchw, "Reshape", &[&name, &shape], &nchw, vec![]);
+            } else {
+                let order = vec![("perm", Attribute::Ints(vec![0, 3, 1, 2]))];
+                self.document
+                    .node(&nchw, "Transpose", &[&name], &nchw, order);
+            }
+            self.names[tensor].float = nchw;
+        }
+        self.quantize(tensor, &name);
+        value_info(&name, &axes)
+    }
+
+    /// The axes of the file's input.
+    fn input_axes(&self) -> Vec<usize> {
+        let shape = self.graph.tensors[self.graph.input].shape;
+        let [rows, columns, channels] =
+            [shape.height, shape.width, shape.channels].map(|axis| axis as usize);
+        match self.graph.meta.layout {
+            Layout::Nhwc if shape.pixels() == 1 => vec![1, channels],
+            Layout::Nhwc => vec![1, rows, columns, channels],
+            Layout::Nchw => vec![1, channels, rows, columns],
+        }
+    }
+
+    /// Flattens the dequantized logits under the name that the model's output had.
+    fn output(&mut self) -> tract_onnx::pb::ValueInfoProto {
+        let tensor = self.graph.output;
+        let name = self.output.clone();
+        let classes = self.graph.tensors[tensor].shape.len();
+        let dequantized = self.names[tensor].dequantized.clone();
+        self.document
+            .node(&name, "Flatten", &[&dequantized], &name, vec![]);
+        value_info(&name, &[1, classes])
+    }
+
+    /// The pair of QuantizeLinear and DequantizeLinear through which a tensor goes.
+    fn quantize(&mut self, tensor: TensorId, base: &str) {
+        let Quant {
+            scale,
+            zero_point,
+            unsigned,
+        } = self.graph.quant(tensor);
+        let scale = self.constant(&format!("{base}_scale"), &[], Values::F32(&[scale]));
+        let zero_point = [zero_point];
+        let zero_point = match unsigned {
+            true => Values::U8(&zero_point),
+            false => Values::I8(&zero_point),
+        };
+        let zero_point = self.constant(&format!("{base}_zero_point"), &[], zero_point);
+        let document = &mut self.document;
+        let quantized = document.unique(&format!("{base}_quantized"), "");
+        let dequantized = document.unique(&format!("{base}_dequantized"), "");
+        let float = &self.names[tensor].float;
+        document.node(
+            &format!("{base}_QuantizeLinear"),
+            "QuantizeLinear",
+            &[float, &scale, &zero_point],
+            &quantized,
+            vec![],
+        );
+        document.node(
+            &format!("{base}_DequantizeLinear"),
+            "DequantizeLinear",
+            &[&quantized, &scale, &zero_point],
+            &dequantized,
+            vec![],
+        );
+        self.names[tensor].dequantized = dequantized;
+    }
+
+    fn constant(&mut self, name: &str, axes: &[usize], values: Values) -> String {
+        self.document.constant(name, axes, values)
+    }
+}
+
+/// Whether the model takes a flat vector and all that it does fits vectors: an MLP.
+fn is_flat(graph: &QGraph) -> bool {
+    let vectors = graph
+        .tensors
+        .iter()
+        .all(|tensor| tensor.shape.pixels() == 1);
+    let fits = |op: &QOp| match op {
+        QOp::Conv(conv) => conv.groups == 1 && conv.window.taps() == 1,
+        QOp::Concat(axis) => *axis == Axis::Channels,
+        QOp::Binary { .. } | QOp::Pointwise(_) | QOp::Requantize | QOp::PRelu(_) => true,
+        QOp::MaxPool(_) | QOp::AveragePool { .. } | QOp::Pad { .. } | QOp::Resize(_) => false,
+    };
+    graph.meta.layout == Layout::Nhwc && vectors && graph.layers.iter().all(|layer| fits(&layer.op))
+}
+
+#[cfg(test)]
+mod tests;
