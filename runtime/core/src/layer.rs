@@ -4,7 +4,8 @@
 //! `runtime/core/QUANTIZATION.md` says what each computes, to the bit. Arrays of numbers are little
 //! endian, one an output channel unless it says otherwise.
 
-use crate::tensor::{Shape, Tensor};
+use crate::packing::{KernelShape, Packing};
+use crate::tensor::Tensor;
 use crate::window::Window;
 
 /// A part of the arena that a layer may use while it runs, with whatever is in it.
@@ -75,14 +76,6 @@ pub struct Rounding<'m> {
     pub high: i8,
 }
 
-/// The order in which a convolution's weights lie.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Packing {
-    /// `[out_channels][kernel rows][kernel columns][in_channels / groups]`.
-    #[default]
-    Plain,
-}
-
 /// Which operation two activations go through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum BinaryOp {
@@ -107,10 +100,24 @@ pub struct Binary {
     pub output: Tensor,
     /// Of `a`, `b` and the output.
     pub scales: [f32; 3],
+    /// The same bits in integers, where there are such.
+    pub fixed: Option<BinaryFixed>,
     /// The least output.
     pub low: i8,
     /// The greatest output.
     pub high: i8,
+}
+
+/// Factors with which integers give [`Binary`]'s output for all values that can occur: of a sum
+/// `(a - a_zero) * factors[0] + (b - b_zero) * factors[1]`, of a difference the same with a minus, of
+/// a product `(a - a_zero) * (b - b_zero) * factors[0]`; then `clamp((that + 2^(shift - 1) >> shift)
+/// + zero_point, low, high)`, in 32 bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BinaryFixed {
+    /// Below 2^15; of a product the first below 2^14 and the second 0.
+    pub factors: [u16; 2],
+    /// 1 to 30.
+    pub shift: u8,
 }
 
 /// `y = table[c][x + 128]`: activations, PRelu, requantization.
@@ -133,7 +140,8 @@ pub struct Pool {
     pub input: Tensor,
     /// What it writes.
     pub output: Tensor,
-    /// Kernel, stride, dilation, padding. Padded positions are left out of a maximum.
+    /// Kernel, stride, dilation, padding. Padded positions are left out of a maximum. A
+    /// window of nothing but padding gives the least output, or the zero point for an average.
     pub window: Window,
     /// The least output.
     pub low: i8,
@@ -152,6 +160,9 @@ pub enum PoolKind {
         scales: [f32; 2],
         /// Whether padded positions count among those that are averaged.
         count_include_pad: bool,
+        /// Where this is not 0, `clamp((Σ (x - zero) * fixed + 2^31 >> 32) + zero_point, low, high)` in
+        /// 64 bits is the same for all windows that count all their taps.
+        fixed: i32,
     },
 }
 
@@ -182,6 +193,30 @@ pub struct Resize {
     pub factors: [u32; 2],
 }
 
+impl Conv<'_> {
+    /// The shape of the weights; no input channels where there are no groups.
+    pub const fn kernel_shape(&self) -> KernelShape {
+        KernelShape {
+            out_channels: self.output.shape.channels as usize,
+            rows: self.window.kernel[0] as usize,
+            columns: self.window.kernel[1] as usize,
+            in_channels: match self.input.shape.channels.checked_div(self.groups) {
+                Some(channels) => channels as usize,
+                None => 0,
+            },
+            groups: self.groups as usize,
+        }
+    }
+
+    /// Multiply-accumulates, those with padding included.
+    pub const fn macs(&self) -> u64 {
+        let shape = self.kernel_shape();
+        (self.output.shape.len() as u64)
+            .saturating_mul(self.window.taps() as u64)
+            .saturating_mul(shape.in_channels as u64)
+    }
+}
+
 impl Layer<'_> {
     /// What the layer writes.
     pub const fn output(&self) -> Tensor {
@@ -198,17 +233,7 @@ impl Layer<'_> {
     /// Multiply-accumulates.
     pub const fn macs(&self) -> u64 {
         match self {
-            Self::Conv(conv) => {
-                let inputs = match conv.input.shape.channels.checked_div(conv.groups) {
-                    Some(inputs) => inputs as u64,
-                    None => 0,
-                };
-                let Shape { channels, .. } = conv.output.shape;
-                conv.output.shape.pixels() as u64
-                    * channels as u64
-                    * conv.window.taps() as u64
-                    * inputs
-            }
+            Self::Conv(conv) => conv.macs(),
             _ => 0,
         }
     }

@@ -1,0 +1,174 @@
+//! What a model says: logits, and the most probable classes.
+
+/// A class and how probable it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Class {
+    /// Its number.
+    pub index: usize,
+    /// Of all classes' probabilities, which sum to 1.
+    pub probability: f32,
+}
+
+/// What a model says: the quantized logits.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Output<'a> {
+    values: &'a [u8],
+    zero_point: i8,
+    scale: f32,
+}
+
+impl<'a> Output<'a> {
+    /// Of i8 logits, where `logit = scale * (value - zero_point)`.
+    pub const fn new(values: &'a [u8], zero_point: i8, scale: f32) -> Self {
+        Self {
+            values,
+            zero_point,
+            scale,
+        }
+    }
+
+    /// The quantized logits: i8.
+    pub const fn values(&self) -> &'a [u8] {
+        self.values
+    }
+
+    /// How many there are.
+    pub const fn len(&self) -> usize {
+        self.values.len()
+    }
+
+    /// Whether there are none.
+    pub const fn is_empty(&self) -> bool {
+        self.values.is_empty()
+    }
+
+    /// What DequantizeLinear gives: `f32(value - zero_point) * scale`; 0 for a class that is not there.
+    pub fn logit(&self, index: usize) -> f32 {
+        let value = self.values.get(index).copied();
+        value.map_or(0.0, |value| {
+            (i32::from(value as i8) - i32::from(self.zero_point)) as f32 * self.scale
+        })
+    }
+
+    /// All logits.
+    pub fn logits(&self) -> impl Iterator<Item = f32> + use<'a> {
+        let output = *self;
+        (0..self.len()).map(move |index| output.logit(index))
+    }
+
+    /// The `K` most probable classes by softmax, the first of equals first; where there are fewer
+    /// than `K`, the rest have probability 0 and the index [`len`](Self::len).
+    ///
+    /// The same bits on every target; within 1e-6 of the exact value, relatively, for up to some
+    /// thousand classes.
+    pub fn top<const K: usize>(&self) -> [Class; K] {
+        let none = Class {
+            index: self.len(),
+            probability: 0.0,
+        };
+        let mut classes = [none; K];
+        let mut found = 0;
+        let quantized = |index: usize| self.values.get(index).map_or(i8::MIN, |&v| v as i8);
+        for (index, &value) in self.values.iter().enumerate() {
+            let better = |class: &Class| quantized(class.index) >= value as i8;
+            let kept = classes.get(..found).unwrap_or_default();
+            let place = kept.iter().take_while(|class| better(class)).count();
+            let Some(rest @ [_, ..]) = classes.get_mut(place..) else {
+                continue;
+            };
+            rest.rotate_right(1);
+            rest[0].index = index;
+            found = (found + 1).min(K);
+        }
+        let most = quantized(classes.first().map_or(0, |class| class.index));
+        let weight = |value: i8| exp((i32::from(value) - i32::from(most)) as f32 * self.scale);
+        let sum = self
+            .values
+            .iter()
+            .fold(0.0, |sum, &value| sum + weight(value as i8));
+        for class in classes.iter_mut().take(found) {
+            class.probability = weight(quantized(class.index)) / sum;
+        }
+        classes
+    }
+}
+
+/// e^x for x at most 0, within 2 ulp; 0 below -87. Plain f32 operations, in this order.
+fn exp(x: f32) -> f32 {
+    const LOG2_E: f32 = core::f32::consts::LOG2_E;
+    // ln 2 in two parts, so that `k * LN2_HIGH` is exact.
+    const LN2_HIGH: f32 = 355.0 / 512.0;
+    const LN2_LOW: f32 = -2.121_944_4e-4;
+    if x.is_nan() || x < -87.0 {
+        return 0.0;
+    }
+    let k = crate::rounding::round_half_even(x * LOG2_E);
+    let r = x - k as f32 * LN2_HIGH - k as f32 * LN2_LOW;
+    let terms = [
+        1.0 / 5040.0,
+        1.0 / 720.0,
+        1.0 / 120.0,
+        1.0 / 24.0,
+        1.0 / 6.0,
+        0.5,
+        1.0,
+        1.0,
+    ];
+    let series = terms
+        .into_iter()
+        .fold(0.0, |sum: f32, term: f32| sum * r + term);
+    series * f32::from_bits(((k + 127) as u32) << 23)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exp_is_within_two_ulp() {
+        let mut worst = 0.0f64;
+        for step in 0..870_000 {
+            let x = -(step as f32) * 1e-4;
+            let exact = f64::from(x).exp();
+            worst = worst.max((f64::from(exp(x)) / exact - 1.0).abs());
+        }
+        assert!(worst < 2.4e-7, "{worst:e}");
+        assert_eq!(exp(0.0), 1.0);
+        for x in [-87.1, -1e30, f32::NEG_INFINITY, f32::NAN] {
+            assert_eq!(exp(x), 0.0);
+        }
+    }
+
+    #[test]
+    fn logits_are_dequantized() {
+        let output = Output::new(&[0x80, 0, 0x7f], -1, 0.25);
+        let logits: std::vec::Vec<f32> = output.logits().collect();
+        assert_eq!(logits, [-31.75, 0.25, 32.0]);
+        assert_eq!((output.len(), output.logit(3)), (3, 0.0));
+    }
+
+    #[test]
+    fn the_most_probable_come_first() {
+        let values = [3u8, 0xff, 9, 3, 9, 0];
+        let output = Output::new(&values, 5, 0.5);
+        let total: f64 = values
+            .iter()
+            .map(|&v| (f64::from(v as i8) * 0.5).exp())
+            .sum();
+        let top = output.top::<4>();
+        assert_eq!(top.map(|class| class.index), [2, 4, 0, 3]);
+        for class in top {
+            let exact = (f64::from(values[class.index] as i8) * 0.5).exp() / total;
+            assert!((f64::from(class.probability) / exact - 1.0).abs() < 1e-6);
+        }
+        let all = output.top::<8>();
+        assert_eq!(all.map(|class| class.index), [2, 4, 0, 3, 5, 1, 6, 6]);
+        assert_eq!(all[6].probability, 0.0);
+        let sum: f32 = all.iter().map(|class| class.probability).sum();
+        assert!((sum - 1.0).abs() < 1e-6);
+        assert_eq!(output.top::<0>(), []);
+        assert_eq!(Output::new(&[], 0, 1.0).top::<1>()[0].probability, 0.0);
+        let far = Output::new(&[0x80, 0x7f], 0, f32::MAX).top::<2>();
+        assert_eq!(far.map(|class| class.probability), [1.0, 0.0]);
+    }
+}

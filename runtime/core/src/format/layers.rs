@@ -1,0 +1,415 @@
+//! Records of layers: what kind, which tensors, geometry, and where the constants are.
+//!
+//! Constants are named by their first byte in the constants' section; how long they are follows
+//! from the shapes.
+
+use super::fields::{Emit, Fields};
+use super::{FormatError, NONE, Problem, WINDOW_LEN, emit_window, parse_window};
+use crate::layer::{BinaryFixed, BinaryOp, PoolKind, Scratch};
+use crate::packing::Packing;
+use crate::window::Window;
+
+/// The longest record's bytes.
+pub const MAX_RECORD_LEN: usize = ConvRecord::LEN;
+
+/// A layer as the file has it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum LayerRecord {
+    /// Convolution.
+    Conv(ConvRecord),
+    /// Sum, difference or product.
+    Binary(BinaryRecord),
+    /// A table of each value.
+    Table(TableRecord),
+    /// Maximum or average.
+    Pool(PoolRecord),
+    /// Writes its input into a part of its output.
+    Copy(CopyRecord),
+    /// Nearest neighbour.
+    Resize(ResizeRecord),
+}
+
+/// [`Conv`](crate::layer::Conv).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ConvRecord {
+    /// The tensor that it reads.
+    pub input: u16,
+    /// The tensor that it writes.
+    pub output: u16,
+    /// Kernel, stride, dilation, padding.
+    pub window: Window,
+    /// ONNX's `group`.
+    pub groups: u32,
+    /// The order of the weights.
+    pub packing: Packing,
+    /// Least and greatest output.
+    pub limits: [i8; 2],
+    /// Constants: i8.
+    pub weights: u32,
+    /// Constants: i8 an output channel, or [`NONE`].
+    pub weight_zero_points: u32,
+    /// Constants: i32 an output channel.
+    pub bias: u32,
+    /// Constants: f32 an output channel.
+    pub multipliers: u32,
+    /// Constants: i32 an output channel, or [`NONE`].
+    pub fixed: u32,
+    /// What fast kernels need.
+    pub scratch: Scratch,
+}
+
+/// [`Binary`](crate::layer::Binary).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct BinaryRecord {
+    /// Which.
+    pub op: BinaryOp,
+    /// The first tensor that it reads.
+    pub a: u16,
+    /// The second.
+    pub b: u16,
+    /// The tensor that it writes.
+    pub output: u16,
+    /// Of `a`, `b` and the output.
+    pub scales: [f32; 3],
+    /// The same bits in integers.
+    pub fixed: Option<BinaryFixed>,
+    /// Least and greatest output.
+    pub limits: [i8; 2],
+}
+
+/// [`Table`](crate::layer::Table).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct TableRecord {
+    /// The tensor that it reads.
+    pub input: u16,
+    /// The tensor that it writes.
+    pub output: u16,
+    /// Constants: 256 i8, or 256 a channel.
+    pub table: u32,
+    /// Whether there are 256 a channel.
+    pub per_channel: bool,
+}
+
+/// [`Pool`](crate::layer::Pool).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct PoolRecord {
+    /// How the values of a window become one.
+    pub kind: PoolKind,
+    /// The tensor that it reads.
+    pub input: u16,
+    /// The tensor that it writes.
+    pub output: u16,
+    /// Kernel, stride, dilation, padding.
+    pub window: Window,
+    /// Least and greatest output.
+    pub limits: [i8; 2],
+}
+
+/// [`Copy`](crate::layer::Copy).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct CopyRecord {
+    /// The tensor that it reads.
+    pub input: u16,
+    /// The tensor into which it writes.
+    pub output: u16,
+    /// Row, column and channel of the output at which the input's first value goes.
+    pub at: [u32; 3],
+    /// What the rest of the output is filled with, if this layer fills it.
+    pub fill: Option<i8>,
+    /// Constants: 256 i8, or [`NONE`].
+    pub table: u32,
+}
+
+/// [`Resize`](crate::layer::Resize).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ResizeRecord {
+    /// The tensor that it reads.
+    pub input: u16,
+    /// The tensor that it writes.
+    pub output: u16,
+    /// Down, across.
+    pub factors: [u32; 2],
+}
+
+/// Every record starts with: kind, three bytes of the kind's own, input, output.
+fn emit_start(kind: u8, own: [u8; 3], input: u16, output: u16) -> Emit<MAX_RECORD_LEN> {
+    Emit::new().u8(kind).put(&own).u16(input).u16(output)
+}
+
+const fn bytes_of([low, high]: [i8; 2]) -> [u8; 2] {
+    [low as u8, high as u8]
+}
+
+/// Least and greatest output, at two bytes.
+fn limits(fields: Fields<'_>, at: usize) -> Result<[i8; 2], FormatError> {
+    let limits = [fields.i8(at)?, fields.i8(at + 1)?];
+    match limits {
+        [low, high] if low <= high => Ok(limits),
+        _ => Err(fields.error(at, Problem::Limits)),
+    }
+}
+
+impl LayerRecord {
+    /// Reads the record at the front of `bytes`, which lies at byte `base` of the file. Gives its
+    /// length too. All that can be checked with it alone is.
+    ///
+    /// # Errors
+    ///
+    /// Too few bytes, an unknown kind, operation or packing, a window with a 0, scales that are none.
+    pub fn parse(bytes: &[u8], base: usize) -> Result<(Self, usize), FormatError> {
+        let fields = Fields::new(bytes, base);
+        Ok(match fields.u8(0)? {
+            ConvRecord::KIND => (
+                Self::Conv(ConvRecord::parse(fields, bytes, base)?),
+                ConvRecord::LEN,
+            ),
+            BinaryRecord::KIND => (
+                Self::Binary(BinaryRecord::parse(fields)?),
+                BinaryRecord::LEN,
+            ),
+            TableRecord::KIND => (Self::Table(TableRecord::parse(fields)?), TableRecord::LEN),
+            PoolRecord::KIND => (
+                Self::Pool(PoolRecord::parse(fields, bytes, base)?),
+                PoolRecord::LEN,
+            ),
+            CopyRecord::KIND => (Self::Copy(CopyRecord::parse(fields)?), CopyRecord::LEN),
+            ResizeRecord::KIND => (
+                Self::Resize(ResizeRecord::parse(fields)?),
+                ResizeRecord::LEN,
+            ),
+            kind => return Err(fields.error(0, Problem::LayerKind { kind })),
+        })
+    }
+
+    /// The bytes that [`parse`](Self::parse) reads, and how many of them count.
+    pub fn emit(&self) -> ([u8; MAX_RECORD_LEN], usize) {
+        let emit = match self {
+            Self::Conv(record) => record.emit(),
+            Self::Binary(record) => record.emit(),
+            Self::Table(record) => record.emit(),
+            Self::Pool(record) => record.emit(),
+            Self::Copy(record) => record.emit(),
+            Self::Resize(record) => record.emit(),
+        };
+        let len = emit.len();
+        (emit.finish(), len)
+    }
+}
+
+impl ConvRecord {
+    const KIND: u8 = 1;
+    /// Bytes.
+    pub const LEN: usize = 60;
+
+    fn parse(fields: Fields<'_>, bytes: &[u8], base: usize) -> Result<Self, FormatError> {
+        let id = fields.u8(1)?;
+        let window = bytes.get(8..).unwrap_or_default();
+        Ok(Self {
+            packing: Packing::from_id(id).ok_or(fields.error(1, Problem::Packing { id }))?,
+            limits: limits(fields, 2)?,
+            input: fields.u16(4)?,
+            output: fields.u16(6)?,
+            window: parse_window(window, base + 8)?,
+            groups: fields.u32(28)?,
+            weights: fields.u32(32)?,
+            weight_zero_points: fields.u32(36)?,
+            bias: fields.u32(40)?,
+            multipliers: fields.u32(44)?,
+            fixed: fields.u32(48)?,
+            scratch: Scratch {
+                offset: fields.u32(52)?,
+                len: fields.u32(56)?,
+            },
+        })
+    }
+
+    fn emit(&self) -> Emit<MAX_RECORD_LEN> {
+        let [low, high] = bytes_of(self.limits);
+        emit_start(
+            Self::KIND,
+            [self.packing.id(), low, high],
+            self.input,
+            self.output,
+        )
+        .put(&emit_window(&self.window))
+        .u32(self.groups)
+        .u32(self.weights)
+        .u32(self.weight_zero_points)
+        .u32(self.bias)
+        .u32(self.multipliers)
+        .u32(self.fixed)
+        .u32(self.scratch.offset)
+        .u32(self.scratch.len)
+    }
+}
+
+impl BinaryRecord {
+    const KIND: u8 = 2;
+    /// Bytes.
+    pub const LEN: usize = 28;
+
+    fn parse(fields: Fields<'_>) -> Result<Self, FormatError> {
+        fields.reserved::<1>(11)?;
+        Ok(Self {
+            fixed: match fields.u8(10)? {
+                0 => {
+                    fields.reserved::<4>(24)?;
+                    None
+                }
+                shift => Some(BinaryFixed {
+                    factors: [fields.u16(24)?, fields.u16(26)?],
+                    shift,
+                }),
+            },
+            op: match fields.u8(1)? {
+                0 => BinaryOp::Add,
+                1 => BinaryOp::Sub,
+                2 => BinaryOp::Mul,
+                id => return Err(fields.error(1, Problem::Choice { id })),
+            },
+            limits: limits(fields, 2)?,
+            a: fields.u16(4)?,
+            output: fields.u16(6)?,
+            b: fields.u16(8)?,
+            scales: [fields.scale(12)?, fields.scale(16)?, fields.scale(20)?],
+        })
+    }
+
+    fn emit(&self) -> Emit<MAX_RECORD_LEN> {
+        let op = match self.op {
+            BinaryOp::Add => 0,
+            BinaryOp::Sub => 1,
+            BinaryOp::Mul => 2,
+        };
+        let [low, high] = bytes_of(self.limits);
+        let emit = emit_start(Self::KIND, [op, low, high], self.a, self.output);
+        let (factors, shift) = match self.fixed {
+            Some(BinaryFixed { factors, shift }) => (factors, shift),
+            None => ([0; 2], 0),
+        };
+        let emit = emit.u16(self.b).u8(shift).u8(0);
+        let emit = self.scales.into_iter().fold(emit, Emit::f32);
+        emit.u16s(factors)
+    }
+}
+
+impl TableRecord {
+    const KIND: u8 = 3;
+    /// Bytes.
+    pub const LEN: usize = 12;
+
+    fn parse(fields: Fields<'_>) -> Result<Self, FormatError> {
+        fields.reserved::<2>(2)?;
+        Ok(Self {
+            per_channel: fields.flag(1)?,
+            input: fields.u16(4)?,
+            output: fields.u16(6)?,
+            table: fields.u32(8)?,
+        })
+    }
+
+    fn emit(&self) -> Emit<MAX_RECORD_LEN> {
+        let own = [u8::from(self.per_channel), 0, 0];
+        emit_start(Self::KIND, own, self.input, self.output).u32(self.table)
+    }
+}
+
+impl PoolRecord {
+    const KIND: u8 = 4;
+    /// Bytes.
+    pub const LEN: usize = 40;
+
+    fn parse(fields: Fields<'_>, bytes: &[u8], base: usize) -> Result<Self, FormatError> {
+        let window = bytes.get(8..).unwrap_or_default();
+        Ok(Self {
+            kind: match fields.u8(1)? {
+                0 => {
+                    fields.reserved::<12>(28)?;
+                    PoolKind::Max
+                }
+                id @ (1 | 2) => PoolKind::Average {
+                    scales: [fields.scale(28)?, fields.scale(32)?],
+                    count_include_pad: id == 2,
+                    fixed: fields.u32(36)? as i32,
+                },
+                id => return Err(fields.error(1, Problem::Choice { id })),
+            },
+            limits: limits(fields, 2)?,
+            input: fields.u16(4)?,
+            output: fields.u16(6)?,
+            window: parse_window(window, base + 8)?,
+        })
+    }
+
+    fn emit(&self) -> Emit<MAX_RECORD_LEN> {
+        let (kind, scales, fixed) = match self.kind {
+            PoolKind::Max => (0, [0.0; 2], 0),
+            PoolKind::Average {
+                scales,
+                count_include_pad,
+                fixed,
+            } => (1 + u8::from(count_include_pad), scales, fixed),
+        };
+        let [low, high] = bytes_of(self.limits);
+        let emit = emit_start(Self::KIND, [kind, low, high], self.input, self.output);
+        let emit = emit.put(&emit_window(&self.window));
+        let emit = scales.into_iter().fold(emit, Emit::f32);
+        emit.u32(fixed as u32)
+    }
+}
+
+impl CopyRecord {
+    const KIND: u8 = 5;
+    /// Bytes.
+    pub const LEN: usize = 24;
+
+    fn parse(fields: Fields<'_>) -> Result<Self, FormatError> {
+        fields.reserved::<1>(3)?;
+        let value = fields.i8(2)?;
+        let fill = match fields.flag(1)? {
+            true => Some(value),
+            false => {
+                fields.reserved::<1>(2)?;
+                None
+            }
+        };
+        Ok(Self {
+            fill,
+            input: fields.u16(4)?,
+            output: fields.u16(6)?,
+            at: [fields.u32(8)?, fields.u32(12)?, fields.u32(16)?],
+            table: fields.u32(20)?,
+        })
+    }
+
+    fn emit(&self) -> Emit<MAX_RECORD_LEN> {
+        let own = match self.fill {
+            Some(value) => [1, value as u8, 0],
+            None => [0; 3],
+        };
+        let emit = emit_start(Self::KIND, own, self.input, self.output);
+        self.at.into_iter().fold(emit, Emit::u32).u32(self.table)
+    }
+}
+
+impl ResizeRecord {
+    const KIND: u8 = 6;
+    /// Bytes.
+    pub const LEN: usize = 16;
+
+    fn parse(fields: Fields<'_>) -> Result<Self, FormatError> {
+        fields.reserved::<3>(1)?;
+        Ok(Self {
+            input: fields.u16(4)?,
+            output: fields.u16(6)?,
+            factors: [fields.u32(8)?, fields.u32(12)?],
+        })
+    }
+
+    fn emit(&self) -> Emit<MAX_RECORD_LEN> {
+        let emit = emit_start(Self::KIND, [0; 3], self.input, self.output);
+        self.factors.into_iter().fold(emit, Emit::u32)
+    }
+}
+
+const _: () = assert!(ConvRecord::LEN == 8 + WINDOW_LEN + 32 && NONE == u32::MAX);

@@ -1,0 +1,107 @@
+//! Names and labels: each two bytes of length, then UTF-8.
+
+use super::fields::Fields;
+use super::{FormatError, Problem};
+
+/// The bytes before a text's own: its length.
+///
+/// # Errors
+///
+/// [`Problem::Limit`] for more than 65,535 bytes.
+pub fn emit_text(text: &str) -> Result<[u8; 2], FormatError> {
+    match u16::try_from(text.len()) {
+        Ok(len) => Ok(len.to_le_bytes()),
+        Err(_) => Err(FormatError {
+            offset: 0,
+            problem: Problem::Limit,
+        }),
+    }
+}
+
+/// Texts of a section, in order. Ends before the first that is none.
+#[derive(Clone, Debug, Default)]
+pub struct Texts<'m> {
+    rest: &'m [u8],
+    left: usize,
+}
+
+impl<'m> Texts<'m> {
+    /// The first `count` texts of a section.
+    pub const fn new(section: &'m [u8], count: usize) -> Self {
+        Self {
+            rest: section,
+            left: count,
+        }
+    }
+
+    /// Checks that a section, which starts at byte `base` of the file, holds `count` texts and
+    /// nothing else.
+    pub(super) fn check(section: &[u8], base: usize, count: usize) -> Result<(), FormatError> {
+        let mut texts = Texts::new(section, count);
+        let found = texts.by_ref().count();
+        if found == count && texts.rest.is_empty() {
+            return Ok(());
+        }
+        let at = section.len() - texts.rest.len();
+        Err(Fields::new(section, base).error(at, Problem::Text))
+    }
+}
+
+impl<'m> Iterator for Texts<'m> {
+    type Item = &'m str;
+
+    fn next(&mut self) -> Option<&'m str> {
+        self.left = self.left.checked_sub(1)?;
+        let parsed = || {
+            let (len, rest) = self.rest.split_first_chunk()?;
+            let (text, rest) = rest.split_at_checked(usize::from(u16::from_le_bytes(*len)))?;
+            Some((core::str::from_utf8(text).ok()?, rest))
+        };
+        match parsed() {
+            Some((text, rest)) => {
+                self.rest = rest;
+                Some(text)
+            }
+            None => {
+                self.left = 0;
+                None
+            }
+        }
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (0, Some(self.left))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::vec::Vec;
+
+    use super::*;
+
+    #[test]
+    fn texts_come_back() {
+        let texts = ["cat", "", "Hündin"];
+        let mut section = Vec::new();
+        for text in texts {
+            section.extend(emit_text(text).unwrap());
+            section.extend(text.as_bytes());
+        }
+        assert!(Texts::new(&section, 3).eq(texts));
+        assert!(Texts::new(&section, 2).eq(texts[..2].iter().copied()));
+        assert_eq!(Texts::check(&section, 100, 3), Ok(()));
+        let cases = [(2, 107), (4, 116)];
+        for (count, offset) in cases {
+            let problem = Problem::Text;
+            let error = FormatError { offset, problem };
+            assert_eq!(Texts::check(&section, 100, count), Err(error));
+        }
+        section[10] = 0xff;
+        assert_eq!(Texts::new(&section, 3).count(), 2);
+        assert!(Texts::check(&section, 0, 3).is_err());
+        let long = "x".repeat(65536);
+        assert_eq!(emit_text(&long).unwrap_err().problem, Problem::Limit);
+        assert_eq!(emit_text(&long[1..]), Ok([0xff, 0xff]));
+    }
+}

@@ -1,0 +1,251 @@
+//! A file's parts, found by its header; layers with their tensors and constants.
+
+use super::fields::Fields;
+use super::{
+    FormatError, Golden, Header, LayerRecord, NONE, Problem, Section, Span, TENSOR_LEN, Texts,
+    parse_tensor,
+};
+use crate::layer::{Binary, Conv, Copy, Layer, Pool, Resize, Rounding, Table};
+use crate::tensor::Tensor;
+
+/// The bytes of a file and its header. Everything is read where it lies, and checked as far as
+/// reading it takes.
+#[derive(Clone, Copy, Debug)]
+pub struct View<'m> {
+    bytes: &'m [u8],
+    header: Header,
+}
+
+impl<'m> View<'m> {
+    /// Reads the header; bytes behind the file's length are left out.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Header::parse`], or fewer bytes than the header says.
+    pub fn new(bytes: &'m [u8]) -> Result<Self, FormatError> {
+        let header = Header::parse(bytes)?;
+        let needed = usize::try_from(header.file_len()).unwrap_or(usize::MAX);
+        match bytes.get(..needed) {
+            Some(bytes) => Ok(Self { bytes, header }),
+            None => Err(Fields::new(bytes, 0).error(bytes.len(), Problem::Short { needed })),
+        }
+    }
+
+    /// The header.
+    pub const fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// The file.
+    pub const fn bytes(&self) -> &'m [u8] {
+        self.bytes
+    }
+
+    /// A section.
+    pub fn section(&self, section: Section) -> &'m [u8] {
+        let Span { start, len } = self.header.span(section);
+        let rest = self.bytes.get(start..).unwrap_or_default();
+        rest.get(..len).unwrap_or_default()
+    }
+
+    /// How many tensors there are.
+    pub fn tensor_count(&self) -> usize {
+        self.section(Section::Tensors).len() / TENSOR_LEN
+    }
+
+    /// A tensor.
+    ///
+    /// # Errors
+    ///
+    /// There is none of that number.
+    pub fn tensor(&self, index: u16) -> Result<Tensor, FormatError> {
+        let Span { start, .. } = self.header.span(Section::Tensors);
+        let at = usize::from(index) * TENSOR_LEN;
+        let section = self.section(Section::Tensors);
+        let found = section.get(at..).and_then(|rest| rest.get(..TENSOR_LEN));
+        match found {
+            Some(bytes) => parse_tensor(bytes, start + at),
+            None => {
+                let count = self.tensor_count();
+                Err(Fields::new(section, start).error(0, Problem::TensorIndex { index, count }))
+            }
+        }
+    }
+
+    /// The model's name, then the layers' names.
+    pub fn names(&self) -> Texts<'m> {
+        let count = usize::from(self.header.layers) + 1;
+        Texts::new(self.section(Section::Names), count)
+    }
+
+    /// Class names.
+    pub fn labels(&self) -> Texts<'m> {
+        let count = usize::from(self.header.labels);
+        Texts::new(self.section(Section::Labels), count)
+    }
+
+    /// The layers in order, each with its record's first byte in the file. Ends after the first that
+    /// is none.
+    pub fn layers(&self) -> Layers<'m> {
+        Layers {
+            view: *self,
+            rest: self.section(Section::Layers),
+            left: self.header.layers,
+        }
+    }
+
+    /// Golden vectors.
+    pub fn golden(&self) -> impl Iterator<Item = Golden<'m>> + use<'m> {
+        let [input, len, output] = self.golden_lens();
+        let layers = usize::from(self.header.layers);
+        let section = self.section(Section::Golden).chunks_exact(len.max(1));
+        section.filter_map(move |bytes| Golden::parse(bytes, input, layers, output))
+    }
+
+    /// Bytes of the input, of a golden vector, and of the output.
+    pub(super) fn golden_lens(&self) -> [usize; 3] {
+        let len = |index| self.tensor(index).map_or(0, |tensor| tensor.shape.len());
+        let (input, output) = (len(self.header.input), len(self.header.output));
+        let layers = usize::from(self.header.layers);
+        [input, Golden::len(input, layers, output), output]
+    }
+
+    /// `len` bytes of the constants, from a multiple of `align` on.
+    fn constants(&self, at: u32, len: usize, align: u32) -> Result<&'m [u8], FormatError> {
+        let section = self.section(Section::Constants);
+        let rest = section.get(at as usize..).unwrap_or_default();
+        match rest.get(..len) {
+            Some(bytes) if at.is_multiple_of(align) => Ok(bytes),
+            _ => {
+                let Span { start, .. } = self.header.span(Section::Constants);
+                Err(Fields::new(section, start).error(at as usize, Problem::Constant))
+            }
+        }
+    }
+
+    /// [`constants`](Self::constants), or nothing for [`NONE`].
+    fn optional(&self, at: u32, len: usize, align: u32) -> Result<&'m [u8], FormatError> {
+        match at {
+            NONE => Ok(&[]),
+            _ => self.constants(at, len, align),
+        }
+    }
+
+    /// A layer with its tensors and constants.
+    ///
+    /// # Errors
+    ///
+    /// No such tensors, or constants that leave their section.
+    pub fn layer(&self, record: &LayerRecord) -> Result<Layer<'m>, FormatError> {
+        Ok(match *record {
+            LayerRecord::Conv(record) => {
+                let mut conv = Conv {
+                    input: self.tensor(record.input)?,
+                    output: self.tensor(record.output)?,
+                    window: record.window,
+                    groups: record.groups,
+                    packing: record.packing,
+                    weights: &[],
+                    weight_zero_points: &[],
+                    bias: &[],
+                    rounding: Rounding {
+                        multipliers: &[],
+                        fixed: &[],
+                        low: record.limits[0],
+                        high: record.limits[1],
+                    },
+                    scratch: record.scratch,
+                };
+                let channels = conv.output.shape.channels as usize;
+                let words = channels * 4;
+                let weights = record.packing.len(conv.kernel_shape());
+                conv.weights = self.constants(record.weights, weights, 4)?;
+                conv.weight_zero_points = self.optional(record.weight_zero_points, channels, 1)?;
+                conv.bias = self.constants(record.bias, words, 4)?;
+                conv.rounding.multipliers = self.constants(record.multipliers, words, 4)?;
+                conv.rounding.fixed = self.optional(record.fixed, words, 4)?;
+                Layer::Conv(conv)
+            }
+            LayerRecord::Binary(record) => Layer::Binary(Binary {
+                op: record.op,
+                a: self.tensor(record.a)?,
+                b: self.tensor(record.b)?,
+                output: self.tensor(record.output)?,
+                scales: record.scales,
+                fixed: record.fixed,
+                low: record.limits[0],
+                high: record.limits[1],
+            }),
+            LayerRecord::Table(record) => {
+                let input = self.tensor(record.input)?;
+                let tables = match record.per_channel {
+                    true => input.shape.channels as usize,
+                    false => 1,
+                };
+                Layer::Table(Table {
+                    input,
+                    output: self.tensor(record.output)?,
+                    table: self.constants(record.table, tables * 256, 1)?,
+                })
+            }
+            LayerRecord::Pool(record) => Layer::Pool(Pool {
+                kind: record.kind,
+                input: self.tensor(record.input)?,
+                output: self.tensor(record.output)?,
+                window: record.window,
+                low: record.limits[0],
+                high: record.limits[1],
+            }),
+            LayerRecord::Copy(record) => Layer::Copy(Copy {
+                input: self.tensor(record.input)?,
+                output: self.tensor(record.output)?,
+                at: record.at,
+                fill: record.fill,
+                table: self.optional(record.table, 256, 1)?,
+            }),
+            LayerRecord::Resize(record) => Layer::Resize(Resize {
+                input: self.tensor(record.input)?,
+                output: self.tensor(record.output)?,
+                factors: record.factors,
+            }),
+        })
+    }
+}
+
+/// Layers of a [`View`].
+#[derive(Clone, Debug)]
+pub struct Layers<'m> {
+    view: View<'m>,
+    rest: &'m [u8],
+    left: u16,
+}
+
+impl Layers<'_> {
+    /// Bytes of the section behind the layers so far.
+    pub(super) const fn rest(&self) -> usize {
+        self.rest.len()
+    }
+
+    /// How many layers are left.
+    pub(super) const fn left(&self) -> u16 {
+        self.left
+    }
+}
+
+impl<'m> Iterator for Layers<'m> {
+    type Item = Result<(usize, Layer<'m>), FormatError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.left = self.left.checked_sub(1)?;
+        let Span { start, len } = self.view.header.span(Section::Layers);
+        let base = start + (len - self.rest.len());
+        let parsed = LayerRecord::parse(self.rest, base).and_then(|(record, len)| {
+            self.rest = self.rest.get(len..).unwrap_or_default();
+            Ok((base, self.view.layer(&record)?))
+        });
+        if parsed.is_err() {
+            self.left = 0;
+        }
+        Some(parsed)
+    }
+}

@@ -1,0 +1,218 @@
+use crate::classify::Output;
+use crate::crc::Crc32;
+use crate::engine::{self, RunError};
+use crate::format::{self, FormatError, Golden, Header, Section, Target, View};
+use crate::layer::Layer;
+use crate::preprocess::Recipe;
+use crate::tensor::Tensor;
+
+/// A compiled classifier: a view of the bytes of a `.kiln` file, checked.
+#[derive(Clone, Copy, Debug)]
+pub struct Model<'m> {
+    view: View<'m>,
+    input: Tensor,
+    output: Tensor,
+    recipe: Option<Recipe>,
+}
+
+impl<'m> Model<'m> {
+    /// Checks all once: lengths, offsets, shapes, constants, arena bounds, the amount of work. After
+    /// that nothing panics and nothing is out of bounds. Bytes behind the file's end are ignored.
+    ///
+    /// The bytes may lie anywhere; fast kernels want the file at a multiple of
+    /// [`CONSTANTS_ALIGN`](format::CONSTANTS_ALIGN) bytes.
+    ///
+    /// # Errors
+    ///
+    /// The byte at which something is wrong, and what to do.
+    pub fn new(bytes: &'m [u8]) -> Result<Self, FormatError> {
+        let view = View::new(bytes)?;
+        format::check(&view)?;
+        let recipe = match view.section(Section::Recipe) {
+            [] => None,
+            bytes => Some(format::parse_recipe(bytes, 0)?),
+        };
+        Ok(Self {
+            view,
+            input: view.tensor(view.header().input)?,
+            output: view.tensor(view.header().output)?,
+            recipe,
+        })
+    }
+
+    /// The arena's bytes, from the header alone: for `static ARENA: [u8; Model::arena_len(BYTES)]`.
+    /// 0 where there is no header.
+    pub const fn arena_len(bytes: &[u8]) -> usize {
+        match bytes.split_at_checked(Header::ARENA_AT) {
+            Some((_, rest)) => match rest.first_chunk() {
+                Some(len) => u32::from_le_bytes(*len) as usize,
+                None => 0,
+            },
+            None => 0,
+        }
+    }
+
+    /// Bytes of arena that an inference takes.
+    pub const fn arena_bytes(&self) -> usize {
+        self.view.header().arena as usize
+    }
+
+    /// The file's bytes.
+    pub const fn file_bytes(&self) -> usize {
+        self.view.bytes().len()
+    }
+
+    /// What the model was laid out for.
+    pub const fn target(&self) -> Target {
+        self.view.header().target
+    }
+
+    /// The model's name.
+    pub fn name(&self) -> &'m str {
+        self.view.names().next().unwrap_or_default()
+    }
+
+    /// What the model takes.
+    pub const fn input(&self) -> Tensor {
+        self.input
+    }
+
+    /// What the model gives: logits.
+    pub const fn output(&self) -> Tensor {
+        self.output
+    }
+
+    /// `real = scale * (quantized - zero_point)` of the input.
+    pub const fn input_scale(&self) -> f32 {
+        self.view.header().input_scale
+    }
+
+    /// The same of the output.
+    pub const fn output_scale(&self) -> f32 {
+        self.view.header().output_scale
+    }
+
+    /// How a picture becomes an input.
+    pub const fn recipe(&self) -> Option<Recipe> {
+        self.recipe
+    }
+
+    /// With a recipe, `[channels][256]` i8: the input for each value of a pixel. Else empty.
+    pub fn input_table(&self) -> &'m [u8] {
+        self.view.section(Section::InputTable)
+    }
+
+    /// How many labels there are: none, or one a logit.
+    pub const fn label_count(&self) -> usize {
+        self.view.header().labels as usize
+    }
+
+    /// Class names, in the order of the logits.
+    pub fn labels(&self) -> impl Iterator<Item = &'m str> + Clone + use<'m> {
+        self.view.labels()
+    }
+
+    /// The name of a class.
+    pub fn label(&self, index: usize) -> Option<&'m str> {
+        self.view.labels().nth(index)
+    }
+
+    /// How many layers there are.
+    pub const fn layer_count(&self) -> usize {
+        self.view.header().layers as usize
+    }
+
+    /// The layers with their names, in the order in which they run.
+    pub fn layers(&self) -> impl Iterator<Item = (&'m str, Layer<'m>)> + Clone + use<'m> {
+        let layers = self.view.layers();
+        let names = self.view.names().skip(1);
+        names.zip(layers.filter_map(|layer| layer.ok().map(|(_, layer)| layer)))
+    }
+
+    /// Golden vectors.
+    pub fn golden(&self) -> impl Iterator<Item = Golden<'m>> + use<'m> {
+        self.view.golden()
+    }
+
+    /// Whether the file's checksum is that of its bytes. Not part of [`new`](Self::new), since it
+    /// reads the whole file.
+    pub fn checksum_ok(&self) -> bool {
+        let bytes = self.view.bytes();
+        let mut crc = Crc32::new();
+        let (before, rest) = bytes
+            .split_at_checked(Header::CHECKSUM_AT)
+            .unwrap_or_default();
+        crc.update(before);
+        crc.update(rest.get(4..).unwrap_or_default());
+        crc.finish() == self.view.header().checksum
+    }
+
+    /// The input's place in the arena: i8 in NHWC.
+    ///
+    /// # Errors
+    ///
+    /// [`RunError::Arena`] if the arena is too small.
+    pub fn input_mut<'a>(&self, arena: &'a mut [u8]) -> Result<&'a mut [u8], RunError> {
+        let arena = engine::arena(self, arena)?;
+        engine::part_mut(arena, &self.input).ok_or(RunError::Model)
+    }
+
+    /// The input's place holds the recipe's u8 pixels: makes them the input, in place.
+    ///
+    /// # Errors
+    ///
+    /// [`RunError::Arena`] if the arena is too small, [`RunError::Recipe`] if the model has none.
+    pub fn quantize_pixels(&self, arena: &mut [u8]) -> Result<(), RunError> {
+        let (tables, _) = self.input_table().as_chunks::<256>();
+        if tables.is_empty() {
+            return Err(RunError::Recipe);
+        }
+        for pixel in self.input_mut(arena)?.chunks_exact_mut(tables.len()) {
+            for (value, table) in pixel.iter_mut().zip(tables) {
+                *value = table[usize::from(*value)];
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs over the input that is at its place in the arena.
+    ///
+    /// # Errors
+    ///
+    /// [`RunError::Arena`] if the arena is too small.
+    pub fn run_in_place<'a>(&self, arena: &'a mut [u8]) -> Result<Output<'a>, RunError> {
+        engine::run(self, arena, None)
+    }
+
+    /// Runs over an input: i8 in NHWC, quantized.
+    ///
+    /// # Errors
+    ///
+    /// [`RunError::Arena`] if the arena is too small, [`RunError::Input`] if the input has another
+    /// length.
+    pub fn run<'a>(&self, arena: &'a mut [u8], input: &[i8]) -> Result<Output<'a>, RunError> {
+        let place = self.input_mut(arena)?;
+        if input.len() != place.len() {
+            let needed = place.len();
+            return Err(RunError::Input { needed });
+        }
+        for (place, &value) in place.iter_mut().zip(input) {
+            *place = value as u8;
+        }
+        self.run_in_place(arena)
+    }
+
+    /// [`run_in_place`](Self::run_in_place) that shows each layer, by its number, and all of its
+    /// output tensor as soon as it has run.
+    ///
+    /// # Errors
+    ///
+    /// [`RunError::Arena`] if the arena is too small.
+    pub fn run_with<'a>(
+        &self,
+        arena: &'a mut [u8],
+        observe: &mut dyn FnMut(usize, &Layer<'m>, &[u8]),
+    ) -> Result<Output<'a>, RunError> {
+        engine::run(self, arena, Some(observe))
+    }
+}
