@@ -32,6 +32,8 @@ pub mod packing;
 pub mod preprocess;
 pub mod rounding;
 pub mod tensor;
+#[cfg(test)]
+mod testing;
 pub mod window;
 
 pub use classify::{Class, Output};

@@ -1,4 +1,4 @@
-//! From accumulators to int8: `runtime/core/QUANTIZATION.md`, equations (1) to (4).
+//! From accumulators and floats to int8: `runtime/core/QUANTIZATION.md`, equations (1) to (5).
 //!
 //! [`requantize`] has two forms of the same bits: floats where the core has them, else integers.
 
@@ -14,7 +14,7 @@ pub const HAS_FLOATS: bool = !cfg!(any(
     ),
 ));
 
-/// The integer nearest to `value`, the even one of two; exact for magnitudes up to 2^22. Equation (1).
+/// The integer nearest to `value`, the even one of two; exact for magnitudes up to 2^22.
 pub const fn round_half_even(value: f32) -> i32 {
     // The sum's last bit is worth 1, so that adding rounds; it has its own exponent's bits.
     const MAGIC: f32 = 12_582_912.0; // 1.5 * 2^23
@@ -22,6 +22,7 @@ pub const fn round_half_even(value: f32) -> i32 {
 }
 
 /// `clamp(round_half_even(value) + zero_point, low, high)`, for any value; NaN becomes `low`.
+/// Equation (1).
 pub fn quantize(value: f32, zero_point: i8, low: i8, high: i8) -> i8 {
     let zero_point = i32::from(zero_point);
     let least = (i32::from(low) - zero_point) as f32;
@@ -32,14 +33,35 @@ pub fn quantize(value: f32, zero_point: i8, low: i8, high: i8) -> i8 {
     (round_half_even(value) + zero_point) as i8
 }
 
-/// `clamp(round_half_even(value + zero_point), low, high)`: the zero point comes before the rounding,
-/// so that ties go to the even output. NaN becomes `low`.
+/// `clamp(round_half_even(value + (zero_point + 128)) - 128, low, high)`: the zero point, that of the
+/// unsigned output, comes before the rounding. NaN becomes `low`. Equation (2).
 pub fn quantize_shifted(value: f32, zero_point: i8, low: i8, high: i8) -> i8 {
-    quantize(value + f32::from(zero_point), 0, low, high)
+    let zero_point = (i32::from(zero_point) + 128) as f32;
+    quantize(value + zero_point, -128, low, high)
+}
+
+/// `x * y + z`, rounded once, in f64: the product is exact there, and the sum is rounded to odd, which
+/// the second rounding does not see (Boldo and Melquiond 2008).
+pub fn fma(x: f32, y: f32, z: f32) -> f32 {
+    let (product, z) = (f64::from(x) * f64::from(y), f64::from(z));
+    let sum = product + z;
+    // Knuth's two-sum: what `sum` has lost.
+    let rest = sum - product;
+    let lost = (product - (sum - rest)) + (z - rest);
+    if lost == 0.0 || !sum.is_finite() {
+        return sum as f32;
+    }
+    let bits = sum.to_bits();
+    let odd = match bits & 1 == 1 {
+        true => bits,
+        false if (lost > 0.0) == (sum > 0.0) => bits + 1,
+        false => bits - 1,
+    };
+    f64::from_bits(odd) as f32
 }
 
 /// `clamp(round_half_even(f32(acc) * multiplier) + zero_point, low, high)`, `multiplier` finite and
-/// above zero. Equation (2).
+/// above zero. Equation (3).
 pub fn requantize(acc: i32, multiplier: f32, zero_point: i8, low: i8, high: i8) -> i8 {
     if HAS_FLOATS {
         requantize_float(acc, multiplier, zero_point, low, high)
@@ -54,7 +76,7 @@ pub fn requantize_float(acc: i32, multiplier: f32, zero_point: i8, low: i8, high
 }
 
 /// [`requantize`] in integers: the accumulator and the product are each rounded to 24 bits, as f32
-/// does it, and the product then to a whole number. Equation (3).
+/// does it, and the product then to a whole number. Equation (4).
 ///
 /// Products too small for 24 bits in an f32 are below 2^-126, which is 0 either way; products too
 /// large for it are clamped either way.
@@ -98,7 +120,7 @@ fn shift_right(value: u64, shift: u32) -> u64 {
     kept + u64::from(rest > half || (rest == half && kept & 1 == 1))
 }
 
-/// `clamp(((acc * factor + 2^31) >> 32) + zero_point, low, high)`. Equation (4).
+/// `clamp(((acc * factor + 2^31) >> 32) + zero_point, low, high)`. Equation (5).
 pub fn requantize_fixed(acc: i32, factor: i32, zero_point: i8, low: i8, high: i8) -> i8 {
     let product = i64::from(acc) * i64::from(factor) + (1 << 31);
     let rounded = (product >> 32) as i32 + i32::from(zero_point);
@@ -126,4 +148,212 @@ impl Rounding<'_> {
 pub(crate) fn word(bytes: &[u8], index: usize) -> Option<[u8; 4]> {
     let (words, _) = bytes.as_chunks();
     words.get(index).copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Random, rounded, trials};
+
+    #[test]
+    fn rounds_to_the_nearest_and_ties_to_even() {
+        let cases = [
+            (0.5, 0),
+            (1.5, 2),
+            (2.5, 2),
+            (-0.5, 0),
+            (-1.5, -2),
+            (0.499_999_97, 0),
+            (0.500_000_06, 1),
+            (254.5, 254),
+            (-255.500_02, -256),
+            (4_194_303.5, 4_194_304),
+            (-4_194_303.5, -4_194_304),
+        ];
+        for (value, expected) in cases {
+            assert_eq!(round_half_even(value), expected, "{value}");
+        }
+        for eighth in -4096..=4096 {
+            let value = eighth as f32 / 8.0;
+            assert_eq!(round_half_even(value), value.round_ties_even() as i32);
+        }
+    }
+
+    #[test]
+    fn whatever_float_is_quantized() {
+        let cases = [
+            (f32::NAN, -90),
+            (f32::INFINITY, 100),
+            (f32::NEG_INFINITY, -90),
+            (3e38, 100),
+            (-0.0, 7),
+            (1e-45, 7),
+            (92.5, 99),
+            (93.5, 100),
+            (-97.5, -90),
+        ];
+        for (value, expected) in cases {
+            assert_eq!(quantize(value, 7, -90, 100), expected, "{value}");
+        }
+        // The zero point of the unsigned output is 135: 0.5 + 135 goes to 136, 1.5 + 135 too.
+        let cases = [(0.5, 8), (1.5, 8), (-0.5, 6), (f32::NAN, -90), (1e30, 100)];
+        for (value, expected) in cases {
+            assert_eq!(quantize_shifted(value, 7, -90, 100), expected, "{value}");
+        }
+    }
+
+    fn forms_agree(acc: i32, multiplier: f32, zero_point: i8, low: i8, high: i8) {
+        let product = acc as f32 * multiplier;
+        let expected = rounded(product, zero_point.into(), low, high);
+        let float = requantize_float(acc, multiplier, zero_point, low, high);
+        let integer = requantize_integer(acc, multiplier, zero_point, low, high);
+        let case = (acc, multiplier, multiplier.to_bits(), zero_point, low, high);
+        assert_eq!(float, expected, "{case:?}");
+        assert_eq!(integer, expected, "{case:?}");
+    }
+
+    /// Of accumulators and of multipliers: the ends, powers of two and their neighbours.
+    #[test]
+    fn float_and_integer_requantization_agree_at_the_edges() {
+        let mut accs = std::vec![0, i32::MIN, i32::MIN + 1, i32::MAX];
+        for bit in 0..31 {
+            for near in -3..=3 {
+                let acc = (1i32 << bit).wrapping_add(near);
+                accs.extend([acc, acc.wrapping_neg()]);
+            }
+        }
+        let mut multipliers = std::vec![f32::MAX, f32::MIN_POSITIVE, f32::from_bits(1)];
+        for exponent in 0..255u32 {
+            for mantissa in [
+                0, 1, 2, 0x3f_ffff, 0x40_0000, 0x55_5555, 0x60_0000, 0x7f_ffff,
+            ] {
+                multipliers.push(f32::from_bits((exponent << 23 | mantissa).max(1)));
+            }
+        }
+        for &multiplier in &multipliers {
+            for &acc in &accs {
+                forms_agree(acc, multiplier, 0, -128, 127);
+            }
+        }
+    }
+
+    #[test]
+    fn float_and_integer_requantization_agree_at_random() {
+        let mut random = Random(11);
+        for _ in 0..trials(4_000_000) {
+            let acc = (random.next() as i32) >> random.below(31);
+            // The product lies around the range of outputs, or anywhere.
+            let multiplier = match random.below(4) {
+                0 => f32::from_bits((random.below(0x7f7f_ffff) + 1) as u32),
+                1 => random.scale(-40, 4),
+                _ => {
+                    let size = acc.unsigned_abs().max(1) as f32;
+                    let wanted = random.scale(-3, 9);
+                    wanted / size
+                }
+            };
+            let [a, b] = [random.i8(), random.i8()];
+            forms_agree(acc, multiplier, random.i8(), a.min(b), a.max(b));
+        }
+    }
+
+    /// Multipliers of few bits give many exact ties.
+    #[test]
+    fn float_and_integer_requantization_agree_on_ties() {
+        let step = if cfg!(miri) { 997 } else { 1 };
+        for multiplier in [
+            0.5,
+            0.25,
+            0.125,
+            1.5,
+            3.0 / 256.0,
+            1.0 / 4096.0,
+            1023.0 / 65536.0,
+        ] {
+            for acc in (-70_000..70_000).step_by(step) {
+                forms_agree(acc, multiplier, 3, -128, 127);
+            }
+        }
+    }
+
+    #[test]
+    fn fixed_requantization_rounds_half_up() {
+        let half = 1 << 31;
+        let cases = [
+            (3, 1 << 30, 0, 1),   // 0.75
+            (2, 1 << 30, 0, 1),   // 0.5
+            (-2, 1 << 30, 0, 0),  // -0.5
+            (-3, 1 << 30, 0, -1), // -0.75
+            (10, i32::MAX, -4, 1),
+            (i32::MIN, i32::MAX, 0, -100),
+            (i32::MAX, i32::MAX, 0, 90),
+            (i32::MIN, 1, 100, 90),
+        ];
+        for (acc, factor, zero_point, expected) in cases {
+            let found = requantize_fixed(acc, factor, zero_point, -100, 90);
+            assert_eq!(found, expected, "{acc} {factor} {zero_point}");
+        }
+        let mut random = Random(5);
+        for _ in 0..trials(100_000) {
+            let acc = (random.next() as i32) >> random.below(31);
+            let factor = (random.next() as i32 & i32::MAX) >> random.below(31);
+            let exact = (i128::from(acc) * i128::from(factor) + half).div_euclid(1 << 32);
+            let found = requantize_fixed(acc, factor, 5, -128, 127);
+            assert_eq!(i128::from(found), (exact + 5).clamp(-128, 127));
+        }
+    }
+
+    #[test]
+    fn a_channel_goes_by_its_factor_or_its_multiplier() {
+        let multipliers = crate::testing::floats(&[0.5, 0.25]);
+        let fixed = crate::testing::words(&[0, 1 << 30]);
+        let rounding = Rounding {
+            multipliers: &multipliers,
+            fixed: &fixed,
+            low: -10,
+            high: 10,
+        };
+        // 0.5 goes to 0 by (3), to 1 by (5).
+        assert_eq!(rounding.apply(1, 0, 0), Some(0));
+        assert_eq!(rounding.apply(2, 1, 0), Some(1));
+        assert_eq!(rounding.apply(2, 2, 0), None);
+        let plain = Rounding {
+            fixed: &[],
+            ..rounding
+        };
+        assert_eq!(plain.apply(2, 1, 0), Some(0));
+        assert_eq!(plain.apply(2000, 1, 0), Some(10));
+    }
+
+    #[test]
+    fn fma_rounds_once() {
+        // The product is 1 + 2^-23 + 2^-46, which is lost if rounded first.
+        let x = 1.0 + f32::EPSILON / 2.0 * 2.0;
+        assert_eq!(
+            fma(x, x, -1.0 - 2.0 * f32::EPSILON),
+            f32::EPSILON * f32::EPSILON
+        );
+        assert_eq!(fma(2.0, 3.0, f32::INFINITY), f32::INFINITY);
+        assert!(fma(f32::NAN, 1.0, 1.0).is_nan());
+        assert_eq!(fma(1.0, 2.0, -2.0), 0.0);
+        let mut random = Random(3);
+        for _ in 0..trials(2_000_000) {
+            let mut float = |low, high| {
+                let value = random.scale(low, high);
+                if random.below(2) == 0 { value } else { -value }
+            };
+            // What Add asks for; then anything, sums that are half-way in f32 but for a far bit too.
+            let cases = [
+                (float(0, 8).trunc(), float(-8, 8), float(-10, 16)),
+                (float(-40, 40), float(-40, 40), float(-80, 80)),
+                (float(-70, -60), float(-70, -60), float(-149, -120)),
+                (1.0 + f32::EPSILON, float(-30, -24), 1.0),
+                (float(-60, -24), float(-10, 10), 16_777_215.0),
+            ];
+            for (x, y, z) in cases {
+                let expected = x.mul_add(y, z);
+                assert_eq!(fma(x, y, z).to_bits(), expected.to_bits(), "{x} {y} {z}");
+            }
+        }
+    }
 }

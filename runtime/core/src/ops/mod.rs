@@ -14,19 +14,39 @@ pub mod pool;
 pub mod resize;
 pub mod table;
 
+use crate::tensor::Shape;
+use crate::window::Window;
+
 /// Output channels of a pixel that are computed before the first of them is written.
 pub const PIXEL: usize = 256;
 
-/// Where a window's taps begin, in input rows or columns: those of output `at`.
-pub(crate) const fn first_tap(at: u32, stride: u16, padding: u16) -> i64 {
-    at as i64 * stride as i64 - padding as i64
+/// One window's taps along an axis of the input.
+#[derive(Clone, Copy)]
+pub(crate) struct Axis {
+    first: i64,
+    dilation: i64,
+    side: u32,
 }
 
-/// Tap `tap` of a window that begins at `first`: the input's row or column, none where it is padding.
-pub(crate) fn tap(first: i64, tap: u16, dilation: u16, side: u32) -> Option<usize> {
-    let at = first + i64::from(tap) * i64::from(dilation);
-    match u32::try_from(at) {
-        Ok(at) if at < side => Some(at as usize),
-        _ => None,
+impl Axis {
+    /// Of the window of the output at `[row, column]`: down and across.
+    pub(crate) fn both(window: &Window, input: Shape, output: [u32; 2]) -> [Self; 2] {
+        let sides = [input.height, input.width];
+        [0, 1].map(|axis| {
+            let at = i64::from(output[axis]) * i64::from(window.stride[axis]);
+            Self {
+                first: at - i64::from(window.padding[axis]),
+                dilation: window.dilation[axis].into(),
+                side: sides[axis],
+            }
+        })
+    }
+
+    /// The input's row or column under a tap; none where that is padding.
+    pub(crate) fn tap(self, tap: u16) -> Option<usize> {
+        match u32::try_from(self.first + i64::from(tap) * self.dilation) {
+            Ok(at) if at < self.side => Some(at as usize),
+            _ => None,
+        }
     }
 }

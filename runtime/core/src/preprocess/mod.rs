@@ -47,7 +47,7 @@ mod filter;
 mod horizontal;
 mod recipe;
 #[cfg(test)]
-mod reference;
+pub(crate) mod reference;
 mod resize;
 mod stream;
 mod view;
