@@ -5,6 +5,7 @@
 //! components goes to the target folder.
 
 mod bench;
+mod cross;
 mod gpu;
 mod quickstart;
 mod repo;
@@ -50,6 +51,8 @@ enum Chore {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
+    /// Run the engine's tests on emulated Arm and on WebAssembly, and build it for microcontrollers.
+    Cross,
     /// Check format, lints, documentation, and the licences of the dependencies.
     Style,
     /// `test`, then `style`: what continuous integration runs.
@@ -87,6 +90,7 @@ fn run(chore: Chore, stages: &mut Stages) -> anyhow::Result<()> {
         Chore::Setup { dry_run: false } => setup::ensure(&repo, &Need::FOR_CI, stages)?,
         Chore::Quickstart { args } => quickstart::run(&repo, &args, stages)?,
         Chore::Test { args } => test::run(&repo, &args, stages)?,
+        Chore::Cross => cross::run(&repo, stages)?,
         Chore::Style => style::run(&repo, stages)?,
         Chore::Ci => {
             test::run(&repo, &[], stages)?;

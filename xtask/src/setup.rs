@@ -4,6 +4,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
+use crate::cross::{self, Toolchain};
 use crate::repo::{Repo, call, shown};
 use crate::stages::Stages;
 use crate::venv::Venv;
@@ -26,6 +27,12 @@ pub enum Need {
     Components,
     /// `cargo deny`.
     Deny,
+    /// Compilers for processors that are not this machine's.
+    Targets,
+    /// An emulator of 64-bit Arm.
+    Emulator,
+    /// Node, which runs WebAssembly.
+    Node,
 }
 
 impl Need {
@@ -38,14 +45,19 @@ impl Need {
         Self::Python,
         Self::Packages(&Venv::CONFORMANCE),
     ];
+    /// For the engine on other processors.
+    pub const FOR_CROSS: [Self; 4] = [Self::Targets, Self::Emulator, Self::Node, Self::Components];
     /// For the checks of style.
     pub const FOR_STYLE: [Self; 3] = [Self::Compiler, Self::Components, Self::Deny];
     /// For tests and style.
-    pub const FOR_CI: [Self; 6] = [
+    pub const FOR_CI: [Self; 9] = [
         Self::Compiler,
         Self::Nextest,
         Self::Python,
         Self::Packages(&Venv::CONFORMANCE),
+        Self::Targets,
+        Self::Emulator,
+        Self::Node,
         Self::Components,
         Self::Deny,
     ];
@@ -60,6 +72,9 @@ impl Need {
             Self::Packages(venv) => venv.what,
             Self::Components => "rustfmt and clippy",
             Self::Deny => "cargo-deny",
+            Self::Targets => "Rust for Arm and WebAssembly",
+            Self::Emulator => "an emulator of 64-bit Arm",
+            Self::Node => "node",
         }
     }
 
@@ -79,6 +94,9 @@ impl Need {
             Self::Deny => {
                 "it checks the licences and sources of all dependencies; about a minute to build"
             }
+            Self::Targets => "the engine is built for the processors that it is for",
+            Self::Emulator => "the tests of the engine's kernels for Arm run in it",
+            Self::Node => "the tests of the engine's kernels for WebAssembly run in it",
         }
     }
 
@@ -107,13 +125,25 @@ impl Need {
             }
             Self::Deny => prints("cargo-deny", &["--version"], &format!("cargo-deny {DENY}")),
             Self::Packages(venv) => venv.is_current(repo),
+            Self::Targets => Toolchain::find(repo).is_some(),
+            Self::Emulator => cross::emulator(repo).is_some(),
+            Self::Node => prints("node", &["--version"], "v"),
         }
     }
 
+    /// Whether its commands are those of the system's package manager.
+    fn needs_root(self) -> bool {
+        matches!(
+            self,
+            Self::Compiler | Self::Python | Self::Emulator | Self::Node
+        )
+    }
+
     fn install(self, repo: &Repo) -> Result<()> {
-        for mut command in self.commands(repo) {
-            call(&mut command)?;
-        }
+        self.commands(repo)
+            .iter_mut()
+            .try_for_each(call)
+            .or_else(|error| self.install_instead(repo, error))?;
         if let Self::Packages(venv) = self {
             venv.mark_current(repo)?;
         }
@@ -124,6 +154,17 @@ impl Need {
             );
         }
         Ok(())
+    }
+
+    /// What serves as well where the first way has failed.
+    fn install_instead(self, repo: &Repo, error: anyhow::Error) -> Result<()> {
+        if !matches!(self, Self::Targets) || !can_use_apt(repo) {
+            return Err(error);
+        }
+        eprintln!("{error:#}; trying Debian's compiler, which builds the standard library itself.");
+        apt(repo, &cross::DEBIAN_PACKAGES)
+            .iter_mut()
+            .try_for_each(call)
     }
 
     fn commands(self, repo: &Repo) -> Vec<Command> {
@@ -138,6 +179,13 @@ impl Need {
                 vec![command]
             }
             Self::Packages(venv) => venv.commands(repo),
+            Self::Targets => {
+                let mut command = repo.command("rustup");
+                command.args(["target", "add"]).args(Toolchain::targets());
+                vec![command]
+            }
+            Self::Emulator => apt(repo, &["qemu-user"]),
+            Self::Node => apt(repo, &["nodejs"]),
         }
     }
 }
@@ -150,7 +198,7 @@ pub fn ensure(repo: &Repo, needs: &[Need], stages: &mut Stages) -> Result<()> {
     stages.need("setup", || {
         for need in needs.iter().filter(|need| !need.present(repo)) {
             eprintln!("missing: {}; {}.", need.what(), need.why());
-            if matches!(need, Need::Compiler | Need::Python) && !can_use_apt(repo) {
+            if need.needs_root() && !can_use_apt(repo) {
                 let commands: Vec<_> = need
                     .commands(repo)
                     .iter()

@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 
+use crate::cross;
 use crate::repo::{Repo, call};
 use crate::setup::{self, Need};
 use crate::stages::Stages;
@@ -23,6 +24,7 @@ pub fn run(repo: &Repo, args: &[String], stages: &mut Stages) -> Result<()> {
             "doc tests",
             &mut repo.cargo(&["test", "--locked", "--doc", "--package", "kiln-core"]),
         );
+        cross::run(repo, stages)?;
     }
     Ok(())
 }

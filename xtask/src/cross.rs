@@ -1,0 +1,176 @@
+//! `cargo xtask cross`: `kiln-core` on the processors that it is for and this machine has not.
+//!
+//! Its tests run on each instruction set that has kernels of its own: 64-bit Arm in an emulator,
+//! WebAssembly in node. For microcontrollers it is built.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use crate::repo::Repo;
+use crate::setup::{self, Need};
+use crate::stages::Stages;
+
+/// Built for, without the standard library: no atomics (M0), M3, M4 and M7, M33 and M55.
+const MICROCONTROLLERS: [&str; 4] = [
+    "thumbv6m-none-eabi",
+    "thumbv7m-none-eabi",
+    "thumbv7em-none-eabihf",
+    "thumbv8m.main-none-eabihf",
+];
+const ARM: &str = "aarch64-unknown-linux-musl";
+const WASM: &str = "wasm32-wasip1";
+
+/// Debian's compiler has the standard library's sources, and a linker for each target.
+const DEBIAN_ARM: &str = "aarch64-unknown-linux-gnu";
+const DEBIAN: [&str; 5] = [
+    "/usr/bin/rustc",
+    "/usr/lib/rustlib/src/rust/library/vendor",
+    "/usr/bin/wasm-ld-22",
+    "/usr/lib/wasm32-wasi/libc.a",
+    "/usr/bin/aarch64-linux-gnu-gcc",
+];
+/// The packages that bring it.
+pub const DEBIAN_PACKAGES: [&str; 6] = [
+    "rustc-web",
+    "rust-web-src",
+    "lld-22",
+    "wasi-libc",
+    "gcc-aarch64-linux-gnu",
+    "libc6-dev-arm64-cross",
+];
+
+/// Where the standard library for other processors comes from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Toolchain {
+    /// The compiler of every other build; rustup adds targets to it.
+    Rustup,
+    /// Debian's compiler, for machines that do not reach rustup's server: it builds the standard
+    /// library from its sources.
+    Debian,
+}
+
+impl Toolchain {
+    /// What this machine has.
+    pub fn find(repo: &Repo) -> Option<Self> {
+        let sysroot = repo.first_line("rustc", &["--print", "sysroot"])?;
+        let libraries = Path::new(&sysroot).join("lib/rustlib");
+        let added = |target: &&str| libraries.join(target).join("lib").is_dir();
+        if Self::targets().iter().all(added) {
+            Some(Self::Rustup)
+        } else if DEBIAN.iter().all(|file| Path::new(file).exists()) {
+            Some(Self::Debian)
+        } else {
+            None
+        }
+    }
+
+    /// What rustup is to add.
+    pub fn targets() -> Vec<&'static str> {
+        MICROCONTROLLERS.into_iter().chain([ARM, WASM]).collect()
+    }
+
+    fn arm(self) -> &'static str {
+        match self {
+            Self::Rustup => ARM,
+            Self::Debian => DEBIAN_ARM,
+        }
+    }
+
+    /// `cargo DO --package kiln-core`, but for targets.
+    fn cargo(self, repo: &Repo, what: &str, crates: &str) -> Command {
+        let mut command = repo.cargo(&[what, "--locked", "--package", "kiln-core", "--lib"]);
+        if self == Self::Debian {
+            command
+                .arg(format!("-Zbuild-std={crates}"))
+                .arg("--target-dir")
+                .arg(repo.target.join("cross"))
+                .env("RUSTC", DEBIAN[0])
+                .env("RUSTC_BOOTSTRAP", "1");
+        }
+        command
+    }
+
+    /// Sets linker and flags of a target that runs.
+    fn set(self, command: &mut Command, target: &str) {
+        let (linker, flags): (_, &[&str]) = match (self, target) {
+            (Self::Rustup, ARM) => (Some("rust-lld"), &[]),
+            (Self::Rustup, _) => (None, &["-Ctarget-feature=+simd128"]),
+            (Self::Debian, DEBIAN_ARM) => (
+                Some("aarch64-linux-gnu-gcc"),
+                &["-Ctarget-feature=+crt-static"],
+            ),
+            // This C library is older than Rust's; it lacks functions of threads, which nobody calls.
+            (Self::Debian, _) => (
+                Some("wasm-ld-22"),
+                &[
+                    "-Ctarget-feature=+simd128",
+                    "-Clinker-flavor=wasm-ld",
+                    "-Clink-self-contained=no",
+                    "-L/usr/lib/wasm32-wasi",
+                    "-Clink-arg=/usr/lib/wasm32-wasi/crt1-command.o",
+                    "-Clink-arg=--unresolved-symbols=ignore-all",
+                ],
+            ),
+        };
+        if let Some(linker) = linker {
+            command.args(["--config", &format!("target.{target}.linker={linker:?}")]);
+        }
+        if !flags.is_empty() {
+            command.args(["--config", &format!("target.{target}.rustflags={flags:?}")]);
+        }
+    }
+}
+
+/// The emulator of 64-bit Arm; Debian's static build has a name of its own.
+pub fn emulator(repo: &Repo) -> Option<&'static str> {
+    ["qemu-aarch64", "qemu-aarch64-static"]
+        .into_iter()
+        .find(|name| repo.first_line(name, &["--version"]).is_some())
+}
+
+/// Runs the tests and builds.
+pub fn run(repo: &Repo, stages: &mut Stages) -> Result<()> {
+    setup::ensure(repo, &Need::FOR_CROSS, stages)?;
+    let toolchain = Toolchain::find(repo).context("no targets were found")?;
+    let emulator = emulator(repo).context("no emulator was found")?;
+    let wasi = repo.root.join("xtask/wasi.mjs");
+
+    let on = |cpu| vec![emulator.into(), "-cpu".into(), cpu];
+    let node = vec!["node".into(), "--no-warnings".into(), wasi];
+    let arm = toolchain.arm();
+    for (stage, target, runner) in [
+        ("Arm with dotprod", arm, on("max".into())),
+        ("Arm without", arm, on("cortex-a53".into())),
+        ("WebAssembly", WASM, node),
+    ] {
+        stages.check(stage, &mut tests(repo, toolchain, target, &runner));
+    }
+
+    if toolchain == Toolchain::Rustup {
+        let mut lints = toolchain.cargo(repo, "clippy", "");
+        lints.args(["--tests", "--target", ARM, "--target", WASM]);
+        for target in [ARM, WASM] {
+            toolchain.set(&mut lints, target);
+        }
+        stages.check("lints", lints.args(["--", "--deny", "warnings"]));
+    }
+
+    let mut build = toolchain.cargo(repo, "build", "core");
+    build.args(
+        MICROCONTROLLERS
+            .iter()
+            .flat_map(|target| ["--target", target]),
+    );
+    stages.check("microcontrollers", &mut build);
+    Ok(())
+}
+
+fn tests(repo: &Repo, toolchain: Toolchain, target: &str, runner: &[PathBuf]) -> Command {
+    let mut command = toolchain.cargo(repo, "test", "std,panic_abort,test");
+    command.args(["--target", target]);
+    toolchain.set(&mut command, target);
+    command.args(["--config", &format!("target.{target}.runner={runner:?}")]);
+    command
+}
