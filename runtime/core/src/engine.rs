@@ -108,3 +108,193 @@ fn run_layer(layer: &Layer<'_>, arena: &mut [u8]) -> Option<()> {
         Layer::Resize(layer) => ops::resize::run(layer, arena),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::string::ToString;
+    use std::vec;
+    use std::vec::Vec;
+
+    use super::*;
+    use crate::format::{Problem, output_sum};
+    use crate::testing::{Parts, Random, trials};
+
+    fn run_golden(parts: &Parts, arena: &mut [u8]) {
+        let bytes = parts.bytes();
+        let model = Model::new(&bytes).unwrap();
+        let golden = model.golden().next().unwrap();
+        model
+            .input_mut(arena)
+            .unwrap()
+            .copy_from_slice(golden.input);
+        let mut sums = golden.sums();
+        let mut seen = 0;
+        let mut observe = |index: usize, layer: &Layer<'_>, output: &[u8]| {
+            assert_eq!(index, seen);
+            seen += 1;
+            assert_eq!(Some(output_sum(layer, output)), sums.next(), "{layer:?}");
+        };
+        let output = model.run_with(arena, &mut observe).unwrap();
+        assert_eq!(output.values(), golden.logits);
+        assert_eq!(seen, model.layer_count());
+    }
+
+    /// Whatever is in the arena, and behind it.
+    #[test]
+    fn a_run_depends_on_the_input_alone() {
+        let parts = Parts::every_layer();
+        let len = parts.arena as usize;
+        for fill in [0, 0x55, 0xff] {
+            let mut arena = vec![fill; len + 9];
+            run_golden(&parts, &mut arena);
+            assert!(arena[len..].iter().all(|&byte| byte == fill));
+        }
+    }
+
+    /// The bits of every layer kind, frozen: a change of them is a change of the arithmetic.
+    #[test]
+    fn the_logits_are_frozen() {
+        let parts = Parts::every_layer();
+        let sums = crate::crc::crc32(&parts.golden[0][1]);
+        let logits = &parts.golden[0][2];
+        assert_eq!(
+            (sums, &logits[..]),
+            (1_871_304_818, &[16, 143, 203, 128, 216, 128, 194][..])
+        );
+    }
+
+    #[test]
+    fn run_takes_an_input_and_refuses_others() {
+        let parts = Parts::every_layer();
+        let bytes = parts.bytes();
+        let model = Model::new(&bytes).unwrap();
+        let mut arena = vec![0; model.arena_bytes()];
+        let [input, _, logits] = &parts.golden[0];
+        let input: Vec<i8> = input.iter().map(|&byte| byte as i8).collect();
+        let output = model.run(&mut arena, &input).unwrap();
+        assert_eq!(output.values(), logits);
+        let needed = 90;
+        for len in [0, 89, 91] {
+            let input = vec![0; len];
+            let error = model.run(&mut arena, &input).unwrap_err();
+            assert_eq!(error, RunError::Input { needed });
+        }
+        let needed = arena.len();
+        let error = model.run_in_place(&mut arena[1..]).unwrap_err();
+        assert_eq!(error, RunError::Arena { needed });
+        assert!(error.to_string().contains(&needed.to_string()));
+    }
+
+    /// The amount of arena that a mutated model may ask for here.
+    const ROOM: usize = 1 << 16;
+
+    /// Runs bytes if they are a model, in a part of a buffer that must stay within it.
+    fn try_out(bytes: &[u8], buffer: &mut [u8]) -> Result<(), Problem> {
+        let model = Model::new(bytes).map_err(|error| error.problem)?;
+        let names: usize = model.layers().map(|(name, _)| name.len()).sum();
+        let labels = model.labels().count();
+        assert!(names < bytes.len() && (labels == 0 || labels == model.output().shape.len()));
+        assert_eq!(model.layers().count(), model.layer_count());
+        let golden = model
+            .golden()
+            .map(|golden| golden.sums().count())
+            .sum::<usize>();
+        assert!(golden <= bytes.len() / 4);
+        model.checksum_ok();
+        let len = model.arena_bytes();
+        assert_eq!(len, Model::arena_len(bytes));
+        if len > ROOM {
+            let error = model.run_in_place(&mut buffer[..ROOM]).unwrap_err();
+            assert_eq!(error, RunError::Arena { needed: len });
+            return Ok(());
+        }
+        buffer[len..].fill(0xa5);
+        let _ = model.quantize_pixels(buffer);
+        // None would say that a checked model is none.
+        let output = model.run_in_place(buffer).unwrap();
+        let top = output.top::<3>();
+        assert!(
+            top.iter()
+                .all(|class| (0.0..=1.0).contains(&class.probability))
+        );
+        assert!(buffer[len..].iter().all(|&byte| byte == 0xa5));
+        Ok(())
+    }
+
+    /// 120,000 mutated files: most are refused, some are models, none panics or leaves its arena.
+    #[test]
+    fn mutated_models_never_panic() {
+        let whole = Parts::every_layer();
+        let mut bare = whole.clone();
+        bare.golden.clear();
+        bare.recipe = None;
+        bare.input_table.clear();
+        let originals = [whole.bytes(), bare.bytes()];
+        let mut random = Random(2024);
+        let mut buffer = vec![0; ROOM + 64];
+        let (mut models, mut refusals) = (0, std::collections::HashSet::new());
+        for _ in 0..trials(120_000) {
+            let mut bytes = originals[random.below(2) as usize].clone();
+            for _ in 0..1 + random.below(3) {
+                mutate(&mut bytes, &mut random);
+            }
+            match try_out(&bytes, &mut buffer) {
+                Ok(()) => models += 1,
+                Err(problem) => {
+                    refusals.insert(core::mem::discriminant(&problem));
+                }
+            }
+        }
+        if !cfg!(miri) {
+            assert!(models > 10_000, "only {models} were models");
+            assert!(refusals.len() > 18, "only {} reasons", refusals.len());
+        }
+    }
+
+    /// Changes one thing, most often in the header, the tensors or the layers.
+    fn mutate(bytes: &mut Vec<u8>, random: &mut Random) {
+        let len = bytes.len() as u64;
+        let place = match random.below(4) {
+            0 => random.below(len.max(1)),
+            1 => random.below(len.clamp(1, 80)),
+            _ => 80 + random.below(len.saturating_sub(80).clamp(1, 1100)),
+        };
+        let place = place.min(len.saturating_sub(1)) as usize;
+        let word = place & !3;
+        let interesting = [
+            0,
+            1,
+            2,
+            0x7f,
+            0xff,
+            0x8000,
+            0xffff,
+            0x7fff_ffff,
+            0x8000_0000,
+            u32::MAX,
+        ];
+        let chosen = interesting[random.below(10) as usize];
+        let small = random.below(300) as u32;
+        match random.below(8) {
+            0 if len > 0 => bytes[place] ^= 1 << random.below(8),
+            1 if len > 0 => bytes[place] = random.i8() as u8,
+            2 if len > 0 => bytes[place] = bytes[place].wrapping_add(1),
+            3 if len > 0 => bytes[place] = bytes[place].wrapping_sub(1),
+            4 | 5 => {
+                let value = if random.below(2) == 0 { chosen } else { small };
+                if let Some(word) = bytes.get_mut(word..word + 4) {
+                    word.copy_from_slice(&value.to_le_bytes());
+                }
+            }
+            6 => {
+                let other = random.below(len.max(1)) as usize & !3;
+                let from = bytes.get(other..other + 4).map(<[u8]>::to_vec);
+                if let (Some(from), Some(word)) = (from, bytes.get_mut(word..word + 4)) {
+                    word.copy_from_slice(&from);
+                }
+            }
+            _ if random.below(20) == 0 => bytes.truncate(place),
+            _ => {}
+        }
+    }
+}

@@ -12,10 +12,14 @@ use crate::tensor::{Shape, Tensor};
 /// ask for some 100 multiply-accumulates.
 pub const WORK_PER_BYTE: u64 = 1 << 14;
 
+/// What any model may ask for in one inference.
+pub const MAX_WORK: u64 = 1 << 40;
+
 /// The most work that a model of `file` bytes with an arena of `arena` bytes may ask for: of
 /// convolutions the multiply-accumulates, of pools the taps, of other layers the values.
 pub const fn max_work(file: usize, arena: u32) -> u64 {
-    (file as u64 + arena as u64).saturating_mul(WORK_PER_BYTE)
+    let work = (file as u64 + arena as u64).saturating_mul(WORK_PER_BYTE);
+    if work < MAX_WORK { work } else { MAX_WORK }
 }
 
 /// Checks everything but the checksum: sections, tensors within the arena, every layer's geometry
@@ -245,4 +249,334 @@ fn resize(layer: &Resize) -> Result<u64, Problem> {
         },
     )?;
     Ok(len(output))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::format;
+    use std::string::ToString;
+    use std::vec;
+
+    use super::*;
+    use crate::format::{Header, LayerRecord, NONE};
+    use crate::testing::Parts;
+
+    /// Where each kind of layer is in [`Parts::every_layer`].
+    const CONV: usize = 0;
+    const GROUPED: usize = 1;
+    const ADD: usize = 2;
+    const SUB: usize = 3;
+    const MAX: usize = 4;
+    const AVERAGE: usize = 5;
+    const CONCAT: usize = 7;
+    const TABLE: usize = 8;
+    const MUL: usize = 10;
+    const RESIZE: usize = 11;
+
+    fn problem(bytes: &[u8]) -> Option<FormatError> {
+        View::new(bytes).and_then(|view| check(&view)).err()
+    }
+
+    /// Changes one thing of a valid model, which is then refused for it.
+    fn refused(expected: Problem, change: impl Fn(&mut Parts)) {
+        let mut parts = Parts::every_layer();
+        assert_eq!(problem(&parts.bytes()), None);
+        change(&mut parts);
+        let found = problem(&parts.bytes()).expect("it is accepted");
+        assert_eq!(found.problem, expected, "{found}");
+        assert!(found.offset < parts.bytes().len());
+    }
+
+    macro_rules! record {
+        ($parts:expr, $index:expr, $kind:ident) => {
+            match &mut $parts.layers[$index].1 {
+                LayerRecord::$kind(record) => record,
+                other => panic!("{other:?}"),
+            }
+        };
+    }
+
+    #[test]
+    fn tensors_that_cannot_be() {
+        refused(Problem::Empty, |parts| parts.tensors[3].shape.width = 0);
+        refused(Problem::OutsideArena, |parts| {
+            parts.tensors[3].offset = parts.arena - 1
+        });
+        refused(Problem::OutsideArena, |parts| {
+            parts.tensors[3].offset = u32::MAX
+        });
+        refused(Problem::OutsideArena, |parts| {
+            parts.tensors[3].shape = Shape::new(u32::MAX, u32::MAX, 0xff_ffff);
+        });
+        refused(Problem::OutsideArena, |parts| {
+            parts.tensors[3].shape = Shape::new(1 << 16, 1 << 16, 1);
+        });
+        refused(Problem::OutsideArena, |parts| parts.arena -= 17);
+        let count = Parts::every_layer().tensors.len();
+        for index in [count as u16, u16::MAX] {
+            let wrong = Problem::TensorIndex { index, count };
+            refused(wrong, |parts| parts.input = index);
+            refused(wrong, |parts| parts.output = index);
+            refused(wrong, |parts| record!(parts, CONV, Conv).input = index);
+            refused(wrong, |parts| record!(parts, CONV, Conv).output = index);
+            refused(wrong, |parts| record!(parts, ADD, Binary).a = index);
+            refused(wrong, |parts| record!(parts, ADD, Binary).b = index);
+            refused(wrong, |parts| record!(parts, ADD, Binary).output = index);
+            refused(wrong, |parts| record!(parts, TABLE, Table).input = index);
+            refused(wrong, |parts| record!(parts, MAX, Pool).output = index);
+            refused(wrong, |parts| record!(parts, CONCAT, Copy).input = index);
+            refused(wrong, |parts| record!(parts, RESIZE, Resize).input = index);
+        }
+    }
+
+    #[test]
+    fn convolutions_that_cannot_be() {
+        for groups in [0, 2, 3, u32::MAX] {
+            refused(Problem::Groups, |parts| {
+                record!(parts, CONV, Conv).groups = groups
+            });
+        }
+        refused(Problem::Groups, |parts| {
+            record!(parts, GROUPED, Conv).groups = 8
+        });
+        refused(Problem::Shape, |parts| {
+            record!(parts, CONV, Conv).window.stride = [1, 2]
+        });
+        refused(Problem::Shape, |parts| {
+            record!(parts, CONV, Conv).window.padding[3] = 2
+        });
+        refused(Problem::Window, |parts| {
+            record!(parts, CONV, Conv).window.dilation = [9, 1]
+        });
+        refused(Problem::Window, |parts| {
+            record!(parts, CONV, Conv).window.stride = [0, 1]
+        });
+        refused(Problem::Limits, |parts| {
+            record!(parts, CONV, Conv).limits = [3, 2]
+        });
+        for scratch in [u32::MAX, 1 << 20] {
+            refused(Problem::OutsideArena, |parts| {
+                record!(parts, CONV, Conv).scratch.len = scratch
+            });
+            refused(Problem::OutsideArena, |parts| {
+                record!(parts, CONV, Conv).scratch.offset = scratch;
+            });
+        }
+        for at in [1 << 20, u32::MAX - 1, 2] {
+            refused(Problem::Constant, |parts| {
+                record!(parts, CONV, Conv).weights = at
+            });
+            refused(Problem::Constant, |parts| {
+                record!(parts, CONV, Conv).bias = at
+            });
+            refused(Problem::Constant, |parts| {
+                record!(parts, CONV, Conv).multipliers = at
+            });
+            refused(Problem::Constant, |parts| {
+                record!(parts, CONV, Conv).fixed = at
+            });
+        }
+        for at in [NONE, u32::MAX - 1] {
+            refused(Problem::Constant, |parts| {
+                record!(parts, CONV, Conv).weights = at
+            });
+        }
+        refused(Problem::Constant, |parts| {
+            record!(parts, GROUPED, Conv).weight_zero_points = parts.constants.len() as u32 - 3;
+        });
+        for scale in [0.0, -1.0, f32::NAN, f32::INFINITY] {
+            refused(Problem::Scale, |parts| {
+                let at = record!(parts, CONV, Conv).multipliers as usize + 12;
+                parts.constants[at..at + 4].copy_from_slice(&scale.to_le_bytes());
+            });
+        }
+        refused(Problem::Fixed, |parts| {
+            let at = record!(parts, CONV, Conv).fixed as usize + 12;
+            parts.constants[at..at + 4].copy_from_slice(&(-1i32).to_le_bytes());
+        });
+    }
+
+    #[test]
+    fn other_layers_that_cannot_be() {
+        refused(Problem::Shape, |parts| record!(parts, ADD, Binary).a = 0);
+        refused(Problem::Shape, |parts| record!(parts, ADD, Binary).b = 0);
+        refused(Problem::Shape, |parts| {
+            record!(parts, MUL, Binary).output = 0
+        });
+        for scale in [0.0, f32::NAN, f32::NEG_INFINITY, -2.0] {
+            for index in 0..3 {
+                refused(Problem::Scale, |parts| {
+                    record!(parts, MUL, Binary).scales[index] = scale
+                });
+            }
+        }
+        for (factors, shift) in [([1 << 15, 0], 3), ([0, 1 << 15], 3), ([1, 1], 31)] {
+            let fixed = Some(BinaryFixed { factors, shift });
+            refused(Problem::Fixed, |parts| {
+                record!(parts, SUB, Binary).fixed = fixed
+            });
+        }
+        for factors in [[1 << 14, 0], [1, 1]] {
+            let fixed = Some(BinaryFixed { factors, shift: 9 });
+            refused(Problem::Fixed, |parts| {
+                record!(parts, MUL, Binary).fixed = fixed
+            });
+        }
+        refused(Problem::Shape, |parts| {
+            record!(parts, TABLE, Table).output = 0
+        });
+        refused(Problem::Constant, |parts| {
+            record!(parts, TABLE, Table).table = 1 << 20
+        });
+        refused(Problem::Constant, |parts| {
+            record!(parts, TABLE, Table).table = NONE
+        });
+        refused(Problem::Shape, |parts| {
+            record!(parts, MAX, Pool).window.kernel = [3, 2]
+        });
+        refused(Problem::Window, |parts| {
+            record!(parts, MAX, Pool).window.kernel = [9, 2]
+        });
+        refused(Problem::Shape, |parts| record!(parts, MAX, Pool).input = 0);
+        refused(Problem::Limits, |parts| {
+            record!(parts, MAX, Pool).limits = [127, -128]
+        });
+        refused(Problem::Fixed, |parts| {
+            record!(parts, AVERAGE, Pool).kind = PoolKind::Average {
+                scales: [1.0; 2],
+                count_include_pad: true,
+                fixed: -1,
+            };
+        });
+        for index in 0..2 {
+            refused(Problem::Scale, |parts| {
+                let mut scales = [1.0; 2];
+                scales[index] = f32::NAN;
+                record!(parts, AVERAGE, Pool).kind = PoolKind::Average {
+                    scales,
+                    count_include_pad: false,
+                    fixed: 0,
+                };
+            });
+        }
+        for axis in 0..3 {
+            for at in [6, u32::MAX] {
+                refused(Problem::Shape, |parts| {
+                    record!(parts, CONCAT, Copy).at[axis] = at
+                });
+            }
+        }
+        refused(Problem::Constant, |parts| {
+            record!(parts, CONCAT, Copy).table = 1 << 20
+        });
+        for factors in [[1, 1], [2, 2], [0, 1], [u32::MAX, 1]] {
+            refused(Problem::Shape, |parts| {
+                record!(parts, RESIZE, Resize).factors = factors
+            });
+        }
+        refused(Problem::Shape, |parts| {
+            record!(parts, RESIZE, Resize).input = 0
+        });
+    }
+
+    #[test]
+    fn what_is_not_a_layer() {
+        for scale in [0.0, f32::NAN, -1.0] {
+            refused(Problem::Scale, |parts| parts.scales[0] = scale);
+            refused(Problem::Scale, |parts| parts.scales[1] = scale);
+        }
+        refused(Problem::Text, |parts| parts.labels.truncate(6));
+        refused(Problem::Recipe, |parts| {
+            parts.recipe.as_mut().unwrap().width = 6
+        });
+        refused(Problem::Recipe, |parts| {
+            parts.recipe.as_mut().unwrap().std[1] = 0.0
+        });
+        refused(Problem::Section, |parts| parts.recipe = None);
+        refused(Problem::Section, |parts| parts.input_table.truncate(767));
+        refused(Problem::Section, |parts| parts.input_table.clear());
+        refused(Problem::Section, |parts| parts.golden[0][0].extend([0; 4]));
+        let arena = super::super::MAX_ARENA + 1;
+        refused(Problem::Arena { bytes: arena }, |parts| parts.arena = arena);
+    }
+
+    #[test]
+    fn bytes_that_must_be_zero_or_few() {
+        let bytes = Parts::every_layer().bytes();
+        let header = Header::parse(&bytes).unwrap();
+        let layers = header.span(Section::Layers).start;
+        let names = header.span(Section::Names).start;
+        let cases = [
+            (layers, 0, Problem::LayerKind { kind: 0 }),
+            (layers, 7, Problem::LayerKind { kind: 7 }),
+            (layers + 1, 99, Problem::Packing { id: 99 }),
+            (layers + 120 + 1, 3, Problem::Choice { id: 3 }),
+            (layers + 120 + 11, 1, Problem::Reserved),
+            (layers + 120 + 24, 1, Problem::Reserved),
+            (layers + 176 + 1, 3, Problem::Choice { id: 3 }),
+            (layers + 176 + 28, 1, Problem::Reserved),
+            (names, 10, Problem::Text),
+            (names + 2, 0xff, Problem::Text),
+            (32, 11, Problem::Section),
+            (34, 1, Problem::Text),
+            (33, 1, Problem::Short { needed: 0 }),
+        ];
+        for (at, byte, expected) in cases {
+            let mut bytes = bytes.clone();
+            bytes[at] = byte;
+            let found = problem(&bytes).expect("it is accepted").problem;
+            match (found, expected) {
+                (Problem::Short { .. }, Problem::Short { .. }) => {}
+                _ => assert_eq!(found, expected, "{at}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_cut_is_refused_and_one_with_a_tail_is_not() {
+        let bytes = Parts::every_layer().bytes();
+        for len in 0..bytes.len() {
+            let found = problem(&bytes[..len]).unwrap();
+            assert!(matches!(found.problem, Problem::Short { needed } if needed > len));
+            assert!(
+                found
+                    .to_string()
+                    .starts_with(&format!("at byte {}", found.offset))
+            );
+        }
+        let tail = [&bytes[..], &[0xff; 100]].concat();
+        assert_eq!(problem(&tail), None);
+    }
+
+    /// A few bytes that ask for much: a pool of a large window, over and over.
+    #[test]
+    fn work_is_bounded() {
+        let mut parts = Parts::every_layer();
+        let side = 1000;
+        parts.arena = 1 << 24;
+        parts.tensors[0].shape = Shape::new(side, side, 1);
+        parts.tensors[1].shape = Shape::new(side, side, 1);
+        let pool = record!(parts, MAX, Pool);
+        (pool.input, pool.output) = (0, 1);
+        pool.window.kernel = [501, 501];
+        pool.window.stride = [1, 1];
+        pool.window.padding = [250; 4];
+        let pool = parts.layers[MAX];
+        parts.recipe = None;
+        parts.input_table.clear();
+        parts.labels.clear();
+        parts.golden.clear();
+        (parts.input, parts.output) = (0, 1);
+        parts.layers = vec![pool];
+        assert_eq!(problem(&parts.bytes()), None);
+        parts.layers = vec![pool; 2];
+        let found = problem(&parts.bytes()).unwrap();
+        assert_eq!(found.problem, Problem::Work);
+        let second = Header::parse(&parts.bytes())
+            .unwrap()
+            .span(Section::Layers)
+            .start
+            + 40;
+        assert_eq!(found.offset, second);
+    }
 }

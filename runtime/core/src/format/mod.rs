@@ -17,7 +17,7 @@ mod target;
 mod text;
 mod view;
 
-pub use check::{WORK_PER_BYTE, check, max_work};
+pub use check::{MAX_WORK, WORK_PER_BYTE, check, max_work};
 pub use error::{FormatError, Problem};
 pub use file::File;
 pub use golden::{Golden, output_sum};

@@ -118,7 +118,7 @@ impl<'m> View<'m> {
             Some(bytes) if at.is_multiple_of(align) => Ok(bytes),
             _ => {
                 let Span { start, .. } = self.header.span(Section::Constants);
-                Err(Fields::new(section, start).error(at as usize, Problem::Constant))
+                Err(Fields::new(section, start).error(0, Problem::Constant))
             }
         }
     }
@@ -241,7 +241,13 @@ impl<'m> Iterator for Layers<'m> {
         let base = start + (len - self.rest.len());
         let parsed = LayerRecord::parse(self.rest, base).and_then(|(record, len)| {
             self.rest = self.rest.get(len..).unwrap_or_default();
-            Ok((base, self.view.layer(&record)?))
+            let layer = self.view.layer(&record);
+            // It is the record that names what is not there.
+            let named = |error| FormatError {
+                offset: base,
+                ..error
+            };
+            Ok((base, layer.map_err(named)?))
         });
         if parsed.is_err() {
             self.left = 0;
