@@ -76,7 +76,7 @@ pub(crate) fn run<'a, 'm>(
     mut observe: Option<Observe<'_, 'm>>,
 ) -> Result<Output<'a>, RunError> {
     let arena = arena(model, bytes)?;
-    for (index, (_, layer)) in model.layers().enumerate() {
+    for (index, layer) in model.unnamed_layers().enumerate() {
         run_layer(&layer, arena).ok_or(RunError::Model)?;
         if let Some(observe) = &mut observe {
             let output = part(arena, &layer.output()).ok_or(RunError::Model)?;

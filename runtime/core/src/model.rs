@@ -124,9 +124,13 @@ impl<'m> Model<'m> {
 
     /// The layers with their names, in the order in which they run.
     pub fn layers(&self) -> impl Iterator<Item = (&'m str, Layer<'m>)> + Clone + use<'m> {
+        self.view.names().skip(1).zip(self.unnamed_layers())
+    }
+
+    /// The layers alone.
+    pub(crate) fn unnamed_layers(&self) -> impl Iterator<Item = Layer<'m>> + Clone + use<'m> {
         let layers = self.view.layers();
-        let names = self.view.names().skip(1);
-        names.zip(layers.filter_map(|layer| layer.ok().map(|(_, layer)| layer)))
+        layers.filter_map(|layer| layer.ok().map(|(_, layer)| layer))
     }
 
     /// Golden vectors.
@@ -214,5 +218,119 @@ impl<'m> Model<'m> {
         observe: &mut dyn FnMut(usize, &Layer<'m>, &[u8]),
     ) -> Result<Output<'a>, RunError> {
         engine::run(self, arena, Some(observe))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::vec;
+    use std::vec::Vec;
+
+    use super::*;
+    use crate::testing::Parts;
+
+    #[test]
+    fn it_shows_what_the_file_holds() {
+        let parts = Parts::every_layer();
+        let bytes = parts.bytes();
+        let model = Model::new(&bytes).unwrap();
+        assert_eq!(model.name(), "every layer");
+        assert_eq!(model.target(), Target::Generic);
+        assert_eq!(model.arena_bytes(), parts.arena as usize);
+        assert_eq!(model.file_bytes(), bytes.len());
+        assert_eq!(model.input(), parts.tensors[0]);
+        assert_eq!(model.output(), parts.tensors[usize::from(parts.output)]);
+        assert_eq!((model.input_scale(), model.output_scale()), (0.02, 0.1));
+        assert_eq!(model.recipe(), parts.recipe);
+        assert_eq!(model.input_table(), parts.input_table);
+        assert!(model.labels().eq(parts.labels.iter().copied()));
+        assert_eq!((model.label_count(), model.label(2)), (7, Some("cat")));
+        assert_eq!(model.label(7), None);
+        let names: Vec<&str> = model.layers().map(|(name, _)| name).collect();
+        let expected: Vec<&str> = parts.layers.iter().map(|&(name, _)| name).collect();
+        assert_eq!(names, expected);
+        assert_eq!(model.layer_count(), names.len());
+        let golden: Vec<_> = model.golden().collect();
+        assert_eq!(golden.len(), 1);
+        let [input, sums, logits] = &parts.golden[0];
+        assert_eq!(
+            (golden[0].input, golden[0].logits),
+            (&input[..], &logits[..])
+        );
+        assert_eq!(golden[0].sums, sums);
+        let Some((_, Layer::Conv(conv))) = model.layers().next() else {
+            panic!("the first is a convolution");
+        };
+        assert_eq!(conv.weights, &parts.constants[..conv.weights.len()]);
+        assert_eq!((conv.weights.len(), conv.bias.len()), (108, 16));
+        assert_eq!(
+            (conv.weight_zero_points, conv.rounding.fixed.len()),
+            (&[][..], 16)
+        );
+        assert_eq!(conv.macs(), 6 * 5 * 4 * 27);
+    }
+
+    #[test]
+    fn a_model_without_extras() {
+        let mut parts = Parts::every_layer();
+        parts.labels.clear();
+        parts.recipe = None;
+        parts.input_table.clear();
+        parts.golden.clear();
+        let bytes = parts.bytes();
+        let model = Model::new(&bytes).unwrap();
+        assert_eq!(model.labels().count() + model.golden().count(), 0);
+        assert_eq!((model.recipe(), model.label(0)), (None, None));
+        let mut arena = vec![0; model.arena_bytes()];
+        assert_eq!(model.quantize_pixels(&mut arena), Err(RunError::Recipe));
+    }
+
+    #[test]
+    fn the_arena_is_known_from_the_header() {
+        const HEADER: [u8; 20] = *b"KILN\x01\0\0\0\0\0\0\0\0\0\0\0\x04\x03\0\0";
+        static ARENA: [u8; Model::arena_len(&HEADER)] = [0; Model::arena_len(&HEADER)];
+        assert_eq!(ARENA.len(), 0x304);
+        assert_eq!(Model::arena_len(&HEADER[..19]), 0);
+        assert_eq!(Model::arena_len(&[]), 0);
+    }
+
+    #[test]
+    fn pixels_become_the_input_by_the_table_of_their_channel() {
+        let parts = Parts::every_layer();
+        let bytes = parts.bytes();
+        let model = Model::new(&bytes).unwrap();
+        let mut arena = vec![0; model.arena_bytes()];
+        let pixels: Vec<u8> = (0..90).map(|index| (index * 37 % 256) as u8).collect();
+        model
+            .input_mut(&mut arena)
+            .unwrap()
+            .copy_from_slice(&pixels);
+        assert_eq!(model.quantize_pixels(&mut arena), Ok(()));
+        let input = model.input_mut(&mut arena).unwrap();
+        for (index, (&found, &pixel)) in input.iter().zip(&pixels).enumerate() {
+            let expected = parts.input_table[index % 3 * 256 + usize::from(pixel)];
+            assert_eq!(found, expected, "{index}");
+        }
+        let needed = model.arena_bytes();
+        let error = model.quantize_pixels(&mut arena[1..]);
+        assert_eq!(error, Err(RunError::Arena { needed }));
+    }
+
+    #[test]
+    fn the_checksum_sees_every_byte() {
+        let bytes = Parts::every_layer().bytes();
+        assert!(Model::new(&bytes).unwrap().checksum_ok());
+        let longer = [&bytes[..], &[1, 2, 3]].concat();
+        assert!(Model::new(&longer).unwrap().checksum_ok());
+        let mut flipped = 0;
+        for at in 0..bytes.len() {
+            let mut bytes = bytes.clone();
+            bytes[at] ^= 0x10;
+            if let Ok(model) = Model::new(&bytes) {
+                assert!(!model.checksum_ok(), "byte {at}");
+                flipped += 1;
+            }
+        }
+        assert!(flipped > bytes.len() / 2);
     }
 }

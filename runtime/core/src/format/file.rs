@@ -174,3 +174,124 @@ impl File<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::string::String;
+    use std::vec;
+    use std::vec::Vec;
+
+    use super::*;
+    use crate::format::{ResizeRecord, Section, View};
+    use crate::tensor::Shape;
+
+    const EMPTY: File<'_> = File {
+        target: Target::Wasm32,
+        arena: 9,
+        name: "x",
+        tensors: &[],
+        input: 0,
+        input_scale: 1.0,
+        output: 0,
+        output_scale: 1.0,
+        layers: &[],
+        labels: &[],
+        recipe: None,
+        input_table: &[],
+        golden: &[],
+        constants: &[],
+    };
+
+    fn emit(file: &File<'_>) -> Result<Vec<u8>, FormatError> {
+        let mut bytes = Vec::new();
+        file.emit(&mut |part| bytes.extend_from_slice(part))?;
+        Ok(bytes)
+    }
+
+    #[test]
+    fn sections_lie_where_the_header_says() {
+        let record = ResizeRecord {
+            input: 1,
+            output: 2,
+            factors: [3, 4],
+        };
+        let record = LayerRecord::Resize(record);
+        let file = File {
+            tensors: &[Tensor::default(); 2],
+            layers: &[("up", record)],
+            labels: &["yes", "no"],
+            input_table: &[5; 20],
+            golden: &[Golden {
+                input: &[1, 2, 3],
+                sums: &[4; 4],
+                logits: &[6, 7],
+            }; 2],
+            constants: &[8; 33],
+            ..EMPTY
+        };
+        let bytes = emit(&file).unwrap();
+        let view = View::new(&bytes).unwrap();
+        let layer = [6, 0, 0, 0, 1, 0, 2, 0, 3, 0, 0, 0, 4, 0, 0, 0];
+        let cases = [
+            (Section::Tensors, 80, &[0; 32][..]),
+            (Section::Layers, 112, &layer),
+            (Section::Names, 128, b"\x01\0x\x02\0up"),
+            (Section::Labels, 144, b"\x03\0yes\x02\0no"),
+            (Section::Recipe, 160, &[]),
+            (Section::InputTable, 160, &[5; 20]),
+            (
+                Section::Golden,
+                192,
+                &[
+                    1, 2, 3, 4, 4, 4, 4, 6, 7, 0, 0, 0, 1, 2, 3, 4, 4, 4, 4, 6, 7, 0, 0, 0,
+                ],
+            ),
+            (Section::Constants, 256, &[8; 33]),
+        ];
+        for (section, start, expected) in cases {
+            assert_eq!(view.header().span(section).start, start, "{section:?}");
+            assert_eq!(view.section(section), expected, "{section:?}");
+        }
+        assert_eq!(bytes.len(), 289);
+        let sum = crate::crc::crc32(&[&bytes[..12], &bytes[16..]].concat());
+        assert_eq!(bytes[12..16], sum.to_le_bytes());
+    }
+
+    #[test]
+    fn what_the_format_cannot_hold_is_refused() {
+        let many = vec![Tensor::default(); 65536];
+        let labels = vec!["x"; 65536];
+        let long = String::from_utf8(vec![b'x'; 65536]).unwrap();
+        let mut wide = [Tensor::default()];
+        wide[0].shape = Shape::vector(1 << 24);
+        let tensors = |tensors| File { tensors, ..EMPTY };
+        let files = [
+            tensors(&many),
+            tensors(&wide),
+            File {
+                labels: &labels,
+                ..EMPTY
+            },
+            File {
+                labels: &[&long],
+                ..EMPTY
+            },
+            File {
+                name: &long,
+                ..EMPTY
+            },
+        ];
+        for file in files {
+            assert_eq!(emit(&file).unwrap_err().problem, Problem::Limit);
+        }
+        assert!(emit(&tensors(&many[1..])).is_ok());
+        assert!(
+            emit(&File {
+                labels: &labels[1..],
+                name: &long[1..],
+                ..EMPTY
+            })
+            .is_ok()
+        );
+    }
+}

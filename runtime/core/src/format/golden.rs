@@ -73,3 +73,37 @@ pub fn output_sum(layer: &Layer<'_>, output: &[u8]) -> u32 {
     }
     crc.finish()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crc::crc32;
+    use crate::layer::Copy;
+    use crate::testing::tensor;
+
+    #[test]
+    fn the_sum_is_of_what_is_written() {
+        let copy = |fill| {
+            Layer::Copy(Copy {
+                input: tensor(0, [2, 1, 2], 0),
+                output: tensor(0, [3, 2, 3], 0),
+                at: [1, 1, 1],
+                fill,
+                table: &[],
+            })
+        };
+        let output: [u8; 18] = core::array::from_fn(|index| index as u8);
+        assert_eq!(output_sum(&copy(Some(0)), &output), crc32(&output));
+        assert_eq!(output_sum(&copy(None), &output), crc32(&[10, 11, 16, 17]));
+    }
+
+    #[test]
+    fn a_vector_in_bytes() {
+        let bytes = [1, 2, 3, 4, 0, 0, 0, 5, 6, 0, 0, 0];
+        assert_eq!(Golden::len(3, 1, 2), 12);
+        let golden = Golden::parse(&bytes, 3, 1, 2).unwrap();
+        assert_eq!((golden.input, golden.logits), (&[1, 2, 3][..], &[5, 6][..]));
+        assert!(golden.sums().eq([4]));
+        assert_eq!(Golden::parse(&bytes[..8], 3, 1, 2), None);
+    }
+}

@@ -413,3 +413,142 @@ impl ResizeRecord {
 }
 
 const _: () = assert!(ConvRecord::LEN == 8 + WINDOW_LEN + 32 && NONE == u32::MAX);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WINDOW: Window = Window {
+        kernel: [1, 2],
+        stride: [3, 4],
+        dilation: [5, 6],
+        padding: [7, 8, 9, 10],
+    };
+    const WINDOW_BYTES: [u8; 20] = [1, 0, 2, 0, 3, 0, 4, 0, 5, 0, 6, 0, 7, 0, 8, 0, 9, 0, 10, 0];
+
+    /// The record's bytes, which it comes back from, and which are refused when one is missing.
+    fn bytes(record: LayerRecord, expected: &[u8]) {
+        let (bytes, len) = record.emit();
+        assert_eq!(bytes[..len], *expected, "{record:?}");
+        assert_eq!(LayerRecord::parse(&bytes, 0), Ok((record, len)));
+        for short in 0..len {
+            let error = LayerRecord::parse(&bytes[..short], 100).unwrap_err();
+            assert!(matches!(error.problem, Problem::Short { needed } if needed > 100 + short));
+        }
+    }
+
+    #[test]
+    fn a_convolution_in_bytes() {
+        let record = ConvRecord {
+            input: 1,
+            output: 0x0102,
+            window: WINDOW,
+            groups: 3,
+            packing: Packing::Plain,
+            limits: [-128, 127],
+            weights: 0x10,
+            weight_zero_points: NONE,
+            bias: 0x20,
+            multipliers: 0x30,
+            fixed: 0x40,
+            scratch: Scratch { offset: 5, len: 6 },
+        };
+        let mut expected = std::vec![1, 0, 0x80, 0x7f, 1, 0, 2, 1];
+        expected.extend(WINDOW_BYTES);
+        for word in [3, 0x10, NONE, 0x20, 0x30, 0x40, 5, 6] {
+            expected.extend(word.to_le_bytes());
+        }
+        bytes(LayerRecord::Conv(record), &expected);
+    }
+
+    #[test]
+    fn a_binary_in_bytes() {
+        let ops = [BinaryOp::Add, BinaryOp::Sub, BinaryOp::Mul];
+        for (id, op) in (0..).zip(ops) {
+            for fixed in [
+                None,
+                Some(BinaryFixed {
+                    factors: [0x0102, 3],
+                    shift: 9,
+                }),
+            ] {
+                let record = BinaryRecord {
+                    op,
+                    a: 1,
+                    b: 2,
+                    output: 3,
+                    scales: [1.0, 2.0, 4.0],
+                    fixed,
+                    limits: [-2, 5],
+                };
+                let shift = fixed.map_or(0, |fixed| fixed.shift);
+                let mut expected = std::vec![2, id, 0xfe, 5, 1, 0, 3, 0, 2, 0, shift, 0];
+                expected.extend([0, 0, 0x80, 0x3f, 0, 0, 0, 0x40, 0, 0, 0x80, 0x40]);
+                expected.extend(if fixed.is_some() {
+                    [2, 1, 3, 0]
+                } else {
+                    [0; 4]
+                });
+                bytes(LayerRecord::Binary(record), &expected);
+            }
+        }
+    }
+
+    #[test]
+    fn a_table_in_bytes() {
+        for per_channel in [false, true] {
+            let record = TableRecord {
+                input: 1,
+                output: 2,
+                table: 0x0304,
+                per_channel,
+            };
+            let expected = [3, per_channel.into(), 0, 0, 1, 0, 2, 0, 4, 3, 0, 0];
+            bytes(LayerRecord::Table(record), &expected);
+        }
+    }
+
+    #[test]
+    fn a_pool_in_bytes() {
+        let average = |count_include_pad| PoolKind::Average {
+            scales: [1.0, 2.0],
+            count_include_pad,
+            fixed: 0x0405,
+        };
+        let words = [0, 0, 0x80, 0x3f, 0, 0, 0, 0x40, 5, 4, 0, 0];
+        let cases = [
+            (PoolKind::Max, [0; 12]),
+            (average(false), words),
+            (average(true), words),
+        ];
+        for (id, (kind, words)) in (0..).zip(cases) {
+            let record = PoolRecord {
+                kind,
+                input: 1,
+                output: 2,
+                window: WINDOW,
+                limits: [0, 3],
+            };
+            let mut expected = std::vec![4, id, 0, 3, 1, 0, 2, 0];
+            expected.extend(WINDOW_BYTES);
+            expected.extend(words);
+            bytes(LayerRecord::Pool(record), &expected);
+        }
+    }
+
+    #[test]
+    fn a_copy_in_bytes() {
+        for (fill, own) in [(None, [0, 0]), (Some(-1), [1, 0xff])] {
+            let record = CopyRecord {
+                input: 1,
+                output: 2,
+                at: [3, 4, 5],
+                fill,
+                table: NONE,
+            };
+            let mut expected = std::vec![5, own[0], own[1], 0, 1, 0, 2, 0];
+            expected.extend([3, 0, 0, 0, 4, 0, 0, 0, 5, 0, 0, 0, 0xff, 0xff, 0xff, 0xff]);
+            bytes(LayerRecord::Copy(record), &expected);
+        }
+    }
+}
