@@ -13,6 +13,21 @@
 //!
 //! After [`Model::new`]'s check nothing panics and nothing is out of bounds, whatever the bytes of
 //! the file or of the input. `unsafe` is in [`arch`] alone.
+//!
+//! ```
+//! use kiln_core::{Aligned, Model};
+//!
+//! const BYTES: &[u8] = include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/tiny.kiln"));
+//! static MODEL: Aligned<[u8; BYTES.len()]> = Aligned::of(BYTES);
+//!
+//! let model = Model::new(&MODEL.0)?;
+//! let mut arena = [0; Model::arena_len(BYTES)];
+//! let output = model.run(&mut arena, &[9, -1, 0])?;
+//! let [best, next] = output.top();
+//! assert_eq!(model.label(best.index), Some("down"));
+//! assert!(best.probability > 0.9 && next.probability < 0.1);
+//! # Ok::<(), Box<dyn core::error::Error>>(())
+//! ```
 
 #![no_std]
 #![deny(unsafe_code)]
@@ -39,4 +54,4 @@ pub mod window;
 pub use classify::{Class, Output};
 pub use engine::RunError;
 pub use format::{FormatError, Golden, Target};
-pub use model::Model;
+pub use model::{Aligned, Model};

@@ -260,7 +260,7 @@ mod tests {
     /// Multipliers of few bits give many exact ties.
     #[test]
     fn float_and_integer_requantization_agree_on_ties() {
-        let step = if cfg!(miri) { 997 } else { 1 };
+        let step = crate::testing::every(997);
         for multiplier in [
             0.5,
             0.25,

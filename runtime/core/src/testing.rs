@@ -23,6 +23,11 @@ pub(crate) const fn trials(count: usize) -> usize {
     }
 }
 
+/// Every one, or every `step`th under Miri.
+pub(crate) const fn every(step: usize) -> usize {
+    if cfg!(miri) { step } else { 1 }
+}
+
 impl Random {
     /// 0..count.
     pub(crate) fn below(&mut self, count: u64) -> u64 {

@@ -3,7 +3,7 @@
 //! Little endian. A header, then sections in one order, each aligned, so that their lengths say where
 //! they are. Every record has `parse` and `emit` side by side; [`File`] emits the whole.
 //!
-//! [`check`] is done once, by [`Model::new`](crate::Model::new).
+//! [`check()`] is done once, by [`Model::new`](crate::Model::new).
 
 mod check;
 mod error;
