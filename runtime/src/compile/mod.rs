@@ -1,5 +1,249 @@
-//! From a [`QGraph`](crate::qgraph::QGraph) to a `.kiln` file for one target.
+//! From a [`QGraph`] to a `.kiln` file for one target.
 //!
-//! - [`plan`]: where each activation lies in the arena, and in which order the layers run.
+//! | stage | file | what |
+//! |---|---|---|
+//! | check | `check` | ids, order, shapes, lengths and scales of the graph |
+//! | lower | `lower`, `conv`, `tables` | layers of the engine with their constants |
+//! | plan | `steps`, `overlap`, [`plan`] | where each activation lies, in which order the layers run |
+//! | emit | `emit` | packed weights and records: the file |
+//! | verify | here | the engine's own check; golden vectors, made by running the file |
+//!
+//! [`target`] says what each target wants, [`report`] what came out.
 
+mod check;
+mod conv;
+mod emit;
+mod error;
+mod lower;
+mod overlap;
 pub mod plan;
+pub mod report;
+mod steps;
+pub mod tables;
+pub mod target;
+#[cfg(test)]
+mod tests;
+
+use kiln_core::format::{Golden, output_sum};
+use kiln_core::layer::Layer;
+use kiln_core::{Model, Target};
+
+pub use error::CompileError;
+pub use report::{LayerReport, Report};
+pub use target::{Sharing, TargetName, host, target_names, wants};
+
+use emit::Parts;
+use plan::Plan;
+
+use crate::qgraph::QGraph;
+
+/// What to compile for.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options<'a> {
+    /// Where it is to run.
+    pub target: Target,
+    /// The model's name; that of the graph where none is given.
+    pub name: Option<&'a str>,
+    /// Inputs, quantized, of which golden vectors are made.
+    pub golden: &'a [Vec<i8>],
+    /// Which tensors may share bytes; what the target allows where it is not given.
+    pub sharing: Option<Sharing>,
+}
+
+/// A file and what there is to say about it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Compiled {
+    /// The `.kiln` file.
+    pub bytes: Vec<u8>,
+    /// Where its bytes go.
+    pub report: Report,
+}
+
+/// Compiles a quantized graph.
+///
+/// # Errors
+///
+/// A graph that contradicts itself, sums that leave 32 bits, more than the format holds; each names
+/// the layer.
+pub fn compile(graph: &QGraph, options: &Options<'_>) -> Result<Compiled, CompileError> {
+    check::check(graph)?;
+    check_meta(graph, options)?;
+    let wants = wants(options.target);
+    let sharing = options.sharing.unwrap_or(wants.sharing);
+    let planned = |join: bool| -> Result<_, CompileError> {
+        let lowered = lower::lower(graph, join, wants.alignment)?;
+        let plan = plan::plan(&steps::problem(graph, &lowered, wants.alignment, sharing));
+        Ok((lowered, plan))
+    };
+    let (mut lowered, mut plan) = planned(sharing != Sharing::Apart)?;
+    if !lowered.inside.is_empty() {
+        let (copied, other) = planned(false)?;
+        if other.peak < plan.peak {
+            (lowered, plan) = (copied, other);
+        }
+    }
+    let parts = Parts::new(graph, options, &lowered, &plan)?;
+    let mut bytes = parts.bytes(&[])?;
+    if !options.golden.is_empty() {
+        bytes = with_golden(&parts, &bytes, options.golden)?;
+    }
+    let report = report(graph, options, &lowered, &plan, &parts, &bytes)?;
+    Ok(Compiled { bytes, report })
+}
+
+fn check_meta(graph: &QGraph, options: &Options<'_>) -> Result<(), CompileError> {
+    let (input, output) = (&graph.tensors[graph.input], &graph.tensors[graph.output]);
+    let (labels, logits) = (graph.meta.labels.len(), output.shape.len());
+    if labels != 0 && labels != logits {
+        return Err(CompileError::Labels { labels, logits });
+    }
+    if let Some(recipe) = graph.meta.recipe.map(kiln_core::preprocess::Recipe::from) {
+        let sides = [recipe.height, recipe.width].map(u32::from);
+        let shape = kiln_core::tensor::Shape::new(sides[0], sides[1], recipe.channels() as u32);
+        if shape != input.shape || recipe.check().is_err() {
+            return Err(CompileError::Recipe {
+                recipe: check::text(shape),
+                input: input.name.clone(),
+                shape: check::text(input.shape),
+                problem: "give the recipe that the model was trained with",
+            });
+        }
+    }
+    let wrong = |input: &Vec<i8>| input.len() != graph.tensors[graph.input].shape.len();
+    match options.golden.iter().position(wrong) {
+        Some(index) => Err(CompileError::Golden {
+            index,
+            found: options.golden[index].len(),
+            expected: input.shape.len(),
+        }),
+        None => Ok(()),
+    }
+}
+
+/// What the engine says of the file.
+fn model(bytes: &[u8]) -> Result<Model<'_>, CompileError> {
+    Model::new(bytes).map_err(|source| CompileError::Format {
+        context: "checking the file",
+        source,
+    })
+}
+
+/// The file with golden vectors, which the file without them makes.
+fn with_golden(
+    parts: &Parts<'_>,
+    bytes: &[u8],
+    inputs: &[Vec<i8>],
+) -> Result<Vec<u8>, CompileError> {
+    let model = model(bytes)?;
+    let mut arena = vec![0; model.arena_bytes()];
+    let mut made = Vec::new();
+    for input in inputs {
+        let failed = |error: kiln_core::RunError| CompileError::Run(error.to_string());
+        let place = model.input_mut(&mut arena).map_err(failed)?;
+        let bytes: Vec<u8> = input.iter().map(|&value| value as u8).collect();
+        place.copy_from_slice(&bytes);
+        let mut sums = Vec::new();
+        let mut observe = |_: usize, layer: &Layer<'_>, output: &[u8]| {
+            sums.extend_from_slice(&output_sum(layer, output).to_le_bytes());
+        };
+        let output = model.run_with(&mut arena, &mut observe).map_err(failed)?;
+        let logits = output.values().to_vec();
+        made.push((bytes, sums, logits));
+    }
+    let golden = made.iter().map(|(input, sums, logits)| Golden {
+        input,
+        sums,
+        logits,
+    });
+    parts.bytes(&golden.collect::<Vec<_>>())
+}
+
+fn report(
+    graph: &QGraph,
+    options: &Options<'_>,
+    lowered: &lower::Lowered<'_>,
+    plan: &Plan,
+    parts: &Parts<'_>,
+    bytes: &[u8],
+) -> Result<Report, CompileError> {
+    let model = model(bytes)?;
+    let mut report = Report {
+        name: model.name().into(),
+        target: options.target.name().into(),
+        arena: model.arena_bytes(),
+        arena_bound: plan.bound,
+        file: bytes.len(),
+        constants: parts.constant_bytes.iter().sum(),
+        exact_channels: parts.exact.iter().sum(),
+        golden: options.golden.len(),
+        ..Report::default()
+    };
+    let live = plan::live_ends(&steps_of(graph, lowered), plan);
+    for (position, (name, layer)) in model.layers().enumerate() {
+        let output = layer.output();
+        let (op, scratch) = describe(&layer);
+        report.macs += layer.macs();
+        report.layers.push(LayerReport {
+            name: name.into(),
+            op,
+            output: [output.shape.height, output.shape.width, output.shape.channels],
+            macs: layer.macs(),
+            constants: parts.constant_bytes[position],
+            offset: output.offset as usize,
+            bytes: output.shape.len(),
+            scratch,
+            arena: live[position],
+        });
+        if let Layer::Conv(conv) = layer {
+            report.channels += conv.kernel_shape().out_channels;
+        }
+    }
+    let fullest = report.layers.iter().max_by_key(|layer| (layer.arena, layer.bytes));
+    report.peak_layer = fullest.map_or(String::new(), |layer| layer.name.clone());
+    Ok(report)
+}
+
+fn steps_of(graph: &QGraph, lowered: &lower::Lowered<'_>) -> plan::Problem {
+    steps::problem(graph, lowered, 1, Sharing::Apart)
+}
+
+/// A layer's kind, and the bytes of its scratch.
+fn describe(layer: &Layer<'_>) -> (&'static str, usize) {
+    use kiln_core::layer::{BinaryOp, PoolKind};
+    match layer {
+        Layer::Conv(conv) => {
+            let KernelShape {
+                in_channels,
+                out_channels,
+                groups,
+                ..
+            } = conv.kernel_shape();
+            let point = conv.input.shape.pixels() == 1 && conv.window.taps() == 1;
+            let op = match (groups, in_channels) {
+                (1, _) if point => "fully connected",
+                (1, _) => "Conv",
+                (_, 1) if groups == out_channels => "depthwise Conv",
+                _ => "grouped Conv",
+            };
+            (op, conv.scratch.len as usize)
+        }
+        Layer::Binary(binary) => {
+            let op = match binary.op {
+                BinaryOp::Add => "Add",
+                BinaryOp::Sub => "Sub",
+                BinaryOp::Mul => "Mul",
+            };
+            (op, 0)
+        }
+        Layer::Table(_) => ("table", 0),
+        Layer::Pool(pool) => match pool.kind {
+            PoolKind::Max => ("MaxPool", 0),
+            PoolKind::Average { .. } => ("AveragePool", 0),
+        },
+        Layer::Copy(copy) if copy.fill.is_some() => ("Pad", 0),
+        Layer::Copy(_) => ("copy", 0),
+        Layer::Resize(_) => ("Resize", 0),
+    }
+}
+
+use kiln_core::packing::KernelShape;

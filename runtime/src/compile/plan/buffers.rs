@@ -37,6 +37,13 @@ fn lifetimes(problem: &Problem, order: &[StepId]) -> Vec<Option<(usize, usize)>>
     }
     let last = order.len().saturating_sub(1);
     need(problem.output, last, last);
+    // A whole is there as soon and as long as one of its parts.
+    for part in &problem.inside {
+        if let Some((from, to)) = lives[part.tensor] {
+            let life = lives[part.of].get_or_insert((from, to));
+            *life = (life.0.min(from), life.1.max(to));
+        }
+    }
     lives
 }
 

@@ -1,0 +1,183 @@
+//! A convolution's constants: what zero points add goes into the bias, scales become multipliers.
+
+use kiln_core::window::Window;
+
+use super::CompileError;
+use crate::graph::Quant;
+use crate::qgraph::QConv;
+
+/// A convolution as the engine has it.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Conv<'g> {
+    pub(super) window: Window,
+    pub(super) groups: usize,
+    /// In the order of [`QConv::weights`].
+    pub(super) weights: &'g [i8],
+    /// Empty where all are 0.
+    pub(super) zero_points: &'g [i8],
+    /// With what the zero points add.
+    pub(super) bias: Vec<i32>,
+    pub(super) multipliers: Vec<f32>,
+    pub(super) limits: [i8; 2],
+    /// Between which sums each channel's accumulator stays.
+    pub(super) reach: Vec<(i32, i32)>,
+}
+
+/// What surrounds a convolution.
+pub(super) struct Around<'a> {
+    pub(super) name: &'a str,
+    pub(super) input: Quant,
+    pub(super) output: Quant,
+    /// The least and greatest value of the input.
+    pub(super) range: [i8; 2],
+    /// Of the output.
+    pub(super) limits: [i8; 2],
+}
+
+impl<'g> Conv<'g> {
+    /// Lengths must have been checked.
+    pub(super) fn new(conv: &'g QConv, around: &Around<'_>) -> Result<Self, CompileError> {
+        let channels = conv.bias.len();
+        let taps = conv.weights.len() / channels.max(1);
+        let mut lowered = Self {
+            window: conv.window,
+            groups: conv.groups,
+            weights: &conv.weights,
+            zero_points: match conv.zero_points.iter().all(|&zero_point| zero_point == 0) {
+                true => &[],
+                false => &conv.zero_points,
+            },
+            bias: Vec::with_capacity(channels),
+            multipliers: Vec::with_capacity(channels),
+            limits: around.limits,
+            reach: Vec::with_capacity(channels),
+        };
+        for (channel, weights) in conv.weights.chunks_exact(taps.max(1)).enumerate() {
+            let error = |sum| CompileError::Overflow {
+                layer: around.name.into(),
+                channel,
+                sum,
+            };
+            let within = |sum: i64| i32::try_from(sum).map_err(|_| error(sum));
+            let (low, high) = reach(conv, channel, weights, around);
+            let zero_point = i64::from(conv.zero_points[channel]);
+            let weights = weights.iter().map(|&w| i64::from(w) - zero_point);
+            let shift = i64::from(around.input.zero_point) * weights.sum::<i64>();
+            lowered.reach.push((within(low)?, within(high)?));
+            lowered.bias.push(within(i64::from(conv.bias[channel]) - shift)?);
+            lowered.multipliers.push(multiplier(conv.scales[channel], around)?);
+        }
+        Ok(lowered)
+    }
+}
+
+/// The least and greatest sum that any input within its range gives. Padded taps add nothing.
+fn reach(conv: &QConv, channel: usize, weights: &[i8], around: &Around<'_>) -> (i64, i64) {
+    let zero = i64::from(around.input.zero_point);
+    let padded = conv.window.padding != [0; 4];
+    let [low, high] = around.range.map(|end| i64::from(end) - zero);
+    let (low, high) = match padded {
+        true => (low.min(0), high.max(0)),
+        false => (low, high),
+    };
+    let bias = i64::from(conv.bias[channel]);
+    let zero_point = i64::from(conv.zero_points[channel]);
+    weights.iter().fold((bias, bias), |(least, greatest), &w| {
+        let w = i64::from(w) - zero_point;
+        let (a, b) = (w * low, w * high);
+        (least + a.min(b), greatest + a.max(b))
+    })
+}
+
+/// `f32(f32(input scale * weight scale) / output scale)`.
+fn multiplier(scale: f32, around: &Around<'_>) -> Result<f32, CompileError> {
+    let multiplier = around.input.scale * scale / around.output.scale;
+    if !multiplier.is_finite() || scale < 0.0 {
+        let problem = format!(
+            "a multiplier of {multiplier} from scales {}, {scale} and {}: quantize it again",
+            around.input.scale, around.output.scale
+        );
+        return Err(CompileError::layer(around.name, problem));
+    }
+    // So small that every sum below 2^31 becomes 0, as with 0 itself.
+    Ok(multiplier.max(f32::MIN_POSITIVE))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn quant(scale: f32, zero_point: i8) -> Quant {
+        Quant {
+            scale,
+            zero_point,
+            unsigned: true,
+        }
+    }
+
+    fn around(range: [i8; 2]) -> Around<'static> {
+        Around {
+            name: "conv",
+            input: quant(0.5, -3),
+            output: quant(0.25, 0),
+            range,
+            limits: [-128, 127],
+        }
+    }
+
+    fn conv() -> QConv {
+        QConv {
+            window: Window::default(),
+            groups: 1,
+            weights: vec![10, -20, 3, 4],
+            scales: vec![0.125, 0.0],
+            zero_points: vec![0, 0],
+            bias: vec![7, -8],
+            clamp: None,
+        }
+    }
+
+    #[test]
+    fn zero_points_go_into_the_bias() {
+        let mut conv = conv();
+        let lowered = Conv::new(&conv, &around([-128, 127])).unwrap();
+        assert_eq!(lowered.bias, [7 + 3 * -10, -8 + 3 * 7]);
+        assert_eq!(lowered.multipliers, [0.25, f32::MIN_POSITIVE]);
+        // x + 3 is within -125..=130.
+        assert_eq!(lowered.reach[0], (7 - 1250 - 2600, 7 + 1300 + 2500));
+        assert!(lowered.zero_points.is_empty());
+        conv.zero_points = vec![1, 0];
+        let lowered = Conv::new(&conv, &around([-3, 127])).unwrap();
+        assert_eq!(lowered.bias[0], 7 + 3 * (9 - 21));
+        assert_eq!(lowered.zero_points, [1, 0]);
+        assert_eq!(lowered.reach[0], (7 - 21 * 130, 7 + 9 * 130));
+        // Every sum that the engine can make is within reach.
+        for (x, y) in [(-3, -3), (-3, 127), (127, -3), (5, 100)] {
+            let sum = lowered.bias[0] + x * 10 - y * 20 - (x + y);
+            assert!(lowered.reach[0].0 <= sum && sum <= lowered.reach[0].1);
+        }
+        conv.window.padding = [1; 4];
+        conv.zero_points = vec![0, 0];
+        let lowered = Conv::new(&conv, &around([50, 127])).unwrap();
+        assert_eq!(lowered.reach[1], (-8, -8 + 7 * 130));
+    }
+
+    #[test]
+    fn what_leaves_32_bits_is_refused() {
+        let mut conv = conv();
+        conv.bias[1] = i32::MAX - 100;
+        let error = Conv::new(&conv, &around([-128, 127])).unwrap_err();
+        let sum = i64::from(i32::MAX) - 100 + 7 * 130;
+        let expected = CompileError::Overflow {
+            layer: "conv".into(),
+            channel: 1,
+            sum,
+        };
+        assert_eq!(error, expected);
+        conv.bias[1] = 0;
+        conv.scales[0] = f32::MAX;
+        let mut large = around([-128, 127]);
+        large.input.scale = 1e3;
+        assert!(Conv::new(&conv, &large).unwrap_err().to_string().contains("multiplier"));
+    }
+}

@@ -1,0 +1,56 @@
+//! The planner's view of the layers.
+
+use kiln_core::window::Window;
+
+use super::lower::{Layer, Lowered, Op};
+use super::overlap::{gap, resize_gap};
+use super::plan::{Problem, Share, Step};
+use super::target::Sharing;
+use crate::qgraph::{QGraph, TensorId};
+
+/// What is to be planned.
+pub(super) fn problem(
+    graph: &QGraph,
+    lowered: &Lowered<'_>,
+    alignment: usize,
+    sharing: Sharing,
+) -> Problem {
+    let step = |layer: &Layer<'_>| Step {
+        reads: layer.reads.clone(),
+        writes: layer.writes,
+        scratch: 0,
+        shares: shares(graph, layer, sharing),
+    };
+    Problem {
+        sizes: graph.tensors.iter().map(|tensor| tensor.shape.len()).collect(),
+        steps: lowered.layers.iter().map(step).collect(),
+        input: graph.input,
+        output: graph.output,
+        alignment,
+        inside: lowered.inside.clone(),
+    }
+}
+
+/// Over which of its inputs a layer may write.
+fn shares(graph: &QGraph, layer: &Layer<'_>, sharing: Sharing) -> Vec<(TensorId, Share)> {
+    let shape = |id: TensorId| graph.tensors[id].shape;
+    let output = shape(layer.writes);
+    let input = layer.reads[0];
+    let windowed = |window: &Window| Share::Behind(gap(window, shape(input), output));
+    let one = match &layer.op {
+        _ if sharing == Sharing::Apart => return Vec::new(),
+        Op::Binary { .. } => {
+            let mut reads = layer.reads.clone();
+            reads.dedup();
+            reads.retain(|&read| shape(read) == output);
+            return reads.into_iter().map(|read| (read, Share::InPlace)).collect();
+        }
+        Op::Table(_) => Share::InPlace,
+        _ if sharing != Sharing::Overlapping => return Vec::new(),
+        Op::Conv(conv) => windowed(&conv.window),
+        Op::Pool { window, .. } => windowed(window),
+        Op::Resize(factors) => Share::Behind(resize_gap(*factors, shape(input), output)),
+        Op::Copy { .. } => return Vec::new(),
+    };
+    vec![(input, one)]
+}

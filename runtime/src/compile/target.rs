@@ -1,0 +1,137 @@
+//! What each target wants: packing of weights, alignment, which tensors may share bytes.
+//!
+//! Every engine runs the file of every target: its plain loops read all packings. The targets
+//! differ in how fast that is where, and in how much memory it takes:
+//!
+//! | target | offsets | constants | tensors that share bytes | fixed multipliers |
+//! |---|---|---|---|---|
+//! | generic | 1 | 4 | in place | no |
+//! | x86-64, aarch64, wasm32 | 16 | 64 | in place | no |
+//! | cortex-m55 | 4 | 16 | overlapping | yes |
+//! | other Cortex-M | 4 | 4 | overlapping | yes |
+
+use std::str::FromStr;
+
+use kiln_core::Target;
+use kiln_core::packing::{KernelShape, Packing};
+use kiln_core::window::Window;
+
+/// Which tensors may share bytes while both are needed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Sharing {
+    /// None.
+    Apart,
+    /// Tables, sums, differences and products may write over an input.
+    InPlace,
+    /// Also convolutions, pools and resizes may write over rows of their input that they are done
+    /// with. They must go through their output in NHWC order, and write no pixel of a block of
+    /// [`BLOCK`] before they have come to that block.
+    Overlapping,
+}
+
+/// Pixels of a row that a kernel may compute together: it may read the inputs of all of them in
+/// any order while it writes them.
+pub const BLOCK: usize = 4;
+
+/// What one target wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wants {
+    /// Activations start at multiples of this.
+    pub alignment: usize,
+    /// Weights start at multiples of this; other constants at multiples of 4.
+    pub constants: usize,
+    /// Which tensors may share bytes.
+    pub sharing: Sharing,
+    /// Whether multipliers are given in integers too where the result is the same.
+    pub fixed: bool,
+}
+
+/// What a target wants.
+pub const fn wants(target: Target) -> Wants {
+    match target {
+        Target::Generic => Wants {
+            alignment: 1,
+            constants: 4,
+            sharing: Sharing::InPlace,
+            fixed: false,
+        },
+        Target::X86_64 | Target::Aarch64 | Target::Wasm32 => Wants {
+            alignment: 16,
+            constants: 64,
+            sharing: Sharing::InPlace,
+            fixed: false,
+        },
+        Target::CortexM0
+        | Target::CortexM3
+        | Target::CortexM4
+        | Target::CortexM7
+        | Target::CortexM33
+        | Target::CortexM55 => Wants {
+            alignment: 4,
+            constants: if matches!(target, Target::CortexM55) { 16 } else { 4 },
+            sharing: Sharing::Overlapping,
+            fixed: true,
+        },
+    }
+}
+
+/// The order of the weights that a target's inner loop for this convolution wants.
+pub fn packing_for(_target: Target, _kernel: KernelShape, _window: &Window) -> Packing {
+    Packing::Plain
+}
+
+/// A target by its name on the command line: those of [`Target::name`], `host` for the machine that
+/// this runs on, and `cortex-m0plus`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TargetName(pub Target);
+
+/// What a target may be called.
+pub fn target_names() -> impl Iterator<Item = &'static str> {
+    let names = Target::ALL.into_iter().map(Target::name);
+    ["host", "cortex-m0plus"].into_iter().chain(names)
+}
+
+/// The target of the machine that this runs on.
+pub const fn host() -> Target {
+    if cfg!(target_arch = "x86_64") {
+        Target::X86_64
+    } else if cfg!(target_arch = "aarch64") {
+        Target::Aarch64
+    } else if cfg!(target_arch = "wasm32") {
+        Target::Wasm32
+    } else {
+        Target::Generic
+    }
+}
+
+impl FromStr for TargetName {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        let target = match name {
+            "host" => Some(host()),
+            "cortex-m0plus" => Some(Target::CortexM0),
+            _ => Target::ALL.into_iter().find(|target| target.name() == name),
+        };
+        target.map(Self).ok_or_else(|| {
+            let known: Vec<&str> = target_names().collect();
+            format!("no target `{name}`: it is one of {}", known.join(", "))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_is_understood() {
+        for name in target_names() {
+            assert!(name.parse::<TargetName>().is_ok(), "{name}");
+        }
+        assert_eq!("host".parse(), Ok(TargetName(host())));
+        assert_eq!("cortex-m4".parse(), Ok(TargetName(Target::CortexM4)));
+        let error = "cortex-m9".parse::<TargetName>().unwrap_err();
+        assert!(error.contains("cortex-m9") && error.contains("cortex-m55"));
+    }
+}
