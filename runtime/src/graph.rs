@@ -38,7 +38,7 @@ pub struct Value {
 }
 
 /// The order of the axes of the file's input.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Layout {
     /// `[1, channels, rows, columns]`, or `[1, channels, length]`.
     #[default]

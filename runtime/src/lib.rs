@@ -1,6 +1,7 @@
 //! The host side of a Kiln model.
 //!
 //! - [`compile`]: the quantized model, laid out for a target as a `.kiln` file.
+//! - [`engine`]: `.kiln` models loaded and run.
 //! - [`files`]: files that are there whole or not at all.
 //! - [`recipe`]: the preprocessing recipe as text, in run files and inside models.
 //! - [`onnx`]: an ONNX file's nodes, weights and metadata.
@@ -8,8 +9,10 @@
 //! - [`graph`], [`pointwise`]: the model as the passes see it.
 //! - [`qgraph`]: the quantized model; [`onnx_out`]: as an ONNX file.
 //! - [`multiplier`]: whether integers alone round as the float multiplier does.
+//! - [`testing`]: random quantized models for tests.
 
 pub mod compile;
+pub mod engine;
 pub mod files;
 pub mod float;
 pub mod graph;
@@ -19,3 +22,4 @@ pub mod onnx_out;
 pub mod pointwise;
 pub mod qgraph;
 pub mod recipe;
+pub mod testing;

@@ -94,7 +94,7 @@ fn metadata(graph: &QGraph, file: &mut OnnxFile) {
     if let Some(recipe) = &meta.recipe {
         file.set_json(onnx::RECIPE, recipe);
     }
-    file.set(onnx::LAYOUT, layout_name(meta.layout.clone()));
+    file.set(onnx::LAYOUT, layout_name(meta.layout));
     file.set(onnx::VERSION, env!("CARGO_PKG_VERSION"));
 }
 

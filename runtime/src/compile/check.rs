@@ -83,7 +83,9 @@ fn check_layer(graph: &QGraph, layer: &QLayer) -> Result<(), String> {
             let channels = input.channels as usize;
             if slopes.len() != channels || !slopes.iter().all(|slope| slope.is_finite()) {
                 let found = slopes.len();
-                return Err(format!("{found} slopes for {channels} channels, or not finite"));
+                return Err(format!(
+                    "{found} slopes for {channels} channels, or not finite"
+                ));
             }
             input
         }
@@ -125,18 +127,27 @@ fn windowed(window: &Window, input: Shape, channels: u32) -> Result<Shape, Strin
     let empty = kernel.contains(&0) || dilation.contains(&0);
     match window.output(input.height, input.width) {
         Some([height, width]) if !empty => Ok(Shape::new(height, width, channels)),
-        _ => Err(format!("its window does not fit into {}: {window:?}", text(input))),
+        _ => Err(format!(
+            "its window does not fit into {}: {window:?}",
+            text(input)
+        )),
     }
 }
 
 fn check_conv(conv: &QConv, input: Shape, output: Shape) -> Result<(), String> {
     let (inputs, outputs) = (input.channels as usize, output.channels as usize);
     let groups = conv.groups;
-    if groups == 0 || inputs % groups != 0 || outputs % groups != 0 {
-        return Err(format!("{inputs} and {outputs} channels in {groups} groups"));
+    if groups == 0 || !inputs.is_multiple_of(groups) || !outputs.is_multiple_of(groups) {
+        return Err(format!(
+            "{inputs} and {outputs} channels in {groups} groups"
+        ));
     }
     let lengths = [
-        ("weights", conv.weights.len(), outputs * conv.window.taps() * (inputs / groups)),
+        (
+            "weights",
+            conv.weights.len(),
+            outputs * conv.window.taps() * (inputs / groups),
+        ),
         ("scales", conv.scales.len(), outputs),
         ("zero points", conv.zero_points.len(), outputs),
         ("biases", conv.bias.len(), outputs),
@@ -171,7 +182,10 @@ fn joined(axis: Axis, mut shapes: impl Iterator<Item = Shape>) -> Result<Shape, 
         let joined = sum([*along, *add])?;
         *add = *along;
         if other != whole {
-            return Err(format!("it joins {} with others along {axis:?}", text(shape)));
+            return Err(format!(
+                "it joins {} with others along {axis:?}",
+                text(shape)
+            ));
         }
         match axis {
             Axis::Rows => whole.height = joined,

@@ -64,8 +64,12 @@ impl<'g> Conv<'g> {
             let weights = weights.iter().map(|&w| i64::from(w) - zero_point);
             let shift = i64::from(around.input.zero_point) * weights.sum::<i64>();
             lowered.reach.push((within(low)?, within(high)?));
-            lowered.bias.push(within(i64::from(conv.bias[channel]) - shift)?);
-            lowered.multipliers.push(multiplier(conv.scales[channel], around)?);
+            lowered
+                .bias
+                .push(within(i64::from(conv.bias[channel]) - shift)?);
+            lowered
+                .multipliers
+                .push(multiplier(conv.scales[channel], around)?);
         }
         Ok(lowered)
     }
@@ -178,6 +182,11 @@ mod tests {
         conv.scales[0] = f32::MAX;
         let mut large = around([-128, 127]);
         large.input.scale = 1e3;
-        assert!(Conv::new(&conv, &large).unwrap_err().to_string().contains("multiplier"));
+        assert!(
+            Conv::new(&conv, &large)
+                .unwrap_err()
+                .to_string()
+                .contains("multiplier")
+        );
     }
 }

@@ -52,7 +52,8 @@ impl Constants {
         {
             return at;
         }
-        self.bytes.resize(self.bytes.len().next_multiple_of(alignment), 0);
+        self.bytes
+            .resize(self.bytes.len().next_multiple_of(alignment), 0);
         let at = u32::try_from(self.bytes.len()).unwrap_or(NONE);
         self.bytes.extend_from_slice(&bytes);
         self.known.insert(bytes, at);
@@ -81,7 +82,10 @@ impl<'a> Parts<'a> {
             constant_bytes: Vec::new(),
             exact: Vec::new(),
         };
-        let used = lowered.layers.iter().flat_map(|layer| layer.reads.iter().chain([&layer.writes]));
+        let used = lowered
+            .layers
+            .iter()
+            .flat_map(|layer| layer.reads.iter().chain([&layer.writes]));
         for &id in [graph.input, graph.output].iter().chain(used) {
             parts.tensor(id, plan.offsets[id])?;
         }
@@ -90,7 +94,9 @@ impl<'a> Parts<'a> {
             let before = parts.constants.bytes.len();
             let record = parts.layer(layer, plan.scratch[index])?;
             parts.layers.push((layer.name, record));
-            parts.constant_bytes.push(parts.constants.bytes.len() - before);
+            parts
+                .constant_bytes
+                .push(parts.constants.bytes.len() - before);
         }
         Ok(parts)
     }
@@ -126,12 +132,17 @@ impl<'a> Parts<'a> {
                 let record = self.conv(layer, conv, scratch, exact)?;
                 LayerRecord::Conv(record)
             }
-            Op::Binary { op, limits } => LayerRecord::Binary(BinaryRecord {
+            Op::Binary { op, limits, fixed } => LayerRecord::Binary(BinaryRecord {
                 op: *op,
                 a: input,
                 b: self.number(layer.reads[1]),
                 output,
-                scales: [scale(layer.reads[0]), scale(layer.reads[1]), scale(layer.writes)],
+                scales: [
+                    scale(layer.reads[0]),
+                    scale(layer.reads[1]),
+                    scale(layer.writes),
+                ],
+                fixed: *fixed,
                 limits: *limits,
             }),
             Op::Table(table) => LayerRecord::Table(TableRecord {
@@ -184,7 +195,12 @@ impl<'a> Parts<'a> {
         let groups = u32::try_from(conv.groups)
             .map_err(|_| CompileError::layer(layer.name, "too many groups"))?;
         let add = &mut self.constants;
-        let bytes = |values: &[i32]| values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>();
+        let bytes = |values: &[i32]| {
+            values
+                .iter()
+                .flat_map(|v| v.to_le_bytes())
+                .collect::<Vec<u8>>()
+        };
         let multipliers = conv.multipliers.iter().flat_map(|m| m.to_le_bytes());
         Ok(ConvRecord {
             input: self.numbers[layer.reads[0]].unwrap_or(u16::MAX),

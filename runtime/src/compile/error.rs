@@ -45,7 +45,9 @@ pub enum CompileError {
         problem: &'static str,
     },
     /// There is not one label for each logit.
-    #[error("{labels} labels for {logits} logits: give one label for each, in their order, or none")]
+    #[error(
+        "{labels} labels for {logits} logits: give one label for each, in their order, or none"
+    )]
     Labels {
         /// How many labels there are.
         labels: usize,

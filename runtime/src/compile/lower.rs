@@ -1,13 +1,14 @@
 //! Layers of a quantized graph as layers of the engine.
 
-use kiln_core::layer::{BinaryOp, PoolKind};
-use kiln_core::tensor::Shape;
+use kiln_core::layer::{self, BinaryFixed, BinaryOp, PoolKind};
+use kiln_core::tensor::{Shape, Tensor};
 use kiln_core::window::Window;
 
-use super::CompileError;
 use super::conv::{Around, Conv};
 use super::plan::Inside;
+use super::pool::Average;
 use super::tables::{self, dequantize, limits, quantize};
+use super::{CompileError, binary};
 use crate::graph::{Axis, Binary, Quant};
 use crate::qgraph::{QGraph, QLayer, QOp, TensorId};
 
@@ -33,6 +34,7 @@ pub(super) enum Op<'g> {
     Binary {
         op: BinaryOp,
         limits: [i8; 2],
+        fixed: Option<BinaryFixed>,
     },
     /// 256 entries, or 256 a channel.
     Table(Vec<u8>),
@@ -102,7 +104,9 @@ fn join_inputs(graph: &QGraph, layer: &QLayer, alignment: usize, inside: &mut Ve
     let QOp::Concat(axis) = layer.op else { return };
     let whole = &graph.tensors[layer.output];
     let taken = |inside: &[Inside], tensor: TensorId| {
-        inside.iter().any(|part| part.tensor == tensor || part.of == tensor)
+        inside
+            .iter()
+            .any(|part| part.tensor == tensor || part.of == tensor)
     };
     if !in_one_piece(axis, whole.shape) || inside.iter().any(|part| part.tensor == layer.output) {
         return;
@@ -113,7 +117,7 @@ fn join_inputs(graph: &QGraph, layer: &QLayer, alignment: usize, inside: &mut Ve
         let same = tables::requantize(tensor.quant, whole.quant).is_none();
         let once = layer.inputs.iter().filter(|&&other| other == input).count() == 1;
         let free = input != graph.input && input != graph.output && !taken(inside, input);
-        if same && once && free && at % alignment == 0 {
+        if same && once && free && at.is_multiple_of(alignment) {
             inside.push(Inside {
                 tensor: input,
                 of: layer.output,
@@ -170,7 +174,8 @@ impl<'g> Lower<'g> {
                     Binary::Sub => BinaryOp::Sub,
                     Binary::Mul => BinaryOp::Mul,
                 };
-                self.push(layer, Op::Binary { op, limits });
+                let fixed = self.fixed(layer, op, limits);
+                self.push(layer, Op::Binary { op, limits, fixed });
                 limits
             }
             QOp::Pointwise(function) => {
@@ -192,9 +197,17 @@ impl<'g> Lower<'g> {
                 window,
                 count_include_pad,
             } => {
+                let average = Average {
+                    window,
+                    shape: graph.tensors[layer.inputs[0]].shape,
+                    input,
+                    output,
+                    range,
+                };
                 let kind = PoolKind::Average {
                     scales: [input.scale, output.scale],
                     count_include_pad: *count_include_pad,
+                    fixed: average.fixed(),
                 };
                 let window = *window;
                 self.push(layer, Op::Pool { kind, window });
@@ -219,6 +232,28 @@ impl<'g> Lower<'g> {
             }
         };
         Ok(())
+    }
+
+    /// The factors in integers.
+    fn fixed(&self, layer: &QLayer, op: BinaryOp, [low, high]: [i8; 2]) -> Option<BinaryFixed> {
+        let [a, b] = [layer.inputs[0], layer.inputs[1]];
+        let ids = [a, b, layer.output];
+        let [a_tensor, b_tensor, output] = ids.map(|id| Tensor {
+            offset: 0,
+            shape: self.graph.tensors[id].shape,
+            zero_point: self.graph.quant(id).zero_point,
+        });
+        let exact = layer::Binary {
+            op,
+            a: a_tensor,
+            b: b_tensor,
+            output,
+            scales: ids.map(|id| self.graph.quant(id).scale),
+            fixed: None,
+            low,
+            high,
+        };
+        binary::fixed(&exact, [self.ranges[a], self.ranges[b]])
     }
 
     fn table(&mut self, layer: &'g QLayer, table: Vec<u8>, range: [i8; 2]) -> [i8; 2] {
@@ -268,9 +303,13 @@ fn same(layer: &QLayer, input: Quant, output: Quant) -> Result<(), CompileError>
 fn table_range(table: &[u8], [low, high]: [i8; 2]) -> [i8; 2] {
     let entries = table.chunks_exact(256).flat_map(|table| {
         let (low, high) = (i32::from(low) + 128, i32::from(high) + 128);
-        table[low as usize..=high as usize].iter().map(|&entry| entry as i8)
+        table[low as usize..=high as usize]
+            .iter()
+            .map(|&entry| entry as i8)
     });
-    entries.fold([127, -128], |[low, high], entry| [low.min(entry), high.max(entry)])
+    entries.fold([127, -128], |[low, high], entry| {
+        [low.min(entry), high.max(entry)]
+    })
 }
 
 /// Averages stay between the ends, one step left for rounding; padding may count as 0.

@@ -10,6 +10,7 @@
 //!
 //! [`target`] says what each target wants, [`report`] what came out.
 
+mod binary;
 mod check;
 mod conv;
 mod emit;
@@ -17,6 +18,7 @@ mod error;
 mod lower;
 mod overlap;
 pub mod plan;
+mod pool;
 pub mod report;
 mod steps;
 pub mod tables;
@@ -25,7 +27,10 @@ pub mod target;
 mod tests;
 
 use kiln_core::format::{Golden, output_sum};
-use kiln_core::layer::Layer;
+use kiln_core::layer::{BinaryOp, Layer, PoolKind};
+use kiln_core::packing::KernelShape;
+use kiln_core::preprocess::Recipe;
+use kiln_core::tensor::Shape;
 use kiln_core::{Model, Target};
 
 pub use error::CompileError;
@@ -97,9 +102,9 @@ fn check_meta(graph: &QGraph, options: &Options<'_>) -> Result<(), CompileError>
     if labels != 0 && labels != logits {
         return Err(CompileError::Labels { labels, logits });
     }
-    if let Some(recipe) = graph.meta.recipe.map(kiln_core::preprocess::Recipe::from) {
+    if let Some(recipe) = graph.meta.recipe.map(Recipe::from) {
         let sides = [recipe.height, recipe.width].map(u32::from);
-        let shape = kiln_core::tensor::Shape::new(sides[0], sides[1], recipe.channels() as u32);
+        let shape = Shape::new(sides[0], sides[1], recipe.channels() as u32);
         if shape != input.shape || recipe.check().is_err() {
             return Err(CompileError::Recipe {
                 recipe: check::text(shape),
@@ -186,7 +191,11 @@ fn report(
         report.layers.push(LayerReport {
             name: name.into(),
             op,
-            output: [output.shape.height, output.shape.width, output.shape.channels],
+            output: [
+                output.shape.height,
+                output.shape.width,
+                output.shape.channels,
+            ],
             macs: layer.macs(),
             constants: parts.constant_bytes[position],
             offset: output.offset as usize,
@@ -198,7 +207,10 @@ fn report(
             report.channels += conv.kernel_shape().out_channels;
         }
     }
-    let fullest = report.layers.iter().max_by_key(|layer| (layer.arena, layer.bytes));
+    let fullest = report
+        .layers
+        .iter()
+        .max_by_key(|layer| (layer.arena, layer.bytes));
     report.peak_layer = fullest.map_or(String::new(), |layer| layer.name.clone());
     Ok(report)
 }
@@ -209,7 +221,6 @@ fn steps_of(graph: &QGraph, lowered: &lower::Lowered<'_>) -> plan::Problem {
 
 /// A layer's kind, and the bytes of its scratch.
 fn describe(layer: &Layer<'_>) -> (&'static str, usize) {
-    use kiln_core::layer::{BinaryOp, PoolKind};
     match layer {
         Layer::Conv(conv) => {
             let KernelShape {
@@ -245,5 +256,3 @@ fn describe(layer: &Layer<'_>) -> (&'static str, usize) {
         Layer::Resize(_) => ("Resize", 0),
     }
 }
-
-use kiln_core::packing::KernelShape;

@@ -76,7 +76,9 @@ mod tests {
                         for kx in 0..window.kernel[1] {
                             let row = tap(y, ky, 0, input.height);
                             let column = tap(x, kx, 1, input.width);
-                            let (Some(row), Some(column)) = (row, column) else { continue };
+                            let (Some(row), Some(column)) = (row, column) else {
+                                continue;
+                            };
                             let pixel = row * input.width as usize + column;
                             let at = gap + pixel * from;
                             if !arena[at..at + from].iter().all(|&whole| whole) {
@@ -101,7 +103,11 @@ mod tests {
         };
         let (mut tight, mut total) = (0, 0);
         for _ in 0..300 {
-            let input = Shape::new(random(1, 9).into(), random(1, 11).into(), random(1, 5).into());
+            let input = Shape::new(
+                random(1, 9).into(),
+                random(1, 11).into(),
+                random(1, 5).into(),
+            );
             let window = Window {
                 kernel: [random(1, 4), random(1, 4)],
                 stride: [random(1, 3), random(1, 3)],
@@ -113,7 +119,10 @@ mod tests {
             };
             let output = Shape::new(height, width, random(1, 5).into());
             let gap = gap(&window, input, output);
-            assert!(holds(&window, input, output, gap), "{window:?} {input:?} {output:?} {gap}");
+            assert!(
+                holds(&window, input, output, gap),
+                "{window:?} {input:?} {output:?} {gap}"
+            );
             total += 1;
             tight += usize::from(gap == 0 || !holds(&window, input, output, gap - 1));
         }

@@ -62,7 +62,17 @@ pub struct LayerReport {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let heads = ["layer", "op", "output", "MACs", "constants", "offset", "bytes", "scratch", "arena"];
+        let heads = [
+            "layer",
+            "op",
+            "output",
+            "MACs",
+            "constants",
+            "offset",
+            "bytes",
+            "scratch",
+            "arena",
+        ];
         let rows = self.layers.iter().map(|layer| {
             let [height, width, channels] = layer.output;
             [
@@ -80,7 +90,12 @@ impl fmt::Display for Report {
         let rows: Vec<[String; 9]> = [heads.map(str::to_owned)].into_iter().chain(rows).collect();
         let length = |text: &String| text.chars().count();
         let widths: Vec<usize> = (0..heads.len())
-            .map(|column| rows.iter().map(|row| length(&row[column])).max().unwrap_or(0))
+            .map(|column| {
+                rows.iter()
+                    .map(|row| length(&row[column]))
+                    .max()
+                    .unwrap_or(0)
+            })
             .collect();
         for row in &rows {
             let mut line = String::new();
@@ -109,7 +124,10 @@ impl fmt::Display for Report {
         writeln!(f, "file       {file} bytes, {constants} of them constants")?;
         writeln!(f, "MACs       {}", grouped(self.macs))?;
         let (exact, channels) = (self.exact_channels, self.channels);
-        write!(f, "multiplier rule: {exact} of {channels} channels take the exact path")?;
+        write!(
+            f,
+            "multiplier rule: {exact} of {channels} channels take the exact path"
+        )?;
         match self.golden {
             0 => Ok(()),
             count => write!(f, "\ngolden vectors: {count}"),
@@ -145,7 +163,13 @@ mod tests {
             ..LayerReport::default()
         };
         let report = Report {
-            layers: vec![layer.clone(), LayerReport { name: "é".into(), ..layer }],
+            layers: vec![
+                layer.clone(),
+                LayerReport {
+                    name: "é".into(),
+                    ..layer
+                },
+            ],
             arena: 54_996,
             arena_bound: 54_000,
             peak_layer: "conv1".into(),
@@ -158,9 +182,20 @@ mod tests {
         let lines: Vec<&str> = text.lines().collect();
         assert!(lines[1].contains("32×32×16  442,368"), "{text}");
         let ends = lines[..3].iter().map(|line| line.chars().count());
-        assert_eq!(ends.collect::<std::collections::HashSet<_>>().len(), 1, "{text}");
-        assert!(text.contains("arena      54,996 bytes, at most 996 above the least; fullest at `conv1`"));
+        assert_eq!(
+            ends.collect::<std::collections::HashSet<_>>().len(),
+            1,
+            "{text}"
+        );
+        assert!(
+            text.contains(
+                "arena      54,996 bytes, at most 996 above the least; fullest at `conv1`"
+            )
+        );
         assert!(text.contains("MACs       1,234,567") && text.contains("3 of 16 channels"));
-        assert_eq!([0, 999, 1000, 1_000_000].map(grouped), ["0", "999", "1,000", "1,000,000"]);
+        assert_eq!(
+            [0, 999, 1000, 1_000_000].map(grouped),
+            ["0", "999", "1,000", "1,000,000"]
+        );
     }
 }

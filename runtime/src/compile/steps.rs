@@ -22,7 +22,11 @@ pub(super) fn problem(
         shares: shares(graph, layer, sharing),
     };
     Problem {
-        sizes: graph.tensors.iter().map(|tensor| tensor.shape.len()).collect(),
+        sizes: graph
+            .tensors
+            .iter()
+            .map(|tensor| tensor.shape.len())
+            .collect(),
         steps: lowered.layers.iter().map(step).collect(),
         input: graph.input,
         output: graph.output,
@@ -43,7 +47,10 @@ fn shares(graph: &QGraph, layer: &Layer<'_>, sharing: Sharing) -> Vec<(TensorId,
             let mut reads = layer.reads.clone();
             reads.dedup();
             reads.retain(|&read| shape(read) == output);
-            return reads.into_iter().map(|read| (read, Share::InPlace)).collect();
+            return reads
+                .into_iter()
+                .map(|read| (read, Share::InPlace))
+                .collect();
         }
         Op::Table(_) => Share::InPlace,
         _ if sharing != Sharing::Overlapping => return Vec::new(),

@@ -92,7 +92,11 @@ mod tests {
         // 10 stands for 0, of which the sigmoid is 1/2.
         assert_eq!((sigmoid.len(), sigmoid[128 + 10] as i8), (256, 0));
         assert_eq!(sigmoid[0] as i8, -128);
-        assert!(sigmoid.windows(2).all(|pair| pair[0] as i8 <= pair[1] as i8));
+        assert!(
+            sigmoid
+                .windows(2)
+                .all(|pair| pair[0] as i8 <= pair[1] as i8)
+        );
         assert_eq!(requantize(from, from), None);
         let double = requantize(quant(1.0, 0), quant(0.5, 0)).unwrap();
         assert_eq!(double[128 + 40] as i8, 80);

@@ -68,7 +68,11 @@ pub const fn wants(target: Target) -> Wants {
         | Target::CortexM33
         | Target::CortexM55 => Wants {
             alignment: 4,
-            constants: if matches!(target, Target::CortexM55) { 16 } else { 4 },
+            constants: if matches!(target, Target::CortexM55) {
+                16
+            } else {
+                4
+            },
             sharing: Sharing::Overlapping,
             fixed: true,
         },

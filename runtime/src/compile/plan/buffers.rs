@@ -1,7 +1,7 @@
 //! Tensors that share their bytes become one buffer; buffers become boxes to be placed.
 
 use super::place::Boxes;
-use super::{Problem, Share, Step, StepId, TensorId};
+use super::{Plan, Problem, Share, Step, StepId, TensorId};
 
 /// A step that may work in place.
 pub(super) struct Merge {
@@ -45,6 +45,24 @@ fn lifetimes(problem: &Problem, order: &[StepId]) -> Vec<Option<(usize, usize)>>
         }
     }
     lives
+}
+
+/// For each step in the order of the plan, the end of the last tensor that is needed while it runs.
+pub(super) fn live_ends(problem: &Problem, plan: &Plan) -> Vec<usize> {
+    let lives = lifetimes(problem, &plan.order);
+    let end = |(position, &step): (usize, &StepId)| {
+        let live = lives
+            .iter()
+            .enumerate()
+            .filter(|(_, life)| life.is_some_and(|(from, to)| (from..=to).contains(&position)));
+        let ends = live.map(|(tensor, _)| plan.offsets[tensor] + problem.sizes[tensor]);
+        let scratch = match problem.steps[step].scratch {
+            0 => 0,
+            len => plan.scratch[step] + len,
+        };
+        ends.max().unwrap_or(0).max(scratch)
+    };
+    plan.order.iter().enumerate().map(end).collect()
 }
 
 /// The steps that may work in place, with the first of their candidates chosen.

@@ -115,6 +115,12 @@ pub fn plan(problem: &Problem) -> Plan {
     }
 }
 
+/// For each step in the order of the plan, the end of the last tensor that is needed while it runs:
+/// the greatest of them is the peak.
+pub fn live_ends(problem: &Problem, plan: &Plan) -> Vec<usize> {
+    buffers::live_ends(problem, plan)
+}
+
 /// Plans without a change of the order.
 fn plan_in_order(problem: &Problem, order: &[StepId]) -> Plan {
     let bound = order::peak(problem, order);

@@ -117,6 +117,8 @@ fn check(problem: &Problem, plan: &Plan) {
         plan.peak,
         "the peak is exact"
     );
+    let live = live_ends(problem, plan);
+    assert_eq!(live.into_iter().max(), Some(plan.peak));
     assert!(plan.bound <= plan.peak, "{problem:?} {plan:?}");
 }
 

@@ -1,0 +1,260 @@
+use kiln_core::Target;
+
+use super::*;
+use crate::engine::{Engine, Input, LoadedModel};
+use crate::graph::Axis;
+use crate::qgraph::{QLayer, QOp};
+use crate::testing::{Kind, Random, random_graph, random_graph_of};
+
+/// Random inputs for a graph.
+fn inputs(graph: &QGraph, count: usize) -> Vec<Vec<i8>> {
+    let len = graph.tensors[graph.input].shape.len();
+    let mut random = Random::new(len as u64);
+    (0..count).map(|_| random.bytes(len)).collect()
+}
+
+fn logits(engine: &mut Engine, inputs: &[Vec<i8>]) -> Vec<Vec<u8>> {
+    let run = |input: &Vec<i8>| {
+        let output = engine.run(Input::Quantized(input)).unwrap();
+        output.values().to_vec()
+    };
+    inputs.iter().map(run).collect()
+}
+
+#[test]
+fn every_target_and_way_of_sharing_gives_the_same_logits() {
+    let (mut overlapping, mut copied) = (0, 0);
+    for seed in 0..120 {
+        let graph = random_graph(seed);
+        let inputs = inputs(&graph, 3);
+        let apart = Options {
+            sharing: Some(Sharing::Apart),
+            ..Options::default()
+        };
+        let plain = compile(&graph, &apart).unwrap();
+        let mut engine = LoadedModel::from_bytes(&plain.bytes).unwrap().engine();
+        let expected = logits(&mut engine, &inputs);
+        for target in Target::ALL {
+            for sharing in [Sharing::Apart, Sharing::InPlace, Sharing::Overlapping] {
+                let options = Options {
+                    target,
+                    sharing: Some(sharing),
+                    golden: &inputs[..1],
+                    ..Options::default()
+                };
+                let compiled = compile(&graph, &options).unwrap();
+                let mut engine = LoadedModel::from_bytes(&compiled.bytes).unwrap().engine();
+                assert_eq!(
+                    logits(&mut engine, &inputs),
+                    expected,
+                    "{seed} {target:?} {sharing:?}"
+                );
+                assert_eq!(engine.verify_golden().unwrap(), 1, "{seed} {target:?}");
+                assert_eq!(engine.model().target(), target);
+                if target == Target::Generic && sharing == Sharing::Overlapping {
+                    overlapping += usize::from(compiled.report.arena < plain.report.arena);
+                    copied += compiled
+                        .report
+                        .layers
+                        .iter()
+                        .filter(|l| l.op == "copy")
+                        .count();
+                }
+            }
+        }
+    }
+    assert!(
+        overlapping > 60,
+        "sharing made {overlapping} of 120 smaller"
+    );
+    assert!(copied > 10, "{copied} copies");
+}
+
+#[test]
+fn the_arena_is_as_large_as_it_is_said_to_be() {
+    for seed in 200..240 {
+        let graph = random_graph(seed);
+        let options = Options {
+            sharing: Some(Sharing::Overlapping),
+            ..Options::default()
+        };
+        let compiled = compile(&graph, &options).unwrap();
+        let Report { arena, layers, .. } = &compiled.report;
+        assert_eq!(layers.iter().map(|layer| layer.arena).max(), Some(*arena));
+        assert_eq!(compiled.report.file, compiled.bytes.len());
+        assert_eq!(compiled.report.macs, alive_macs(&graph, &compiled.report));
+        let model = kiln_core::Model::new(&compiled.bytes).unwrap();
+        assert_eq!(model.arena_bytes(), *arena);
+        assert_eq!(kiln_core::Model::arena_len(&compiled.bytes), *arena);
+        let input = &inputs(&graph, 1)[0];
+        let mut exact = vec![0x55; *arena];
+        let found = model.run(&mut exact, input).unwrap().values().to_vec();
+        assert!(model.run(&mut exact[1..], input).is_err());
+        // Whatever was in the arena before.
+        let mut other = vec![0xaa; arena + 100];
+        let again = model.run(&mut other, input).unwrap();
+        assert_eq!(again.values(), found);
+    }
+}
+
+/// Multiply-accumulates of the layers that were compiled.
+fn alive_macs(graph: &QGraph, report: &Report) -> u64 {
+    let names: Vec<&str> = report
+        .layers
+        .iter()
+        .map(|layer| layer.name.as_str())
+        .collect();
+    let mut alive = graph.clone();
+    alive
+        .layers
+        .retain(|layer| names.contains(&layer.name.as_str()));
+    alive.macs()
+}
+
+#[test]
+fn dead_ends_are_gone() {
+    let mut graph = random_graph(1);
+    let before = compile(&graph, &Options::default()).unwrap();
+    let mut dead = graph.layers[0].clone();
+    dead.name = "dead".into();
+    dead.output = graph.tensors.len();
+    graph
+        .tensors
+        .push(graph.tensors[graph.layers[0].output].clone());
+    graph.layers.push(dead);
+    assert_eq!(
+        compile(&graph, &Options::default()).unwrap().bytes,
+        before.bytes
+    );
+}
+
+#[test]
+fn errors_name_the_layer() {
+    let conv_of = |graph: &mut QGraph| {
+        let is_conv = |layer: &QLayer| matches!(layer.op, QOp::Conv(_));
+        graph.layers.iter().rposition(is_conv).unwrap()
+    };
+    type Break = fn(&mut QGraph, usize);
+    let cases: [(&str, Break); 8] = [
+        ("biases", |graph, at| {
+            if let QOp::Conv(conv) = &mut graph.layers[at].op {
+                conv.bias.pop();
+            }
+        }),
+        ("32 bits", |graph, at| {
+            if let QOp::Conv(conv) = &mut graph.layers[at].op {
+                conv.bias[0] = i32::MAX;
+            }
+        }),
+        ("multiplier", |graph, at| {
+            if let QOp::Conv(conv) = &mut graph.layers[at].op {
+                conv.scales[0] = f32::NAN;
+            }
+        }),
+        ("clamped", |graph, at| {
+            if let QOp::Conv(conv) = &mut graph.layers[at].op {
+                conv.clamp = Some((1.0, 0.0));
+            }
+        }),
+        ("but its output is", |graph, at| {
+            graph.tensors[graph.layers[at].output].shape.height += 1;
+        }),
+        ("groups", |graph, at| {
+            if let QOp::Conv(conv) = &mut graph.layers[at].op {
+                conv.groups = 0;
+            }
+        }),
+        ("no layer before it", |graph, at| {
+            graph.layers[at].inputs[0] = graph.layers[at].output;
+        }),
+        ("inputs", |graph, at| {
+            let input = graph.layers[at].inputs[0];
+            graph.layers[at].inputs.push(input);
+        }),
+    ];
+    for (expected, break_it) in cases {
+        let mut graph = random_graph(4);
+        let at = conv_of(&mut graph);
+        break_it(&mut graph, at);
+        let name = &graph.layers[at].name;
+        let error = compile(&graph, &Options::default())
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains(expected) && error.contains(name),
+            "{expected}: {error}"
+        );
+    }
+    let mut graph = random_graph(4);
+    graph.tensors[graph.input].quant.scale = 0.0;
+    let error = compile(&graph, &Options::default())
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("tensor `t0`") && error.contains("scale"),
+        "{error}"
+    );
+    let mut graph = random_graph(4);
+    graph.meta.labels = vec!["one".into()];
+    let error = compile(&graph, &Options::default())
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("1 labels"), "{error}");
+    let golden = [vec![0; 1]];
+    let options = Options {
+        golden: &golden,
+        ..Options::default()
+    };
+    let error = compile(&random_graph(4), &options).unwrap_err().to_string();
+    assert!(error.contains("golden input 0 has 1 values"), "{error}");
+}
+
+/// Two convolutions of one input whose outputs are joined along the rows: written in place.
+#[test]
+fn rows_are_joined_without_a_copy() {
+    let mut seed = 0;
+    let graph = loop {
+        let mut graph = random_graph_of(seed, &[Kind::Conv]);
+        if graph.layers.len() == 2 {
+            let first = graph.layers[0].output;
+            let tensor = graph.tensors[first].clone();
+            let mut second = graph.layers[0].clone();
+            second.output = graph.tensors.len();
+            graph.tensors.push(tensor.clone());
+            let mut joined = tensor;
+            joined.shape.height *= 2;
+            let whole = graph.tensors.len();
+            graph.tensors.push(joined);
+            let concat = QLayer {
+                name: "concat".into(),
+                op: QOp::Concat(Axis::Rows),
+                inputs: vec![first, second.output],
+                output: whole,
+            };
+            graph.layers.truncate(1);
+            graph.layers.extend([second, concat]);
+            graph.output = whole;
+            break graph;
+        }
+        seed += 1;
+    };
+    let joined = compile(&graph, &Options::default()).unwrap();
+    let ops: Vec<&str> = joined.report.layers.iter().map(|layer| layer.op).collect();
+    assert_eq!(ops, ["Conv", "Conv"]);
+    let apart = Options {
+        sharing: Some(Sharing::Apart),
+        ..Options::default()
+    };
+    let copied = compile(&graph, &apart).unwrap();
+    let ops: Vec<&str> = copied.report.layers.iter().map(|layer| layer.op).collect();
+    assert_eq!(ops, ["Conv", "Conv", "copy", "copy"]);
+    assert!(copied.report.arena >= joined.report.arena);
+    let inputs = inputs(&graph, 2);
+    let run = |bytes| {
+        logits(
+            &mut LoadedModel::from_bytes(bytes).unwrap().engine(),
+            &inputs,
+        )
+    };
+    assert_eq!(run(&joined.bytes), run(&copied.bytes));
+}
