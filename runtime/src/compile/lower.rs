@@ -111,7 +111,7 @@ fn join_inputs(graph: &QGraph, layer: &QLayer, alignment: usize, inside: &mut Ve
     if !in_one_piece(axis, whole.shape) || inside.iter().any(|part| part.tensor == layer.output) {
         return;
     }
-    let mut at = 0;
+    let mut at: usize = 0;
     for &input in &layer.inputs {
         let tensor = &graph.tensors[input];
         let same = tables::requantize(tensor.quant, whole.quant).is_none();
