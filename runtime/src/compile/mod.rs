@@ -11,6 +11,8 @@
 //! [`target`] says what each target wants, [`report`] what came out.
 
 mod binary;
+#[cfg(test)]
+mod budgets;
 mod check;
 mod conv;
 mod emit;
