@@ -21,6 +21,11 @@ pub const fn round_half_even(value: f32) -> i32 {
     (value + MAGIC).to_bits().wrapping_sub(MAGIC.to_bits()) as i32
 }
 
+/// `clamp(value, low, high)`; `high` where that is below `low`, which the standard library's panics at.
+pub(crate) fn limit(value: i32, low: i8, high: i8) -> i8 {
+    value.max(low.into()).min(high.into()) as i8
+}
+
 /// `clamp(round_half_even(value) + zero_point, low, high)`, for any value; NaN becomes `low`.
 /// Equation (1).
 pub fn quantize(value: f32, zero_point: i8, low: i8, high: i8) -> i8 {
@@ -100,7 +105,7 @@ pub fn requantize_integer(acc: i32, multiplier: f32, zero_point: i8, low: i8, hi
     };
     let magnitude = magnitude.min(1 << 30) as i32;
     let signed = if acc < 0 { -magnitude } else { magnitude };
-    (signed + i32::from(zero_point)).clamp(low.into(), high.into()) as i8
+    limit(signed + i32::from(zero_point), low, high)
 }
 
 /// `value` as `mantissa * 2^shift`, rounded half to even to 24 bits.
@@ -124,7 +129,7 @@ fn shift_right(value: u64, shift: u32) -> u64 {
 pub fn requantize_fixed(acc: i32, factor: i32, zero_point: i8, low: i8, high: i8) -> i8 {
     let product = i64::from(acc) * i64::from(factor) + (1 << 31);
     let rounded = (product >> 32) as i32 + i32::from(zero_point);
-    rounded.clamp(low.into(), high.into()) as i8
+    limit(rounded, low, high)
 }
 
 impl Rounding<'_> {

@@ -1,7 +1,7 @@
 //! Sum, difference and product. QUANTIZATION.md, equations (8) to (11).
 
 use crate::layer::{Binary, BinaryFixed, BinaryOp};
-use crate::rounding::{fma, quantize, quantize_shifted};
+use crate::rounding::{fma, limit, quantize, quantize_shifted};
 use crate::tensor::Shape;
 
 /// Runs the layer.
@@ -43,7 +43,7 @@ pub fn value(layer: &Binary, a: i8, b: i8) -> i8 {
         };
         let half = 1 << (shift - 1);
         let rounded = ((sum + half) >> shift) + i32::from(zero_point);
-        return rounded.clamp(low.into(), high.into()) as i8;
+        return limit(rounded, low, high);
     }
     let [a_scale, b_scale, scale] = layer.scales;
     match layer.op {

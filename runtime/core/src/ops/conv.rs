@@ -32,7 +32,7 @@ pub fn run(layer: &Conv<'_>, arena: &mut [u8]) -> Option<()> {
 /// One output's accumulator. Equation (6).
 fn accumulate(layer: &Conv<'_>, arena: &[u8], place: [u32; 2], out: usize) -> Option<i32> {
     let (input, window, shape) = (layer.input, layer.window, layer.kernel_shape());
-    let group = out / shape.out_channels.checked_div(shape.groups)?;
+    let group = out.checked_div(shape.out_channels.checked_div(shape.groups)?)?;
     let [down, across] = Axis::both(&window, input.shape, place);
     let mut acc = i32::from_le_bytes(word(layer.bias, out)?);
     for kernel_row in 0..window.kernel[0] {

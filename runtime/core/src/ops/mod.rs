@@ -31,15 +31,21 @@ pub(crate) struct Axis {
 impl Axis {
     /// Of the window of the output at `[row, column]`: down and across.
     pub(crate) fn both(window: &Window, input: Shape, output: [u32; 2]) -> [Self; 2] {
-        let sides = [input.height, input.width];
-        [0, 1].map(|axis| {
-            let at = i64::from(output[axis]) * i64::from(window.stride[axis]);
-            Self {
-                first: at - i64::from(window.padding[axis]),
-                dilation: window.dilation[axis].into(),
-                side: sides[axis],
-            }
-        })
+        let [row, column] = output.map(i64::from);
+        let [stride_y, stride_x] = window.stride.map(i64::from);
+        let [top, left, ..] = window.padding.map(i64::from);
+        let [dilation_y, dilation_x] = window.dilation.map(i64::from);
+        let down = Self {
+            first: row * stride_y - top,
+            dilation: dilation_y,
+            side: input.height,
+        };
+        let across = Self {
+            first: column * stride_x - left,
+            dilation: dilation_x,
+            side: input.width,
+        };
+        [down, across]
     }
 
     /// The input's row or column under a tap; none where that is padding.
