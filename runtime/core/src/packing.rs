@@ -1,5 +1,7 @@
 //! The order in which a convolution's weights lie: what its inner loop wants.
 
+use crate::window::Window;
+
 /// A convolution's weights as a box: what [`Packing`] lays out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct KernelShape {
@@ -15,22 +17,32 @@ pub struct KernelShape {
     pub groups: usize,
 }
 
+/// Output channels that [`Packing::Blocks`] keeps together.
+pub const BLOCK: usize = 16;
+
 /// The order in which a convolution's weights lie.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Packing {
     /// `[out_channels][kernel rows][kernel columns][in_channels / groups]`.
     #[default]
     Plain,
+    /// `[out_channels / 16][kernel rows][row / 4][16][4]`, where a row is `[kernel columns]
+    /// [in_channels / groups]` and zeros fill up what 16 and 4 do not divide; then, i32, one an output
+    /// channel filled up to 16, the bias less 128 times the sum of the channel's weights: where
+    /// accumulators start if 128 is added to each x. For convolutions of one group, and for depthwise
+    /// ones, where a row is `[kernel columns]`; no dilation across.
+    Blocks,
 }
 
 impl Packing {
     /// All, by [`id`](Self::id).
-    pub const ALL: [Self; 1] = [Self::Plain];
+    pub const ALL: [Self; 2] = [Self::Plain, Self::Blocks];
 
     /// What stands for it in a file.
     pub const fn id(self) -> u8 {
         match self {
             Self::Plain => 0,
+            Self::Blocks => 1,
         }
     }
 
@@ -47,6 +59,67 @@ impl Packing {
                 .saturating_mul(shape.rows)
                 .saturating_mul(shape.columns)
                 .saturating_mul(shape.in_channels),
+            Self::Blocks => shape
+                .out_channels
+                .div_ceil(BLOCK)
+                .saturating_mul(Self::block_len(shape).saturating_add(4 * BLOCK)),
+        }
+    }
+
+    /// Whether [`Blocks`](Self::Blocks) can hold the weights of such a convolution.
+    pub const fn blocks_suit(shape: KernelShape, window: &Window) -> bool {
+        let depthwise = shape.in_channels == 1 && shape.groups == shape.out_channels;
+        (shape.groups == 1 || depthwise) && (window.dilation[1] == 1 || shape.columns == 1)
+    }
+
+    /// Where the array of weights begins, in a file whose bytes begin at such an address too.
+    pub const fn alignment(self) -> usize {
+        match self {
+            Self::Plain => 1,
+            Self::Blocks => 64,
+        }
+    }
+
+    /// [`Blocks`](Self::Blocks): fours of weights in a row of the kernel.
+    pub const fn fours(shape: KernelShape) -> usize {
+        shape.columns.saturating_mul(shape.in_channels).div_ceil(4)
+    }
+
+    /// [`Blocks`](Self::Blocks): bytes of the weights of 16 output channels.
+    pub const fn block_len(shape: KernelShape) -> usize {
+        shape
+            .rows
+            .saturating_mul(Self::fours(shape))
+            .saturating_mul(4 * BLOCK)
+    }
+
+    /// Lays out `weights`, which are [`Plain`](Self::Plain), and what the packing takes of `bias`, one
+    /// an output channel. `packed` is of length [`len`](Self::len) and is written as a whole; what does
+    /// not fit is left out.
+    pub fn pack(self, shape: KernelShape, weights: &[i8], bias: &[i32], packed: &mut [u8]) {
+        packed.fill(0);
+        let starts = shape.out_channels.div_ceil(BLOCK) * Self::block_len(shape);
+        for (out, &bias) in bias.iter().enumerate().take(shape.out_channels) {
+            let mut sum = 0_i32;
+            for row in 0..shape.rows {
+                for column in 0..shape.columns {
+                    for input in 0..shape.in_channels {
+                        let plain = Self::Plain.index(shape, out, row, column, input);
+                        let weight = weights.get(plain).copied().unwrap_or(0);
+                        sum = sum.wrapping_add(weight.into());
+                        let index = self.index(shape, out, row, column, input);
+                        if let Some(byte) = packed.get_mut(index) {
+                            *byte = weight.cast_unsigned();
+                        }
+                    }
+                }
+            }
+            if self == Self::Blocks {
+                let start = bias.wrapping_sub(sum.wrapping_mul(128)).to_le_bytes();
+                if let Some(bytes) = packed.get_mut(starts + 4 * out..starts + 4 * out + 4) {
+                    bytes.copy_from_slice(&start);
+                }
+            }
         }
     }
 
@@ -64,6 +137,11 @@ impl Packing {
         match self {
             Self::Plain => {
                 ((out * shape.rows + row) * shape.columns + column) * shape.in_channels + input
+            }
+            Self::Blocks => {
+                let along = column * shape.in_channels + input;
+                let four = row * Self::fours(shape) + along / 4;
+                out / BLOCK * Self::block_len(shape) + (four * BLOCK + out % BLOCK) * 4 + along % 4
             }
         }
     }

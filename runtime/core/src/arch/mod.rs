@@ -6,9 +6,44 @@
 
 use crate::layer::{Binary, Conv, Copy, Pool, Resize, Table};
 
+mod strips;
+#[cfg(test)]
+mod tests;
+#[cfg(target_arch = "x86_64")]
+mod x86;
+
+/// Bytes of scratch without which the fast kernels leave a convolution to the plain loop. They also
+/// do that where input and output share bytes.
+pub fn scratch_len(conv: &Conv<'_>) -> usize {
+    strips::Strips::of(conv).map_or(0, |strips| strips.len())
+}
+
+/// The instruction sets with kernels that this machine has, the fastest first.
+#[cfg(target_arch = "x86_64")]
+use x86::isas;
+
+#[cfg(all(test, target_arch = "x86_64"))]
+use x86::Isa;
+
+#[cfg(not(target_arch = "x86_64"))]
+#[derive(Clone, Copy, Debug)]
+enum Isa {}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn isas() -> impl Iterator<Item = Isa> {
+    core::iter::empty()
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+impl Isa {
+    fn conv(self, _: &Conv<'_>, _: &mut [u8]) -> bool {
+        match self {}
+    }
+}
+
 /// Convolution.
-pub fn conv(_layer: &Conv<'_>, _arena: &mut [u8]) -> bool {
-    false
+pub fn conv(layer: &Conv<'_>, arena: &mut [u8]) -> bool {
+    isas().next().is_some_and(|isa| isa.conv(layer, arena))
 }
 
 /// Sum, difference or product.

@@ -1,0 +1,35 @@
+//! x86-64. Which instructions the processor has is found out when the program runs.
+#![allow(
+    clippy::needless_range_loop,
+    reason = "arrays of registers are walked in step with each other"
+)]
+
+use crate::layer::Conv;
+
+mod avx512;
+mod cpu;
+
+use avx512::Avx512;
+
+/// An instruction set that the processor has.
+#[derive(Clone, Copy, Debug)]
+pub enum Isa {
+    /// AVX-512 with VNNI and VBMI.
+    Avx512(Avx512),
+}
+
+/// Those that the processor has, the fastest first.
+#[inline]
+pub fn isas() -> impl Iterator<Item = Isa> {
+    Avx512::new().map(Isa::Avx512).into_iter()
+}
+
+impl Isa {
+    /// Convolution.
+    #[inline]
+    pub fn conv(self, layer: &Conv<'_>, arena: &mut [u8]) -> bool {
+        match self {
+            Self::Avx512(isa) => isa.conv(layer, arena),
+        }
+    }
+}
