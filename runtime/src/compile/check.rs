@@ -1,5 +1,6 @@
 //! Whether a quantized graph says what it means: ids, order, shapes, lengths, scales.
 
+use kiln_core::format::MAX_ARENA;
 use kiln_core::tensor::Shape;
 use kiln_core::window::Window;
 
@@ -20,7 +21,7 @@ pub(super) fn check(graph: &QGraph) -> Result<(), CompileError> {
         if !scale.is_normal() || scale < 0.0 {
             return error(format!("its scale is {scale}: quantize the model again"));
         }
-        if tensor.shape.is_empty() || tensor.shape.len() > i32::MAX as usize {
+        if tensor.shape.is_empty() || tensor.shape.len() > MAX_ARENA as usize {
             return error(format!("its shape is {}", text(tensor.shape)));
         }
     }
@@ -146,7 +147,9 @@ fn check_conv(conv: &QConv, input: Shape, output: Shape) -> Result<(), String> {
         (
             "weights",
             conv.weights.len(),
-            outputs * conv.window.taps() * (inputs / groups),
+            outputs
+                .saturating_mul(conv.window.taps())
+                .saturating_mul(inputs / groups),
         ),
         ("scales", conv.scales.len(), outputs),
         ("zero points", conv.zero_points.len(), outputs),

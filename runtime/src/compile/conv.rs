@@ -1,5 +1,8 @@
 //! A convolution's constants: what zero points add goes into the bias, scales become multipliers.
 
+use kiln_core::layer;
+use kiln_core::packing::Packing;
+use kiln_core::tensor::Tensor;
 use kiln_core::window::Window;
 
 use super::CompileError;
@@ -35,6 +38,30 @@ pub(super) struct Around<'a> {
 }
 
 impl<'g> Conv<'g> {
+    /// The engine's layer without its constants, to be asked about its geometry.
+    pub(super) fn geometry(&self, input: Tensor, output: Tensor) -> layer::Conv<'static> {
+        layer::Conv {
+            input,
+            output,
+            window: self.window,
+            groups: u32::try_from(self.groups).unwrap_or(u32::MAX),
+            packing: Packing::Plain,
+            weights: &[],
+            weight_zero_points: match self.zero_points {
+                [] => &[],
+                _ => &[0],
+            },
+            bias: &[],
+            rounding: layer::Rounding {
+                multipliers: &[],
+                fixed: &[],
+                low: self.limits[0],
+                high: self.limits[1],
+            },
+            scratch: layer::Scratch::default(),
+        }
+    }
+
     /// Lengths must have been checked.
     pub(super) fn new(conv: &'g QConv, around: &Around<'_>) -> Result<Self, CompileError> {
         let channels = conv.bias.len();

@@ -12,8 +12,8 @@ use kiln_core::preprocess::Recipe;
 use kiln_core::tensor::Tensor;
 
 use super::conv::Conv;
-use super::lower::{Layer, Lowered, Op};
-use super::plan::Plan;
+use super::lower::{Layer, Lowered, Op, unplaced};
+use super::plan::{Plan, Problem};
 use super::tables::quantize;
 use super::target::{Wants, packing_for, wants};
 use super::{CompileError, Options};
@@ -66,6 +66,7 @@ impl<'a> Parts<'a> {
         graph: &'a QGraph,
         options: &'a Options<'a>,
         lowered: &Lowered<'a>,
+        problem: &Problem,
         plan: &Plan,
     ) -> Result<Self, CompileError> {
         let recipe: Option<Recipe> = graph.meta.recipe.map(Recipe::from);
@@ -92,7 +93,11 @@ impl<'a> Parts<'a> {
         for &index in &plan.order {
             let layer = &lowered.layers[index];
             let before = parts.constants.bytes.len();
-            let record = parts.layer(layer, plan.scratch[index])?;
+            let scratch = Scratch {
+                offset: u32::try_from(plan.scratch[index]).unwrap_or(u32::MAX),
+                len: u32::try_from(problem.steps[index].scratch).unwrap_or(u32::MAX),
+            };
+            let record = parts.layer(layer, scratch)?;
             parts.layers.push((layer.name, record));
             parts
                 .constant_bytes
@@ -110,8 +115,7 @@ impl<'a> Parts<'a> {
             })?);
             self.tensors.push(Tensor {
                 offset: u32::try_from(offset).unwrap_or(u32::MAX),
-                shape: tensor.shape,
-                zero_point: tensor.quant.zero_point,
+                ..unplaced(self.graph, id)
             });
         }
         Ok(())
@@ -122,7 +126,7 @@ impl<'a> Parts<'a> {
         self.numbers[id].unwrap_or(u16::MAX)
     }
 
-    fn layer(&mut self, layer: &Layer<'_>, scratch: usize) -> Result<LayerRecord, CompileError> {
+    fn layer(&mut self, layer: &Layer<'_>, scratch: Scratch) -> Result<LayerRecord, CompileError> {
         let (input, output) = (self.number(layer.reads[0]), self.number(layer.writes));
         let scale = |id: TensorId| self.graph.quant(id).scale;
         let exact = self.exact.len();
@@ -180,14 +184,16 @@ impl<'a> Parts<'a> {
         &mut self,
         layer: &Layer<'_>,
         conv: &Conv<'_>,
-        scratch: usize,
+        scratch: Scratch,
         exact: usize,
     ) -> Result<ConvRecord, CompileError> {
         let Wants {
             constants, fixed, ..
         } = wants(self.options.target);
-        let shape = kernel_shape(conv);
-        let packing = packing_for(self.options.target, shape, &conv.window);
+        let [input, output] = [layer.reads[0], layer.writes].map(|id| unplaced(self.graph, id));
+        let geometry = conv.geometry(input, output);
+        let shape = geometry.kernel_shape();
+        let packing = packing_for(self.options.target, &geometry);
         let weights = pack(conv.weights, shape, packing);
         let zero_point = self.graph.quant(layer.writes).zero_point;
         let integers = integers(conv, zero_point);
@@ -220,10 +226,7 @@ impl<'a> Parts<'a> {
                 true => add.add(bytes(&integers), 4),
                 false => NONE,
             },
-            scratch: Scratch {
-                offset: u32::try_from(scratch).unwrap_or(u32::MAX),
-                len: 0,
-            },
+            scratch,
         })
     }
 
@@ -254,18 +257,6 @@ impl<'a> Parts<'a> {
             source,
         })?;
         Ok(bytes)
-    }
-}
-
-fn kernel_shape(conv: &Conv<'_>) -> KernelShape {
-    let out_channels = conv.bias.len();
-    let taps = conv.window.taps() * out_channels;
-    KernelShape {
-        out_channels,
-        rows: conv.window.kernel[0].into(),
-        columns: conv.window.kernel[1].into(),
-        in_channels: conv.weights.len().checked_div(taps).unwrap_or(0),
-        groups: conv.groups,
     }
 }
 

@@ -64,6 +64,18 @@ pub enum CompileError {
         /// What the model takes.
         expected: usize,
     },
+    /// The activations are too large.
+    #[error(
+        "the activations take {bytes} bytes at layer `{layer}`, and the engine has no more than {}: \
+         make the input smaller",
+        kiln_core::format::MAX_ARENA
+    )]
+    Arena {
+        /// What the plan takes.
+        bytes: usize,
+        /// The layer at which it takes most.
+        layer: String,
+    },
     /// More than the format holds, or than the engine accepts.
     #[error("{context}: {source}")]
     Format {

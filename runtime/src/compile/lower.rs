@@ -238,11 +238,7 @@ impl<'g> Lower<'g> {
     fn fixed(&self, layer: &QLayer, op: BinaryOp, [low, high]: [i8; 2]) -> Option<BinaryFixed> {
         let [a, b] = [layer.inputs[0], layer.inputs[1]];
         let ids = [a, b, layer.output];
-        let [a_tensor, b_tensor, output] = ids.map(|id| Tensor {
-            offset: 0,
-            shape: self.graph.tensors[id].shape,
-            zero_point: self.graph.quant(id).zero_point,
-        });
+        let [a_tensor, b_tensor, output] = ids.map(|id| unplaced(self.graph, id));
         let exact = layer::Binary {
             op,
             a: a_tensor,
@@ -285,6 +281,15 @@ impl<'g> Lower<'g> {
             }
         }
         reached
+    }
+}
+
+/// A tensor as the engine has it, but for its place.
+pub(super) fn unplaced(graph: &QGraph, id: TensorId) -> Tensor {
+    Tensor {
+        offset: 0,
+        shape: graph.tensors[id].shape,
+        zero_point: graph.quant(id).zero_point,
     }
 }
 

@@ -28,7 +28,7 @@ pub mod target;
 #[cfg(test)]
 mod tests;
 
-use kiln_core::format::{Golden, output_sum};
+use kiln_core::format::{Golden, MAX_ARENA, output_sum};
 use kiln_core::layer::{BinaryOp, Layer, PoolKind};
 use kiln_core::packing::KernelShape;
 use kiln_core::preprocess::Recipe;
@@ -79,22 +79,33 @@ pub fn compile(graph: &QGraph, options: &Options<'_>) -> Result<Compiled, Compil
     let sharing = options.sharing.unwrap_or(wants.sharing);
     let planned = |join: bool| -> Result<_, CompileError> {
         let lowered = lower::lower(graph, join, wants.alignment)?;
-        let plan = plan::plan(&steps::problem(graph, &lowered, wants.alignment, sharing));
-        Ok((lowered, plan))
+        let problem = steps::problem(graph, &lowered, options.target, sharing);
+        let plan = plan::plan(&problem);
+        Ok((lowered, problem, plan))
     };
-    let (mut lowered, mut plan) = planned(sharing != Sharing::Apart)?;
-    if !lowered.inside.is_empty() {
-        let (copied, other) = planned(false)?;
-        if other.peak < plan.peak {
-            (lowered, plan) = (copied, other);
+    let mut best = planned(sharing != Sharing::Apart)?;
+    if !best.0.inside.is_empty() {
+        let copied = planned(false)?;
+        if copied.2.peak < best.2.peak {
+            best = copied;
         }
     }
-    let parts = Parts::new(graph, options, &lowered, &plan)?;
+    let (lowered, problem, plan) = best;
+    if plan.peak > MAX_ARENA as usize {
+        let ends = plan::live_ends(&problem, &plan);
+        let steps = plan.order.iter().zip(ends);
+        let fullest = steps.max_by_key(|&(_, end)| end).map(|(&step, _)| step);
+        return Err(CompileError::Arena {
+            bytes: plan.peak,
+            layer: fullest.map_or("", |step| lowered.layers[step].name).into(),
+        });
+    }
+    let parts = Parts::new(graph, options, &lowered, &problem, &plan)?;
     let mut bytes = parts.bytes(&[])?;
     if !options.golden.is_empty() {
         bytes = with_golden(&parts, &bytes, options.golden)?;
     }
-    let report = report(graph, options, &lowered, &plan, &parts, &bytes)?;
+    let report = report(options, &problem, &plan, &parts, &bytes)?;
     Ok(Compiled { bytes, report })
 }
 
@@ -166,9 +177,8 @@ fn with_golden(
 }
 
 fn report(
-    graph: &QGraph,
     options: &Options<'_>,
-    lowered: &lower::Lowered<'_>,
+    problem: &plan::Problem,
     plan: &Plan,
     parts: &Parts<'_>,
     bytes: &[u8],
@@ -185,7 +195,7 @@ fn report(
         golden: options.golden.len(),
         ..Report::default()
     };
-    let live = plan::live_ends(&steps_of(graph, lowered), plan);
+    let live = plan::live_ends(problem, plan);
     for (position, (name, layer)) in model.layers().enumerate() {
         let output = layer.output();
         let (op, scratch) = describe(&layer);
@@ -215,10 +225,6 @@ fn report(
         .max_by_key(|layer| (layer.arena, layer.bytes));
     report.peak_layer = fullest.map_or(String::new(), |layer| layer.name.clone());
     Ok(report)
-}
-
-fn steps_of(graph: &QGraph, lowered: &lower::Lowered<'_>) -> plan::Problem {
-    steps::problem(graph, lowered, 1, Sharing::Apart)
 }
 
 /// A layer's kind, and the bytes of its scratch.

@@ -6,6 +6,9 @@ use kiln_core::window::Window;
 use crate::graph::Quant;
 use crate::multiplier::Rounding;
 
+/// Sums that are tried at most.
+const SUMS: i64 = 1 << 22;
+
 /// An average over windows that count all their taps.
 pub(super) struct Average<'a> {
     pub(super) window: &'a Window,
@@ -39,7 +42,8 @@ impl Average<'_> {
         }
         let factor = f64::from(scale_in) / (f64::from(scale) * taps as f64);
         let fixed = (factor * 4_294_967_296.0).round();
-        if !(1.0..=f64::from(i32::MAX)).contains(&fixed) {
+        let many = reach.end() - reach.start() > SUMS;
+        if many || !(1.0..=f64::from(i32::MAX)).contains(&fixed) {
             return 0;
         }
         let fixed = fixed as i64;

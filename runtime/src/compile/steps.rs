@@ -1,24 +1,33 @@
 //! The planner's view of the layers.
 
+use kiln_core::Target;
 use kiln_core::window::Window;
 
-use super::lower::{Layer, Lowered, Op};
+use super::lower::{Layer, Lowered, Op, unplaced};
 use super::overlap::{gap, resize_gap};
 use super::plan::{Problem, Share, Step};
-use super::target::Sharing;
+use super::target::{Sharing, packing_for, scratch_for, wants};
 use crate::qgraph::{QGraph, TensorId};
 
 /// What is to be planned.
 pub(super) fn problem(
     graph: &QGraph,
     lowered: &Lowered<'_>,
-    alignment: usize,
+    target: Target,
     sharing: Sharing,
 ) -> Problem {
     let step = |layer: &Layer<'_>| Step {
         reads: layer.reads.clone(),
         writes: layer.writes,
-        scratch: 0,
+        scratch: match &layer.op {
+            Op::Conv(conv) => {
+                let [input, output] = [layer.reads[0], layer.writes].map(|id| unplaced(graph, id));
+                let mut conv = conv.geometry(input, output);
+                conv.packing = packing_for(target, &conv);
+                scratch_for(target, &conv)
+            }
+            _ => 0,
+        },
         shares: shares(graph, layer, sharing),
     };
     Problem {
@@ -30,7 +39,7 @@ pub(super) fn problem(
         steps: lowered.layers.iter().map(step).collect(),
         input: graph.input,
         output: graph.output,
-        alignment,
+        alignment: wants(target).alignment,
         inside: lowered.inside.clone(),
     }
 }

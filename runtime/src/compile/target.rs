@@ -13,8 +13,8 @@
 use std::str::FromStr;
 
 use kiln_core::Target;
-use kiln_core::packing::{KernelShape, Packing};
-use kiln_core::window::Window;
+use kiln_core::layer::Conv;
+use kiln_core::packing::Packing;
 
 /// Which tensors may share bytes while both are needed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -79,9 +79,15 @@ pub const fn wants(target: Target) -> Wants {
     }
 }
 
-/// The order of the weights that a target's inner loop for this convolution wants.
-pub fn packing_for(_target: Target, _kernel: KernelShape, _window: &Window) -> Packing {
+/// The order of the weights that a target's inner loop for this convolution wants. Of the layer the
+/// geometry counts, not the constants.
+pub fn packing_for(_target: Target, _conv: &Conv<'_>) -> Packing {
     Packing::Plain
+}
+
+/// The bytes that a target's inner loop for this convolution wants while it runs.
+pub fn scratch_for(_target: Target, _conv: &Conv<'_>) -> usize {
+    0
 }
 
 /// A target by its name on the command line: those of [`Target::name`], `host` for the machine that

@@ -209,6 +209,47 @@ fn errors_name_the_layer() {
     assert!(error.contains("golden input 0 has 1 values"), "{error}");
 }
 
+#[test]
+fn what_has_no_layers_is_its_input() {
+    let mut graph = random_graph(4);
+    graph.layers.clear();
+    graph.output = graph.input;
+    let len = graph.tensors[graph.input].shape.len();
+    let compiled = compile(&graph, &Options::default()).unwrap();
+    assert_eq!(
+        (compiled.report.arena, compiled.report.layers.len()),
+        (len, 0)
+    );
+    let inputs = inputs(&graph, 1);
+    let found = logits(&mut Engine::of(&graph).unwrap(), &inputs);
+    assert!(
+        found[0]
+            .iter()
+            .map(|&byte| byte as i8)
+            .eq(inputs[0].iter().copied())
+    );
+}
+
+#[test]
+fn what_is_too_large_is_refused_with_the_layer() {
+    let mut graph = random_graph_of(2, &[Kind::Requantize]);
+    graph.layers.truncate(1);
+    graph.layers[0].inputs = vec![graph.input];
+    graph.layers[0].op = QOp::Requantize;
+    graph.output = graph.layers[0].output;
+    for id in [graph.input, graph.output] {
+        graph.tensors[id].shape = Shape::new(1 << 10, 1 << 10, 600);
+    }
+    let apart = Options {
+        sharing: Some(Sharing::Apart),
+        ..Options::default()
+    };
+    let error = compile(&graph, &apart).unwrap_err();
+    let layer = graph.layers[0].name.clone();
+    let bytes = 1200 << 20;
+    assert_eq!(error, CompileError::Arena { bytes, layer });
+}
+
 /// Two convolutions of one input whose outputs are joined along the rows: written in place.
 #[test]
 fn rows_are_joined_without_a_copy() {
