@@ -179,6 +179,35 @@ impl Graph {
         nodes.filter_map(move |(index, node)| node.inputs.contains(&value).then_some(index))
     }
 
+    /// The Relu or Clip that alone reads what a Conv or Binary writes, with its bounds: one that can be
+    /// computed along with it.
+    pub fn fused_clamp(&self, node: usize) -> Option<(usize, (f32, f32))> {
+        let Node { op, output, .. } = self.nodes.get(node)?;
+        if !matches!(op, Op::Conv(_) | Op::Binary(_)) || *output == self.output {
+            return None;
+        }
+        let mut readers = self.readers(*output);
+        let (reader, None) = (readers.next()?, readers.next()) else {
+            return None;
+        };
+        match self.nodes[reader].op {
+            Op::Pointwise(function) => Some((reader, function.clamp()?)),
+            _ => None,
+        }
+    }
+
+    /// Multiply-accumulates of one inference.
+    pub fn macs(&self) -> u64 {
+        let macs = |node: &Node| match &node.op {
+            Op::Conv(conv) => {
+                let pixels = self.shape(node.output).pixels() as u64;
+                pixels * conv.weights.len() as u64
+            }
+            _ => 0,
+        };
+        self.nodes.iter().map(macs).sum()
+    }
+
     /// The shape that a value has.
     pub fn shape(&self, value: ValueId) -> Shape {
         self.values[value].shape

@@ -7,7 +7,11 @@
 //! - [`onnx`]: an ONNX file's nodes, weights and metadata.
 //! - [`float`]: the float model, run by tract.
 //! - [`graph`], [`pointwise`]: the model as the passes see it.
+//! - [`load`]: ONNX to a graph.
+//! - [`fold`]: rules that make a graph smaller.
+//! - [`float_graph`]: a graph run in floats, every value to be seen.
 //! - [`qgraph`]: the quantized model; [`onnx_out`]: as an ONNX file.
+//! - [`quantized`]: the graph of a file that is already quantized to a quantized model.
 //! - [`multiplier`]: whether integers alone round as the float multiplier does.
 //! - [`testing`]: random quantized models for tests.
 
@@ -15,11 +19,15 @@ pub mod compile;
 pub mod engine;
 pub mod files;
 pub mod float;
+pub mod float_graph;
+pub mod fold;
 pub mod graph;
+pub mod load;
 pub mod multiplier;
 pub mod onnx;
 pub mod onnx_out;
 pub mod pointwise;
 pub mod qgraph;
+pub mod quantized;
 pub mod recipe;
 pub mod testing;

@@ -1,5 +1,7 @@
 //! An ONNX file as a document: read and written whole, with Kiln's metadata in `metadata_props`.
 
+mod external;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -65,15 +67,18 @@ pub enum OnnxError {
         /// What the decoder said.
         cause: String,
     },
-    /// A weight lies in another file.
+    /// A weight lies in another file, which was not read.
     #[error(
-        "{path}: the weight `{tensor}` is stored in another file; save the model with its weights inside"
+        "{path}: the weight `{tensor}` is stored in another file: {cause}; \
+         save the model with its weights inside"
     )]
     ExternalData {
         /// The file.
         path: PathBuf,
         /// The weight's name.
         tensor: String,
+        /// Why not.
+        cause: String,
     },
     /// A metadata entry is missing.
     #[error("{path}: no `{key}` in its metadata; use a model that `kiln export` wrote")]
@@ -104,24 +109,34 @@ pub enum OnnxError {
 }
 
 impl OnnxFile {
-    /// Parses `bytes`; `path` is for messages.
+    /// Parses `bytes`; `path` is for messages. Weights in other files are refused.
     pub fn from_bytes(bytes: &[u8], path: &Path) -> Result<Self, OnnxError> {
+        let file = Self::parse(bytes, path)?;
+        let mut weights = file.graph()?.initializer.iter();
+        if let Some(weight) = weights.find(|weight| !weight.external_data.is_empty()) {
+            return Err(OnnxError::ExternalData {
+                path: path.into(),
+                tensor: weight.name.clone(),
+                cause: "only the model's own bytes were given".into(),
+            });
+        }
+        Ok(file)
+    }
+
+    fn parse(bytes: &[u8], path: &Path) -> Result<Self, OnnxError> {
         let path = path.to_owned();
         let malformed = |cause: &str| OnnxError::Malformed {
             path: path.clone(),
             cause: cause.into(),
         };
         let proto = ModelProto::decode(bytes).map_err(|error| malformed(&error.to_string()))?;
-        let graph = proto.graph.as_ref().ok_or_else(|| malformed("no graph"))?;
-        let mut weights = graph.initializer.iter();
-        if let Some(weight) = weights.find(|weight| !weight.external_data.is_empty()) {
-            let tensor = weight.name.clone();
-            return Err(OnnxError::ExternalData { path, tensor });
+        if proto.graph.is_none() {
+            return Err(malformed("no graph"));
         }
         Ok(Self { proto, path })
     }
 
-    /// Reads a file of at most [`MAX_FILE_BYTES`].
+    /// Reads a file of at most [`MAX_FILE_BYTES`], and weights that lie in files beside it.
     pub fn load(path: &Path) -> Result<Self, OnnxError> {
         let io = |source| OnnxError::Io {
             path: path.to_owned(),
@@ -132,7 +147,16 @@ impl OnnxFile {
             let path = path.to_owned();
             return Err(OnnxError::TooLarge { path, bytes });
         }
-        Self::from_bytes(&fs::read(path).map_err(io)?, path)
+        let mut file = Self::parse(&fs::read(path).map_err(io)?, path)?;
+        external::read(file.graph_mut(), path).map_err(|(tensor, cause)| {
+            let path = path.to_owned();
+            OnnxError::ExternalData {
+                path,
+                tensor,
+                cause,
+            }
+        })?;
+        Ok(file)
     }
 
     /// Writes the file beside `path`, then renames it: `path` is never half a model.

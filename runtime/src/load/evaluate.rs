@@ -1,0 +1,183 @@
+//! Nodes of constants alone, evaluated by tract in a model of one node.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use tract_onnx::pb::{GraphProto, ModelProto, OperatorSetIdProto, ValueInfoProto};
+use tract_onnx::prelude::*;
+
+use super::MAX_VALUES;
+use super::constant::{Constant, Data};
+use crate::onnx::NodeProto;
+
+/// Operators whose output is no larger than their inputs broadcast.
+const BROADCAST: [&str; 16] = [
+    "Add", "Sub", "Mul", "Div", "Pow", "Min", "Max", "Where", "Equal", "Greater", "Less", "And",
+    "Or", "Sum", "Mod", "PRelu",
+];
+/// Operators whose output is no larger than their inputs together.
+const SHRINKING: [&str; 33] = [
+    "Neg",
+    "Sqrt",
+    "Reciprocal",
+    "Exp",
+    "Log",
+    "Abs",
+    "Floor",
+    "Ceil",
+    "Round",
+    "Sign",
+    "Not",
+    "Erf",
+    "Cast",
+    "Reshape",
+    "Transpose",
+    "Flatten",
+    "Unsqueeze",
+    "Squeeze",
+    "Concat",
+    "Slice",
+    "Split",
+    "Clip",
+    "Relu",
+    "Sigmoid",
+    "Tanh",
+    "ReduceMean",
+    "ReduceSum",
+    "ReduceProd",
+    "ReduceMax",
+    "ReduceMin",
+    "Shape",
+    "Size",
+    "ArgMax",
+];
+
+/// The outputs of a node whose inputs are all constants; none where the operator is not among those
+/// that are evaluated.
+pub fn evaluate(
+    node: &NodeProto,
+    inputs: &[Option<Arc<Constant>>],
+    opset: i64,
+) -> Option<Result<Vec<Constant>, String>> {
+    let size = bound(&node.op_type, inputs)?;
+    if size > MAX_VALUES {
+        return Some(Err(format!("gives {size} values, too many to be real")));
+    }
+    // tract is not made for hostile files: what it throws ends here.
+    let run = AssertUnwindSafe(|| one_node(node, inputs, opset));
+    let caught = catch_unwind(run).unwrap_or_else(|_| Err("cannot be evaluated".into()));
+    Some(caught)
+}
+
+/// Whether an operator is among those that are evaluated.
+pub fn foldable(op: &str) -> bool {
+    let others = [
+        "Gather",
+        "Expand",
+        "Tile",
+        "ConstantOfShape",
+        "MatMul",
+        "Range",
+    ];
+    BROADCAST.contains(&op) || SHRINKING.contains(&op) || others.contains(&op)
+}
+
+/// How many values the output may have; none for operators that are not evaluated.
+fn bound(op: &str, inputs: &[Option<Arc<Constant>>]) -> Option<usize> {
+    let given = || inputs.iter().flatten();
+    let product = |dims: &[usize]| {
+        dims.iter()
+            .fold(1usize, |all, size| all.saturating_mul(*size))
+    };
+    let second = || given().nth(1).and_then(|input| input.data.integers());
+    let positive = |sizes: Vec<i64>| {
+        let sizes = sizes.iter().map(|size| usize::try_from(*size).unwrap_or(1));
+        sizes.fold(1usize, usize::saturating_mul)
+    };
+    let len = |index: usize| given().nth(index).map(|input| input.data.len());
+    if BROADCAST.contains(&op) {
+        let rank = given().map(|input| input.dims.len()).max()?;
+        let largest = |from_last: usize| {
+            let sizes = given().filter_map(|input| input.dims.iter().rev().nth(from_last));
+            sizes.copied().max().unwrap_or(1)
+        };
+        return Some(product(&(0..rank).map(largest).collect::<Vec<_>>()));
+    }
+    if SHRINKING.contains(&op) {
+        return Some(given().map(|input| input.data.len()).sum());
+    }
+    match op {
+        "Gather" => Some(len(0)?.saturating_mul(len(1)?)),
+        "Expand" => Some(len(0)?.saturating_mul(positive(second()?))),
+        "Tile" => Some(len(0)?.saturating_mul(positive(second()?))),
+        "ConstantOfShape" => Some(positive(given().next()?.data.integers()?)),
+        "MatMul" => Some(len(0)?.saturating_mul(len(1)?)),
+        "Range" => {
+            let at = |index: usize| given().nth(index).and_then(|input| input.scalar());
+            let steps = ((at(1)? - at(0)?) / at(2)?).ceil().max(0.0);
+            steps.is_finite().then_some(steps as usize)
+        }
+        _ => None,
+    }
+}
+
+fn one_node(
+    node: &NodeProto,
+    inputs: &[Option<Arc<Constant>>],
+    opset: i64,
+) -> Result<Vec<Constant>, String> {
+    // Names of our own: one constant may be read twice.
+    let mut node = node.clone();
+    let mut initializer = vec![];
+    for (index, (name, input)) in node.input.iter_mut().zip(inputs).enumerate() {
+        if let Some(input) = input {
+            *name = format!("in{index}");
+            initializer.push(input.encode(name));
+        }
+    }
+    let output = node.output.iter().filter(|name| !name.is_empty());
+    let output = output.map(|name| ValueInfoProto {
+        name: name.clone(),
+        ..Default::default()
+    });
+    let proto = ModelProto {
+        ir_version: 8,
+        opset_import: vec![OperatorSetIdProto {
+            domain: String::new(),
+            version: opset,
+        }],
+        graph: Some(GraphProto {
+            output: output.collect(),
+            node: vec![node],
+            initializer,
+            ..Default::default()
+        }),
+        ..Default::default()
+    };
+    let run = || -> TractResult<Vec<Constant>> {
+        let model = tract_onnx::onnx().model_for_proto_model(&proto)?;
+        let plan = model.into_typed()?.into_runnable()?;
+        let outputs = plan.run(tvec![])?;
+        outputs.iter().map(|tensor| constant(tensor)).collect()
+    };
+    run().map_err(|error| format!("cannot be evaluated: {error:#}"))
+}
+
+fn constant(tensor: &Tensor) -> TractResult<Constant> {
+    fn data<T: Datum + Copy>(tensor: &Tensor) -> TractResult<Vec<T>> {
+        let view = tensor.to_plain_array_view::<T>()?;
+        Ok(view.iter().copied().collect())
+    }
+    let data = match tensor.datum_type() {
+        DatumType::F32 => Data::F32(data(tensor)?),
+        DatumType::I64 => Data::I64(data(tensor)?),
+        DatumType::I32 => Data::I32(data(tensor)?),
+        DatumType::I8 => Data::I8(data(tensor)?),
+        DatumType::U8 => Data::U8(data(tensor)?),
+        DatumType::Bool => Data::Bool(data::<bool>(tensor)?.into_iter().map(u8::from).collect()),
+        DatumType::F64 | DatumType::F16 => Data::F32(data(&*tensor.cast_to_dt(DatumType::F32)?)?),
+        // tract computes shapes as expressions.
+        _ => Data::I64(data(&*tensor.cast_to_dt(DatumType::I64)?)?),
+    };
+    Ok(Constant::new(tensor.shape().to_vec(), data))
+}

@@ -1,0 +1,188 @@
+//! ONNX files to [`Graph`]s.
+//!
+//! | stage | file | what |
+//! |---|---|---|
+//! | index | `order` | nodes that the output needs, each after those it reads; unsorted files too |
+//! | constants | `constant`, `evaluate` | decoded and checked; nodes of constants evaluated by tract, one at a time |
+//! | patterns | `patterns` | parts of the graph that compute a known function of one value |
+//! | nodes | `walk`, `ops` | one [`Node`](crate::graph::Node) or none each; `view` keeps track of axes |
+//!
+//! A file's input may be NCHW or NHWC, which nothing in it says: the orders are tried until one fits
+//! all nodes. Whatever is not supported is gathered and reported at once.
+
+mod call;
+mod constant;
+mod evaluate;
+mod ops;
+mod order;
+mod patterns;
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
+mod view;
+mod walk;
+
+use std::fmt;
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+use crate::graph::{Axis, Graph, Layout};
+use crate::onnx::{self, OnnxError, OnnxFile};
+use order::Index;
+use walk::Walk;
+
+/// Values that an activation or a constant may have.
+pub const MAX_VALUES: usize = 1 << 27;
+/// Values that all activations may have together.
+pub const MAX_TOTAL_VALUES: usize = 1 << 29;
+/// Nodes that a file may have.
+pub const MAX_NODES: usize = 100_000;
+
+/// Why a file did not become a [`Graph`].
+#[derive(Debug, Error)]
+pub enum LoadError {
+    /// The file is not usable at all.
+    #[error(transparent)]
+    Onnx(#[from] OnnxError),
+    /// The file contradicts itself.
+    #[error("{path}: {what}; export the model again, and check the file with `onnx.checker`")]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        what: String,
+    },
+    /// Nodes that are not supported: all that were found.
+    #[error("{path}: {list}", list = List(nodes))]
+    Unsupported {
+        /// The file.
+        path: PathBuf,
+        /// One a node.
+        nodes: Vec<Unsupported>,
+    },
+}
+
+/// A node that is not supported.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unsupported {
+    /// ONNX's operator, with its domain where that is not ONNX's own.
+    pub op: String,
+    /// The node's name, or that of its output.
+    pub node: String,
+    /// What is in the way.
+    pub why: String,
+    /// What to do.
+    pub instead: String,
+}
+
+impl fmt::Display for Unsupported {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            op,
+            node,
+            why,
+            instead,
+        } = self;
+        write!(f, "{op} `{node}`: {why}; {instead}")
+    }
+}
+
+struct List<'a>(&'a [Unsupported]);
+
+impl fmt::Display for List<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            [one] => write!(f, "{one}"),
+            all => {
+                write!(f, "{} nodes are not supported:", all.len())?;
+                all.iter().try_for_each(|node| write!(f, "\n  {node}"))
+            }
+        }
+    }
+}
+
+/// A graph, and how the file saw its input and its output.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Loaded {
+    /// The graph.
+    pub graph: Graph,
+    /// The sizes of the file's input.
+    pub input_dims: Vec<usize>,
+    /// The sizes of the file's output.
+    pub output_dims: Vec<usize>,
+    /// For each axis of the file's output the graph's axes that it runs over, the slowest first;
+    /// axes of size 1 are left out.
+    pub output_axes: Vec<Vec<Axis>>,
+}
+
+/// Reads the graph of a file.
+///
+/// # Errors
+/// [`LoadError`]: all nodes that are not supported are in one list.
+pub fn load(file: &OnnxFile) -> Result<Graph, LoadError> {
+    load_with_axes(file).map(|loaded| loaded.graph)
+}
+
+/// As [`load`], with the axes of the file's input and output.
+pub fn load_with_axes(file: &OnnxFile) -> Result<Loaded, LoadError> {
+    let malformed = |what: String| LoadError::Malformed {
+        path: file.path.clone(),
+        what,
+    };
+    let (name, dims) = file.input()?;
+    let index = Index::new(file, &name).map_err(malformed)?;
+    let mut first = None;
+    for (axes, layout) in orders(file, &dims) {
+        match Walk::new(file, &index, layout).run(&name, &dims, axes) {
+            Ok(loaded) => return Ok(loaded),
+            Err(nodes) => {
+                let fewest = first.as_ref().map_or(usize::MAX, Vec::len);
+                if nodes.len() < fewest {
+                    first = Some(nodes);
+                }
+            }
+        }
+    }
+    let Some(nodes) = first else {
+        return Err(malformed(format!(
+            "its input `{name}` has the sizes {dims:?}; Kiln takes [1, features], [1, channels, \
+             length], and [1, channels, rows, columns] with channels first or last"
+        )));
+    };
+    Err(LoadError::Unsupported {
+        path: file.path.clone(),
+        nodes,
+    })
+}
+
+/// What the input's axes may mean, the likeliest first.
+fn orders(file: &OnnxFile, dims: &[usize]) -> Vec<(Vec<Vec<Axis>>, Layout)> {
+    use Axis::{Channels as C, Columns as W, Rows as H};
+    let of = |axes: &[Axis], layout| {
+        let mut all = vec![vec![]];
+        all.extend(axes.iter().map(|axis| vec![*axis]));
+        (all, layout)
+    };
+    let mut orders = match dims {
+        [1, _] => vec![of(&[C], Layout::Nhwc), of(&[W], Layout::Nhwc)],
+        [1, _, _] => vec![
+            of(&[C, W], Layout::Nchw),
+            of(&[H, W], Layout::Nhwc),
+            of(&[W, C], Layout::Nhwc),
+        ],
+        [1, first, _, last] => {
+            let mut orders = vec![of(&[C, H, W], Layout::Nchw), of(&[H, W, C], Layout::Nhwc)];
+            if [1, 3, 4].contains(last) && ![1, 3, 4].contains(first) {
+                orders.swap(0, 1);
+            }
+            orders
+        }
+        _ => vec![],
+    };
+    if file.get(onnx::LAYOUT).is_ok_and(|layout| layout == "NHWC") {
+        orders.sort_by_key(|(_, layout)| *layout != Layout::Nhwc);
+    }
+    orders
+}

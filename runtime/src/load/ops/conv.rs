@@ -1,0 +1,148 @@
+//! Conv.
+
+use std::sync::Arc;
+
+use super::window;
+use crate::graph::{Conv, Op, Stored};
+use crate::load::call::{Call, Problem, Slot, finite};
+use crate::load::constant::{Constant, Data, Integers};
+use crate::load::view::View;
+use crate::load::walk::{Outcome, Walk};
+
+/// Conv.
+pub fn conv<'f>(walk: &mut Walk<'f>, call: &Call<'f>) -> Outcome {
+    let view = call.view(0)?.clone();
+    let (conv, shape, dims) = parts(call, &view, call.constant(1)?, call.optional(2)?)?;
+    let output = walk.emit(call, Op::Conv(conv), &[&view], shape, dims)?;
+    Ok(Slot::View(output))
+}
+
+/// The convolution of `view`, its output's shape, and the file's axes of that.
+pub fn parts(
+    call: &Call<'_>,
+    view: &View,
+    weights: &Constant,
+    bias: Option<&Arc<Constant>>,
+) -> Result<(Conv, kiln_core::tensor::Shape, Vec<Vec<crate::graph::Axis>>), Problem> {
+    let space = view.space()?;
+    let rank = space.0.len() + 2;
+    if weights.dims.len() != rank || weights.dims.contains(&0) {
+        return Err(Problem::broken(format!("weights {:?}", weights.dims)));
+    }
+    let kernel: Vec<i64> = weights.dims[2..].iter().map(|size| *size as i64).collect();
+    if call
+        .ints("kernel_shape")
+        .is_some_and(|shape| shape != kernel)
+    {
+        return Err(Problem::broken("kernel_shape is not that of its weights"));
+    }
+    let groups = usize::try_from(call.int("group", 1)).unwrap_or(0);
+    let (out, per_group) = (weights.dims[0], weights.dims[1]);
+    let channels = view.shape.channels as usize;
+    if groups == 0 || groups.checked_mul(per_group) != Some(channels) || !out.is_multiple_of(groups)
+    {
+        return Err(Problem::broken(format!(
+            "weights {:?} in {groups} groups for {channels} channels",
+            weights.dims
+        )));
+    }
+    let window = window::window(call, &space, &kernel, view.shape)?;
+    let shape = window::output(&window, view.shape, out)?;
+    // [out][in][space] to [out][rows][columns][in].
+    let [rows, columns] = space.pair(&[2, 3][..space.0.len()], 0);
+    let mut order = vec![0];
+    order.extend([rows, columns].into_iter().filter(|axis| *axis > 0));
+    order.push(1);
+    let conv = finish(window, groups, &weights.transpose(&order), bias)?;
+    Ok((conv, shape, space.dims()))
+}
+
+/// A convolution of weights in Kiln's order; `weights.dims[0]` is the number of output channels.
+pub fn finish(
+    window: kiln_core::window::Window,
+    groups: usize,
+    weights: &Constant,
+    bias: Option<&Arc<Constant>>,
+) -> Result<Conv, Problem> {
+    let out = weights.dims[0];
+    let stored = match &weights.stored {
+        None => None,
+        Some(integers) => Some(stored(integers, out)?),
+    };
+    let mut conv = Conv {
+        window,
+        groups,
+        weights: finite(weights)?.to_vec(),
+        bias: vec![0.0; out],
+        stored,
+    };
+    if let Some(bias) = bias {
+        set_bias(&mut conv, bias)?;
+    }
+    Ok(conv)
+}
+
+/// Gives a convolution its bias: one number, or one an output channel.
+pub fn set_bias(conv: &mut Conv, bias: &Constant) -> Result<(), Problem> {
+    let out = conv.bias.len();
+    let numbers = finite(bias)?;
+    if numbers.len() != out && numbers.len() != 1 {
+        let found = numbers.len();
+        return Err(Problem::broken(format!(
+            "a bias of {found} for {out} channels"
+        )));
+    }
+    let each = |index: usize| numbers[index % numbers.len()];
+    conv.bias = (0..out).map(each).collect();
+    let Some(stored) = &mut conv.stored else {
+        return Ok(());
+    };
+    if let Some(integers) = &bias.stored
+        && let Data::I32(data) = &integers.data
+    {
+        if integers.zero_points.iter().any(|zero| *zero != 0) {
+            return Err(Problem::new(
+                "a bias with a zero point",
+                "use zero points of 0",
+            ));
+        }
+        let repeat = |index: usize| integers.scales[index % integers.scales.len()];
+        let data = (0..out).map(|index| data[index % data.len()]).collect();
+        stored.bias = Some((data, (0..out).map(repeat).collect()));
+    }
+    Ok(())
+}
+
+fn stored(integers: &Integers, out: usize) -> Result<Stored, Problem> {
+    let (weights, shift) = match &integers.data {
+        Data::I8(data) => (data.clone(), 0),
+        Data::U8(data) => (data.iter().map(|byte| (*byte ^ 0x80) as i8).collect(), 128),
+        _ => {
+            return Err(Problem::new(
+                "weights of other than 8 bits",
+                "quantize weights to 8 bits",
+            ));
+        }
+    };
+    let count = integers.scales.len();
+    if count != 1 && (integers.axis != 0 || count != out) {
+        return Err(Problem::new(
+            "its weights have scales along another axis than output channels",
+            "quantize weights with a scale an output channel, or one for all",
+        ));
+    }
+    let zero_points = integers
+        .zero_points
+        .iter()
+        .map(|zero| i8::try_from(zero - shift));
+    let zero_points: Result<Vec<i8>, _> = zero_points.collect();
+    let zero_points = zero_points.map_err(|_| Problem::broken("a zero point of a weight"))?;
+    Ok(Stored {
+        weights,
+        scales: (0..out)
+            .map(|index| integers.scales[index % count])
+            .collect(),
+        zero_points: (0..out).map(|index| zero_points[index % count]).collect(),
+        bias: None,
+    })
+}

@@ -1,0 +1,57 @@
+//! What to do about operators that are not supported.
+
+use crate::load::call::{Call, Problem};
+
+/// Why an operator is not supported, and what helps.
+pub fn unknown(call: &Call<'_>) -> Problem {
+    let domain = &call.node.domain[..];
+    if !matches!(domain, "" | "ai.onnx" | "com.microsoft") {
+        return Problem::new(
+            format!("operators of `{domain}` are not supported"),
+            "export with ONNX's own operators; functions are resolved by `onnx.inliner`",
+        );
+    }
+    let op = &call.node.op_type[..];
+    let (why, instead) = match op {
+        "Slice" | "Split" | "Gather" | "DepthToSpace" | "SpaceToDepth" => (
+            "activations cannot be taken apart",
+            "use a network without it (the Focus layer and channel shuffles have it)",
+        ),
+        "LayerNormalization"
+        | "InstanceNormalization"
+        | "GroupNormalization"
+        | "LpNormalization"
+        | "MeanVarianceNormalization"
+        | "LRN" => (
+            "its statistics depend on each picture",
+            "train with BatchNormalization, which is folded into convolutions",
+        ),
+        "LSTM" | "GRU" | "RNN" | "Loop" | "If" | "Scan" => (
+            "there is no control flow and no memory between steps",
+            "use a convolutional network",
+        ),
+        "ConvTranspose" => (
+            "it is not supported",
+            "use Resize (nearest) and a convolution",
+        ),
+        "DynamicQuantizeLinear" | "ConvInteger" | "MatMulInteger" => (
+            "scales that are computed at run time are not supported",
+            "quantize statically: give Kiln the float model",
+        ),
+        "Attention" | "MultiHeadAttention" | "Einsum" => {
+            ("attention is not supported", "use a convolutional network")
+        }
+        "Selu" | "Celu" | "Mish" | "Softplus" | "Softsign" | "ThresholdedRelu" => (
+            "this activation is not supported",
+            "train with Relu, HardSwish, Silu or Gelu",
+        ),
+        "NonMaxSuppression" | "TopK" | "ArgMax" => {
+            ("Kiln's models end in logits", "cut the model off before it")
+        }
+        _ => (
+            "it is not supported",
+            "the README lists the operators that are; use one of them",
+        ),
+    };
+    Problem::new(why, instead)
+}

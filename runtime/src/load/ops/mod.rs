@@ -1,0 +1,146 @@
+//! What each of ONNX's operators becomes.
+
+mod affine;
+mod binary;
+mod conv;
+mod dense;
+mod fixed;
+mod hints;
+mod join;
+mod layout;
+mod pointwise;
+mod pool;
+mod qlinear;
+mod quant;
+mod resize;
+mod window;
+
+pub use fixed::constant;
+pub use hints::unknown;
+
+use super::call::{Call, Problem, Slot};
+use super::view::Kind;
+use super::walk::{Outcome, Walk};
+use crate::pointwise::Pointwise;
+
+type Rule = for<'f> fn(&mut Walk<'f>, &Call<'f>) -> Outcome;
+
+/// The rule for an operator.
+fn rule(domain: &str, op: &str) -> Option<Rule> {
+    let rule: Rule = match (domain, op) {
+        ("com.microsoft", "QuantizeLinear") => quant::quantize,
+        ("com.microsoft", "DequantizeLinear") => quant::dequantize,
+        ("com.microsoft", "Gelu") => pointwise::activation,
+        ("com.microsoft", "QGemm") => qlinear::gemm,
+        ("com.microsoft", "QLinearAdd" | "QLinearMul") => qlinear::binary,
+        ("com.microsoft", "QLinearGlobalAveragePool" | "QLinearAveragePool") => qlinear::pool,
+        ("com.microsoft", "QLinearConcat") => qlinear::concat,
+        ("com.microsoft", "QLinearSigmoid" | "QLinearLeakyRelu") => qlinear::activation,
+        ("com.microsoft", "QLinearSoftmax") => layout::softmax,
+        ("" | "ai.onnx", "QLinearConv") => qlinear::conv,
+        ("" | "ai.onnx", "QLinearMatMul") => qlinear::matmul,
+        ("" | "ai.onnx", op) => return own_rule(op),
+        _ => return None,
+    };
+    Some(rule)
+}
+
+fn own_rule(op: &str) -> Option<Rule> {
+    let rule: Rule = match op {
+        "Conv" => conv::conv,
+        "Gemm" => dense::gemm,
+        "MatMul" => dense::matmul,
+        "BatchNormalization" => affine::batch_normalization,
+        "Relu" | "LeakyRelu" | "Elu" | "Sigmoid" | "HardSigmoid" | "HardSwish" | "Swish"
+        | "Tanh" | "Gelu" | "Clip" => pointwise::activation,
+        "PRelu" => pointwise::prelu,
+        "Min" | "Max" => pointwise::bound,
+        "Add" | "Sub" | "Mul" | "Sum" => binary::binary,
+        "Div" => affine::divide,
+        "Neg" => affine::negate,
+        "MaxPool" | "AveragePool" => pool::pool,
+        "GlobalAveragePool" | "GlobalMaxPool" => pool::global,
+        "ReduceMean" | "ReduceMax" | "ReduceSum" => pool::reduce,
+        "Concat" => join::concat,
+        "Pad" => join::pad,
+        "Resize" | "Upsample" => resize::resize,
+        "Identity" | "Dropout" => layout::identity,
+        "Cast" => layout::cast,
+        "Reshape" => layout::reshape,
+        "Flatten" => layout::flatten,
+        "Squeeze" => layout::squeeze,
+        "Unsqueeze" => layout::unsqueeze,
+        "Transpose" => layout::transpose,
+        "Shape" => layout::shape,
+        "Softmax" | "LogSoftmax" => layout::softmax,
+        "QuantizeLinear" => quant::quantize,
+        "DequantizeLinear" => quant::dequantize,
+        _ => return None,
+    };
+    Some(rule)
+}
+
+/// Whether there is a rule for an operator.
+pub fn known(domain: &str, op: &str) -> bool {
+    rule(domain, op).is_some()
+}
+
+/// Whether an operator may read what a Softmax gives: such as change no order of classes.
+pub fn may_follow_softmax(op: &str) -> bool {
+    let may = [
+        "Identity",
+        "Dropout",
+        "Cast",
+        "Reshape",
+        "Flatten",
+        "Squeeze",
+        "Unsqueeze",
+        "Transpose",
+        "QuantizeLinear",
+        "DequantizeLinear",
+    ];
+    may.contains(&op)
+}
+
+/// Applies the rule for an operator.
+pub fn convert<'f>(walk: &mut Walk<'f>, call: &Call<'f>) -> Outcome {
+    let op = &call.node.op_type[..];
+    let Some(rule) = rule(&call.node.domain, op) else {
+        return Err(unknown(call));
+    };
+    let on_integers = [
+        "MaxPool",
+        "Concat",
+        "Pad",
+        "Resize",
+        "Upsample",
+        "Identity",
+        "Dropout",
+        "Reshape",
+        "Flatten",
+        "Squeeze",
+        "Unsqueeze",
+        "Transpose",
+        "Shape",
+        "DequantizeLinear",
+        "GlobalMaxPool",
+        "ReduceMax",
+        "QuantizeLinear",
+    ];
+    let float = |slot: &Option<Slot>| match slot {
+        Some(Slot::View(view)) => view.kind == Kind::Float || view.softmax,
+        _ => true,
+    };
+    if !on_integers.contains(&op) && !op.starts_with('Q') && !call.inputs.iter().all(float) {
+        return Err(Problem::new(
+            "it computes on integers with no scale",
+            "give it floats: a DequantizeLinear goes before it",
+        ));
+    }
+    rule(walk, call)
+}
+
+/// A function of each value.
+pub fn pointwise<'f>(walk: &mut Walk<'f>, call: &Call<'f>, function: Pointwise) -> Outcome {
+    pointwise::emit(walk, call, function)
+}

@@ -1,0 +1,160 @@
+//! QuantizeLinear and DequantizeLinear.
+
+use crate::graph::{Op, Quant};
+use crate::load::call::{Call, Problem, Slot};
+use crate::load::constant::{Constant, Data};
+use crate::load::view::{Kind, View};
+use crate::load::walk::{Outcome, Walk};
+
+/// Scales and zero points as the file has them.
+pub struct Scale {
+    pub scales: Vec<f32>,
+    /// As many.
+    pub zero_points: Vec<i32>,
+    pub axis: usize,
+    /// Whether the zero point is a u8, as it also is where it is left out.
+    pub unsigned: bool,
+}
+
+/// The scales at one input and the zero points at another.
+pub fn scale(call: &Call<'_>, scale: usize, zero_point: usize) -> Result<Scale, Problem> {
+    if call.int("block_size", 0) != 0 {
+        return Err(Problem::new("scales by block", "use a scale a channel"));
+    }
+    let numbers = call.constant(scale)?;
+    let scales = numbers.as_f32().unwrap_or_default().to_vec();
+    let usable = |scale: &f32| *scale > 0.0 && scale.is_finite();
+    if let Some(scale) = scales.iter().find(|scale| !usable(scale)) {
+        return Err(Problem::new(
+            format!("a scale is {scale}"),
+            "quantize again: a channel that is always 0 needs a scale above 0 too",
+        ));
+    }
+    let zero_points = call.optional(zero_point)?;
+    let unsigned = zero_points.is_none_or(|constant| matches!(constant.data, Data::U8(_)));
+    let zero_points = match zero_points {
+        None => vec![0; scales.len()],
+        Some(constant) => integers(constant)?,
+    };
+    if scales.is_empty() || zero_points.len() != scales.len() {
+        return Err(Problem::broken(format!(
+            "{} scales and {} zero points",
+            scales.len(),
+            zero_points.len()
+        )));
+    }
+    Ok(Scale {
+        scales,
+        zero_points,
+        axis: 0,
+        unsigned,
+    })
+}
+
+fn integers(constant: &Constant) -> Result<Vec<i32>, Problem> {
+    let problem = || Problem::broken("a zero point is not an integer");
+    let numbers = constant.data.integers().ok_or_else(problem)?;
+    let numbers = numbers.into_iter().map(|number| i32::try_from(number));
+    numbers.collect::<Result<_, _>>().map_err(|_| problem())
+}
+
+/// The quantization of an activation.
+pub fn activation(call: &Call<'_>, at: usize, zero_at: usize) -> Result<Quant, Problem> {
+    let Scale {
+        scales,
+        zero_points,
+        ..
+    } = scale(call, at, zero_at)?;
+    let unsigned = match call.optional(zero_at)?.map(|constant| &constant.data) {
+        None | Some(Data::U8(_)) => true,
+        Some(Data::I8(_)) => false,
+        Some(_) => {
+            return Err(Problem::new(
+                "activations of other than 8 bits",
+                "quantize to 8 bits",
+            ));
+        }
+    };
+    let ([scale], [zero_point]) = (&scales[..], &zero_points[..]) else {
+        return Err(Problem::new(
+            "an activation with a scale a channel",
+            "quantize activations with one scale for all channels",
+        ));
+    };
+    let zero_point = if unsigned {
+        zero_point - 128
+    } else {
+        *zero_point
+    };
+    Ok(Quant {
+        scale: *scale,
+        // In 8 bits as the types say.
+        zero_point: zero_point as i8,
+        unsigned,
+    })
+}
+
+/// QuantizeLinear of an activation.
+pub fn quantize<'f>(walk: &mut Walk<'f>, call: &Call<'f>) -> Outcome {
+    let view = call.view(0)?.clone();
+    if view.softmax {
+        return Ok(Slot::View(view));
+    }
+    let mut quant = activation(call, 1, 2)?;
+    if call.optional(2)?.is_none() {
+        use tract_onnx::pb::tensor_proto::DataType;
+        match call.int("output_dtype", 0) {
+            0 => {}
+            kind if kind == DataType::Uint8 as i64 => {}
+            kind if kind == DataType::Int8 as i64 => {
+                quant.unsigned = false;
+                quant.zero_point = 0;
+            }
+            _ => return Err(Problem::new("other than 8 bits", "quantize to 8 bits")),
+        }
+    }
+    if view.kind != Kind::Float {
+        return Err(Problem::broken("its input is not of floats"));
+    }
+    let view = walk.emit(
+        call,
+        Op::Quantize(quant),
+        &[&view],
+        view.shape,
+        view.dims.clone(),
+    )?;
+    Ok(Slot::View(view))
+}
+
+/// DequantizeLinear of an activation.
+pub fn dequantize<'f>(walk: &mut Walk<'f>, call: &Call<'f>) -> Outcome {
+    let view = call.view(0)?.clone();
+    if view.softmax {
+        return Ok(Slot::View(view));
+    }
+    let quant = fitting(activation(call, 1, 2)?, &view, call.optional(2)?.is_none())?;
+    let view = walk.emit(
+        call,
+        Op::Dequantize(quant),
+        &[&view],
+        view.shape,
+        view.dims.clone(),
+    )?;
+    Ok(Slot::View(view))
+}
+
+/// Checks that a quantization is of the type of the integers that it reads. Without a zero point the
+/// type is the integers'.
+pub fn fitting(quant: Quant, view: &View, no_zero_point: bool) -> Result<Quant, Problem> {
+    match (view.kind, quant.unsigned) {
+        (Kind::Signed, false) | (Kind::Unsigned, true) => Ok(quant),
+        (Kind::Signed, true) if no_zero_point => Ok(Quant {
+            zero_point: 0,
+            unsigned: false,
+            ..quant
+        }),
+        _ => Err(Problem::broken(
+            "its zero point is of another type than its input",
+        )),
+    }
+}

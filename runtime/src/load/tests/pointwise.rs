@@ -1,0 +1,226 @@
+use crate::graph::Op;
+use crate::load::testing::*;
+use crate::pointwise::Pointwise;
+
+#[test]
+fn activations() {
+    let one = |opset, op, attributes: &[(&str, Attr)]| {
+        Model::new(opset, &[1, 3, 4, 5]).node(op, "x", "y", attributes)
+    };
+    let clip = Model::new(13, &[1, 3, 4, 5])
+        .scalar("low", 0.0)
+        .node(
+            "Constant",
+            "",
+            "c",
+            &[(
+                "value",
+                T(Model::new(13, &[]).scalar("", 6.0).graph().initializer[0].clone()),
+            )],
+        )
+        .node("Identity", "c", "high", &[])
+        .node("Clip", "x low high", "y", &[]);
+    let min = Model::new(13, &[1, 3, 4, 5])
+        .scalar("c", 1.0)
+        .node("Min", "x c", "y", &[]);
+    let max = Model::new(13, &[1, 3, 4, 5])
+        .scalar("c", 0.0)
+        .node("Max", "c x", "y", &[]);
+    let prelu = Model::new(13, &[1, 3, 4, 5]).floats("s", &[3, 1, 1], &[0.5; 3]);
+    let cases = [
+        (one(13, "Relu", &[]), Pointwise::Relu),
+        (clip, Pointwise::Clip { min: 0.0, max: 6.0 }),
+        (
+            one(7, "Clip", &[("min", F(0.0)), ("max", F(6.0))]),
+            Pointwise::Clip { min: 0.0, max: 6.0 },
+        ),
+        (
+            min,
+            Pointwise::Clip {
+                min: f32::NEG_INFINITY,
+                max: 1.0,
+            },
+        ),
+        (max, Pointwise::Relu),
+        (
+            one(13, "LeakyRelu", &[("alpha", F(0.25))]),
+            Pointwise::LeakyRelu { alpha: 0.25 },
+        ),
+        (one(13, "Elu", &[]), Pointwise::Elu { alpha: 1.0 }),
+        (one(13, "Sigmoid", &[]), Pointwise::Sigmoid),
+        (
+            one(13, "HardSigmoid", &[("alpha", F(0.25))]),
+            Pointwise::HardSigmoid {
+                alpha: 0.25,
+                beta: 0.5,
+            },
+        ),
+        (one(14, "HardSwish", &[]), Pointwise::HardSwish),
+        (one(13, "Tanh", &[]), Pointwise::Tanh),
+        (
+            prelu.node("PRelu", "x s", "y", &[]),
+            Pointwise::LeakyRelu { alpha: 0.5 },
+        ),
+    ];
+    for (model, function) in cases {
+        let loaded = check(function.name(), &model.file());
+        assert_eq!(loaded.graph.nodes.len(), 1);
+        assert_eq!(loaded.graph.nodes[0].op, Op::Pointwise(function));
+    }
+    let prelu =
+        Model::new(13, &[1, 3, 4, 5])
+            .random("s", &[3, 1, 1])
+            .node("PRelu", "x s", "y", &[]);
+    let loaded = check("PRelu", &prelu.file());
+    assert!(matches!(loaded.graph.nodes[0].op, Op::PRelu(_)));
+}
+
+#[test]
+fn patterns() {
+    let start = || {
+        Model::new(13, &[1, 3, 4, 5])
+            .scalar("half", 0.5)
+            .scalar("one", 1.0)
+            .scalar("three", 3.0)
+            .scalar("six", 6.0)
+            .scalar("zero", 0.0)
+            .scalar("sixth", 1.0 / 6.0)
+            .scalar("root2", std::f32::consts::SQRT_2)
+            .scalar("k", 0.044_715)
+            .scalar("root2pi", 0.797_884_6)
+            .scalar("slope", 0.1)
+    };
+    let erf = || {
+        start()
+            .node("Div", "x root2", "d", &[])
+            .node("Erf", "d", "e", &[])
+            .node("Add", "e one", "a", &[])
+    };
+    let swish = || {
+        start()
+            .node("Add", "x three", "a", &[])
+            .node("Clip", "a zero six", "c", &[])
+    };
+    let cases = [
+        (
+            "x * sigmoid",
+            start()
+                .node("Sigmoid", "x", "s", &[])
+                .node("Mul", "x s", "y", &[]),
+            Pointwise::Silu,
+        ),
+        (
+            "sigmoid * x",
+            start()
+                .node("Sigmoid", "x", "s", &[])
+                .node("Mul", "s x", "y", &[]),
+            Pointwise::Silu,
+        ),
+        (
+            "x / (1 + exp(-x))",
+            start()
+                .node("Neg", "x", "n", &[])
+                .node("Exp", "n", "e", &[])
+                .node("Add", "one e", "a", &[])
+                .node("Div", "x a", "y", &[]),
+            Pointwise::Silu,
+        ),
+        (
+            "hard sigmoid",
+            start()
+                .node(
+                    "HardSigmoid",
+                    "x",
+                    "s",
+                    &[("alpha", F(1.0 / 6.0)), ("beta", F(0.5))],
+                )
+                .node("Mul", "x s", "y", &[]),
+            Pointwise::HardSwish,
+        ),
+        (
+            "divided last",
+            swish()
+                .node("Mul", "x c", "m", &[])
+                .node("Div", "m six", "y", &[]),
+            Pointwise::HardSwish,
+        ),
+        (
+            "divided first",
+            swish()
+                .node("Div", "c six", "d", &[])
+                .node("Mul", "x d", "y", &[]),
+            Pointwise::HardSwish,
+        ),
+        (
+            "times a sixth",
+            swish()
+                .node("Mul", "c sixth", "d", &[])
+                .node("Mul", "d x", "y", &[]),
+            Pointwise::HardSwish,
+        ),
+        (
+            "gelu, half last",
+            erf()
+                .node("Mul", "x a", "m", &[])
+                .node("Mul", "m half", "y", &[]),
+            Pointwise::Gelu,
+        ),
+        (
+            "gelu, half first",
+            erf()
+                .node("Mul", "half x", "m", &[])
+                .node("Mul", "m a", "y", &[]),
+            Pointwise::Gelu,
+        ),
+        (
+            "gelu, half inside",
+            erf()
+                .node("Mul", "a half", "m", &[])
+                .node("Mul", "x m", "y", &[]),
+            Pointwise::Gelu,
+        ),
+        (
+            "gelu by tanh",
+            start()
+                .node("Pow", "x three", "p", &[])
+                .node("Mul", "p k", "q", &[])
+                .node("Add", "x q", "r", &[])
+                .node("Mul", "r root2pi", "s", &[])
+                .node("Tanh", "s", "t", &[])
+                .node("Add", "t one", "u", &[])
+                .node("Mul", "x u", "v", &[])
+                .node("Mul", "v half", "y", &[]),
+            Pointwise::GeluTanh,
+        ),
+        (
+            "max(x, x / 10)",
+            start()
+                .node("Mul", "x slope", "m", &[])
+                .node("Max", "x m", "y", &[]),
+            Pointwise::LeakyRelu { alpha: 0.1 },
+        ),
+    ];
+    for (name, model, function) in cases {
+        let loaded = check(name, &model.file());
+        assert_eq!(loaded.graph.nodes.len(), 1, "{name}");
+        assert_eq!(loaded.graph.nodes[0].op, Op::Pointwise(function), "{name}");
+    }
+}
+
+#[test]
+fn what_looks_like_a_pattern() {
+    // A gate by another value's sigmoid, and x * sigmoid(2x).
+    let other = Model::new(13, &[1, 3, 4, 5])
+        .node("Tanh", "x", "t", &[])
+        .node("Sigmoid", "t", "s", &[])
+        .node("Mul", "x s", "y", &[]);
+    let twice = Model::new(13, &[1, 3, 4, 5])
+        .scalar("two", 2.0)
+        .node("Mul", "x two", "t", &[])
+        .node("Sigmoid", "t", "s", &[])
+        .node("Mul", "x s", "y", &[]);
+    for model in [other, twice] {
+        let loaded = check("not Silu", &model.file());
+        assert_eq!(loaded.graph.nodes.len(), 3);
+    }
+}

@@ -1,0 +1,398 @@
+//! Walks a file's nodes and builds the graph.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use kiln_core::tensor::Shape;
+
+use super::call::{Call, Problem, Slot};
+use super::constant::Constant;
+use super::evaluate::{evaluate, foldable};
+use super::order::{Index, name_of};
+use super::patterns::{self, Pattern};
+use super::view::{Kind, View, size};
+use super::{Loaded, MAX_TOTAL_VALUES, MAX_VALUES, Unsupported, ops};
+use crate::graph::{Axis, Graph, Layout, Node, Op, Value, ValueId};
+use crate::onnx::OnnxFile;
+
+/// What a node becomes: of most one thing, of Split and the like several constants.
+pub type Outcome = Result<Slot, Problem>;
+
+/// The state of a walk.
+pub struct Walk<'f> {
+    file: &'f OnnxFile,
+    index: &'f Index<'f>,
+    pub graph: Graph,
+    slots: HashMap<&'f str, Slot>,
+    /// How often each name is read.
+    uses: HashMap<&'f str, usize>,
+    /// Nodes of the graph that are MatMuls and may still take up a bias.
+    pub bare: HashSet<usize>,
+    total_values: usize,
+    problems: Vec<Unsupported>,
+}
+
+impl<'f> Walk<'f> {
+    pub fn new(file: &'f OnnxFile, index: &'f Index<'f>, layout: Layout) -> Self {
+        Self {
+            file,
+            index,
+            graph: Graph {
+                layout,
+                ..Graph::default()
+            },
+            slots: HashMap::new(),
+            uses: HashMap::new(),
+            bare: HashSet::new(),
+            total_values: 0,
+            problems: vec![],
+        }
+    }
+
+    /// Walks the whole file with this meaning of its input's axes.
+    pub fn run(
+        mut self,
+        input: &'f str,
+        sizes: &[usize],
+        dims: Vec<Vec<Axis>>,
+    ) -> Result<Loaded, Vec<Unsupported>> {
+        if let Err(problem) = self.input(input, sizes, dims) {
+            return Err(vec![self.unsupported("the input", input, problem)]);
+        }
+        let whole = |what: String| vec![self.unsupported("the graph", "", Problem::broken(what))];
+        let index = self.index;
+        let inputs = |node: usize| index.node(node).input.iter().map(String::as_str).collect();
+        let all = index.order(inputs).map_err(whole)?;
+        let patterns = self.patterns(&all);
+        let inputs = |node: usize| match patterns.get(&node) {
+            Some(pattern) => vec![pattern.source],
+            None => index.node(node).input.iter().map(String::as_str).collect(),
+        };
+        let whole = |what: String| vec![self.unsupported("the graph", "", Problem::broken(what))];
+        let order = index.order(inputs).map_err(whole)?;
+        for node in &order {
+            for name in inputs(*node) {
+                *self.uses.entry(name).or_default() += 1;
+            }
+        }
+        *self.uses.entry(index.output).or_default() += 1;
+        for node in order {
+            self.node(node, patterns.get(&node));
+        }
+        self.finish(sizes)
+    }
+
+    fn input(
+        &mut self,
+        name: &'f str,
+        sizes: &[usize],
+        dims: Vec<Vec<Axis>>,
+    ) -> Result<(), Problem> {
+        let mut shape = Shape::new(1, 1, 1);
+        for (size, axes) in sizes.iter().zip(&dims) {
+            let size =
+                u32::try_from(*size).map_err(|_| Problem::broken("its axes are too large"))?;
+            for axis in axes {
+                match axis {
+                    Axis::Rows => shape.height = size,
+                    Axis::Columns => shape.width = size,
+                    Axis::Channels => shape.channels = size,
+                }
+            }
+        }
+        let kind = input_kind(self.file, name)?;
+        let value = self.value(name.into(), shape)?;
+        self.graph.input = value;
+        let view = View::new(value, shape, dims, kind);
+        self.slots.insert(name, Slot::View(view));
+        Ok(())
+    }
+
+    /// Evaluates what constants alone make, and looks for patterns with their values.
+    fn patterns(&mut self, order: &[usize]) -> HashMap<usize, Pattern<'f>> {
+        let mut found = HashMap::new();
+        for node in order {
+            if self
+                .index
+                .node(*node)
+                .input
+                .iter()
+                .all(|name| self.is_constant(name))
+            {
+                // What fails is said in the walk proper, if it is needed.
+                let _ = self.fold(*node);
+            }
+        }
+        for node in order {
+            let scalar = |name: &str| match self.slot(name) {
+                Some(Slot::Constant(constant)) => constant.scalar(),
+                _ => None,
+            };
+            if let Some(pattern) = patterns::find(self.index, *node, &scalar) {
+                found.insert(*node, pattern);
+            }
+        }
+        found
+    }
+
+    fn is_constant(&self, name: &str) -> bool {
+        name.is_empty()
+            || self.index.initializers.contains_key(name)
+            || matches!(self.slots.get(name), Some(Slot::Constant(_)))
+    }
+
+    /// What a name stands for; weights are decoded at their first use.
+    fn slot(&self, name: &str) -> Option<Slot> {
+        if let Some(slot) = self.slots.get(name) {
+            return Some(slot.clone());
+        }
+        let tensor = self.index.initializers.get(name)?;
+        Some(match Constant::decode(tensor) {
+            Ok(constant) => Slot::Constant(Arc::new(constant)),
+            Err(_) => Slot::Broken,
+        })
+    }
+
+    /// As [`Walk::slot`], keeping what was decoded, and saying why it was not.
+    fn read(&mut self, name: &'f str) -> Result<Slot, Problem> {
+        if let Some(slot) = self.slots.get(name) {
+            return Ok(slot.clone());
+        }
+        let Some(tensor) = self.index.initializers.get(name) else {
+            return Err(Problem::broken(format!(
+                "it reads `{name}`, which nothing writes"
+            )));
+        };
+        let constant = Constant::decode(tensor)
+            .map_err(|why| Problem::broken(format!("its weight `{name}` {why}")))?;
+        let slot = Slot::Constant(Arc::new(constant));
+        self.slots.insert(name, slot.clone());
+        Ok(slot)
+    }
+
+    fn call(&mut self, node: usize) -> Result<Call<'f>, Problem> {
+        let node = self.index.node(node);
+        let mut inputs = vec![];
+        for name in &node.input {
+            inputs.push(match &name[..] {
+                "" => None,
+                name => Some(self.read(name)?),
+            });
+        }
+        Ok(Call::new(node, inputs, self.index.opset))
+    }
+
+    /// Evaluates a node of constants; false where it is not one.
+    fn fold(&mut self, node: usize) -> Result<bool, Problem> {
+        let call = self.call(node)?;
+        let mut constants = vec![];
+        for input in &call.inputs {
+            constants.push(match input {
+                None => None,
+                Some(Slot::Constant(constant)) => Some(constant.clone()),
+                Some(_) => return Ok(false),
+            });
+        }
+        let own = call.node.domain.is_empty() || call.node.domain == "ai.onnx";
+        let outputs = match ops::constant(&call, &constants) {
+            Some(constant) => vec![constant?],
+            None if !own || constants.is_empty() => return Ok(false),
+            None => match evaluate(call.node, &constants, call.opset) {
+                Some(outputs) => outputs.map_err(Problem::broken)?,
+                None => return Ok(false),
+            },
+        };
+        let names = call.node.output.iter().filter(|name| !name.is_empty());
+        for (name, constant) in names.zip(outputs) {
+            let constant = Slot::Constant(Arc::new(constant));
+            self.slots.insert(name, constant);
+        }
+        Ok(true)
+    }
+
+    fn node(&mut self, index: usize, pattern: Option<&Pattern<'f>>) {
+        let node = self.index.node(index);
+        let outcome = match pattern {
+            Some(pattern) => self.pattern(index, pattern),
+            None => self.convert(index),
+        };
+        let slot = outcome.unwrap_or_else(|problem| {
+            let op = match &node.domain[..] {
+                "" | "ai.onnx" => node.op_type.clone(),
+                domain => format!("{domain}.{}", node.op_type),
+            };
+            let problem = self.unsupported(&op, name_of(node), problem);
+            self.problems.push(problem);
+            Some(Slot::Broken)
+        });
+        if let (Some(slot), Some(name)) = (slot, node.output.first()) {
+            // Outputs after the first are masks and indices, which no classifier reads.
+            self.slots.insert(name, slot);
+        }
+    }
+
+    fn pattern(&mut self, node: usize, pattern: &Pattern<'f>) -> Result<Option<Slot>, Problem> {
+        let inputs = vec![Some(self.read(pattern.source)?)];
+        let call = Call::new(self.index.node(node), inputs, self.index.opset);
+        if let Some(Slot::Broken) = call.inputs[0] {
+            return Ok(Some(Slot::Broken));
+        }
+        ops::pointwise(self, &call, pattern.function).map(Some)
+    }
+
+    fn convert(&mut self, node: usize) -> Result<Option<Slot>, Problem> {
+        let outputs = &self.index.node(node).output;
+        if outputs
+            .iter()
+            .any(|name| matches!(self.slots.get(&name[..]), Some(Slot::Constant(_))))
+        {
+            return Ok(None);
+        }
+        if self.fold(node)? {
+            return Ok(None);
+        }
+        let call = self.call(node)?;
+        let broken = |input: &Option<Slot>| matches!(input, Some(Slot::Broken));
+        let broken = call.inputs.iter().any(broken);
+        let known = ops::known(&call.node.domain, &call.node.op_type);
+        if !known && !(broken && foldable(&call.node.op_type)) {
+            return Err(ops::unknown(&call));
+        }
+        if broken {
+            return Ok(Some(Slot::Broken));
+        }
+        let after_softmax =
+            |input: &Option<Slot>| matches!(input, Some(Slot::View(view)) if view.softmax);
+        if call.inputs.iter().any(after_softmax) && !ops::may_follow_softmax(&call.node.op_type) {
+            return Err(Problem::new(
+                "it reads a Softmax",
+                "Softmax is supported at the end only, where Kiln leaves it to the caller",
+            ));
+        }
+        ops::convert(self, &call).map(Some)
+    }
+
+    fn finish(mut self, sizes: &[usize]) -> Result<Loaded, Vec<Unsupported>> {
+        let output = self.index.output;
+        if self.problems.is_empty() {
+            match self.read(output) {
+                Ok(Slot::View(view)) => {
+                    self.graph.output = view.value;
+                    self.graph.softmax = view.softmax;
+                    return Ok(Loaded {
+                        graph: self.graph,
+                        input_dims: sizes.to_vec(),
+                        output_dims: view.sizes(),
+                        output_axes: view.dims,
+                    });
+                }
+                Ok(_) => {
+                    let problem = Problem::broken("it does not depend on the input");
+                    let problem = self.unsupported("the output", output, problem);
+                    self.problems.push(problem);
+                }
+                Err(problem) => {
+                    let problem = self.unsupported("the output", output, problem);
+                    self.problems.push(problem);
+                }
+            }
+        }
+        Err(self.problems)
+    }
+
+    fn unsupported(&self, op: &str, node: &str, problem: Problem) -> Unsupported {
+        Unsupported {
+            op: op.into(),
+            node: node.into(),
+            why: problem.why,
+            instead: problem.instead,
+        }
+    }
+
+    /// Whether a node's first output is read once.
+    pub fn read_once(&self, name: &str) -> bool {
+        self.uses.get(name) == Some(&1)
+    }
+
+    /// Adds a value.
+    pub fn value(&mut self, name: String, shape: Shape) -> Result<ValueId, Problem> {
+        if shape.is_empty() {
+            return Err(Problem::broken("an activation is empty"));
+        }
+        self.total_values = self.total_values.saturating_add(shape.len());
+        if shape.len() > MAX_VALUES || self.total_values > MAX_TOTAL_VALUES {
+            let Shape {
+                height,
+                width,
+                channels,
+            } = shape;
+            return Err(Problem::new(
+                format!("{height} × {width} × {channels} values are too many"),
+                "use a smaller input",
+            ));
+        }
+        self.graph.values.push(Value { name, shape });
+        Ok(self.graph.values.len() - 1)
+    }
+
+    /// Adds a node under the names of a call, and gives what the file sees of its output.
+    pub fn emit(
+        &mut self,
+        call: &Call<'f>,
+        op: Op,
+        inputs: &[&View],
+        shape: Shape,
+        dims: Vec<Vec<Axis>>,
+    ) -> Result<View, Problem> {
+        let kind = match &op {
+            Op::Quantize(quant) if quant.unsigned => Kind::Unsigned,
+            Op::Quantize(_) => Kind::Signed,
+            Op::Dequantize(_) => Kind::Float,
+            _ => inputs.first().map_or(Kind::Float, |view| view.kind),
+        };
+        let output = self.value(call.output.clone(), shape)?;
+        self.graph.nodes.push(Node {
+            name: call.name.clone(),
+            op,
+            inputs: inputs.iter().map(|view| view.value).collect(),
+            output,
+        });
+        Ok(View::new(output, shape, dims, kind))
+    }
+}
+
+fn input_kind(file: &OnnxFile, name: &str) -> Result<Kind, Problem> {
+    use tract_onnx::pb::tensor_proto::DataType;
+    use tract_onnx::pb::type_proto::Value as TypeValue;
+    let inputs = file.proto.graph.iter().flat_map(|graph| &graph.input);
+    let mut named = inputs.filter(|input| input.name == name);
+    let kind = named.next().and_then(|input| input.r#type.as_ref());
+    let Some(TypeValue::TensorType(tensor)) = kind.and_then(|kind| kind.value.as_ref()) else {
+        return Err(Problem::broken("it has no type"));
+    };
+    match DataType::try_from(tensor.elem_type) {
+        Ok(DataType::Float) => Ok(Kind::Float),
+        Ok(DataType::Int8) => Ok(Kind::Signed),
+        Ok(DataType::Uint8) => Ok(Kind::Unsigned),
+        other => Err(Problem::new(
+            format!(
+                "its type is {}",
+                other.map_or("unknown", |kind| kind.as_str_name())
+            ),
+            "export the model with an input of 32-bit floats",
+        )),
+    }
+}
+
+/// The only axis of space or depth that a dim runs over, or the one that it must be because the
+/// others are taken.
+pub fn single_axis(views: &[&View], dim: usize) -> Option<Axis> {
+    let mut axes = views.iter().flat_map(|view| &view.dims[dim]);
+    if let Some(first) = axes.next() {
+        return axes.all(|axis| axis == first).then_some(*first);
+    }
+    let free = |axis: &Axis| views.iter().all(|view| size(view.shape, *axis) == 1);
+    [Axis::Channels, Axis::Columns, Axis::Rows]
+        .into_iter()
+        .find(free)
+}
