@@ -39,6 +39,18 @@ impl Isa {
     fn conv(self, _: &Conv<'_>, _: &mut [u8]) -> bool {
         match self {}
     }
+
+    fn binary(self, _: &Binary, _: &mut [u8]) -> bool {
+        match self {}
+    }
+
+    fn table(self, _: &Table<'_>, _: &mut [u8]) -> bool {
+        match self {}
+    }
+
+    fn pool(self, _: &Pool, _: &mut [u8]) -> bool {
+        match self {}
+    }
 }
 
 /// Convolution.
@@ -47,18 +59,18 @@ pub fn conv(layer: &Conv<'_>, arena: &mut [u8]) -> bool {
 }
 
 /// Sum, difference or product.
-pub fn binary(_layer: &Binary, _arena: &mut [u8]) -> bool {
-    false
+pub fn binary(layer: &Binary, arena: &mut [u8]) -> bool {
+    isas().next().is_some_and(|isa| isa.binary(layer, arena))
 }
 
 /// A table of each value.
-pub fn table(_layer: &Table<'_>, _arena: &mut [u8]) -> bool {
-    false
+pub fn table(layer: &Table<'_>, arena: &mut [u8]) -> bool {
+    isas().next().is_some_and(|isa| isa.table(layer, arena))
 }
 
 /// Maximum or average.
-pub fn pool(_layer: &Pool, _arena: &mut [u8]) -> bool {
-    false
+pub fn pool(layer: &Pool, arena: &mut [u8]) -> bool {
+    isas().next().is_some_and(|isa| isa.pool(layer, arena))
 }
 
 /// Writes its input into a part of its output.

@@ -4,7 +4,9 @@ use std::vec;
 use std::vec::Vec;
 
 use super::{Isa, isas, scratch_len};
-use crate::layer::{Conv, Rounding, Scratch};
+use crate::layer::{
+    Binary, BinaryFixed, BinaryOp, Conv, Layer as Any, Pool, PoolKind, Rounding, Scratch, Table,
+};
 use crate::ops;
 use crate::packing::{KernelShape, Packing};
 use crate::testing::{Random, floats, tensor, trials, words};
@@ -171,6 +173,168 @@ fn convolutions_equal_the_plain_loop() {
             let input = [to(9, 14), to(5, 20), to(1 + u64::from(depthwise), 50)].map(|n| n as u32);
             let out_channels = if depthwise { 0 } else { to(1, 80) as u32 };
             check(isa, &mut random, (input, out_channels, window));
+        }
+    }
+}
+
+/// Runs a layer both ways over the same arena.
+fn compare(isa: Isa, layer: &Any<'_>, arena: &[u8]) {
+    let (mut expected, mut found) = (arena.to_vec(), arena.to_vec());
+    let (plain, done) = match layer {
+        Any::Binary(layer) => (
+            ops::binary::run(layer, &mut expected),
+            isa.binary(layer, &mut found),
+        ),
+        Any::Table(layer) => (
+            ops::table::run(layer, &mut expected),
+            isa.table(layer, &mut found),
+        ),
+        Any::Pool(layer) => (
+            ops::pool::run(layer, &mut expected),
+            isa.pool(layer, &mut found),
+        ),
+        _ => unreachable!(),
+    };
+    assert!(plain.is_some() && done, "{isa:?} {layer:?}");
+    assert_eq!(found, expected, "{isa:?} {layer:?}");
+}
+
+fn limits(random: &mut Random) -> [i8; 2] {
+    let limits = [random.i8(), random.i8()];
+    match random.below(2) {
+        0 => [-128, 127],
+        _ => [limits[0].min(limits[1]), limits[0].max(limits[1])],
+    }
+}
+
+#[test]
+fn binaries_equal_the_plain_loop() {
+    let shapes = [[1, 1, 1], [3, 5, 7], [2, 4, 64], [5, 5, 13], [2, 3, 130]];
+    for isa in isas() {
+        let mut random = Random(3);
+        for trial in 0..trials(600) {
+            let shape = shapes[trial % shapes.len()];
+            let len = shape.iter().product::<u32>() as usize;
+            let op = [BinaryOp::Add, BinaryOp::Sub, BinaryOp::Mul][trial % 3];
+            let b = if random.below(3) == 0 {
+                [1, 1, shape[2]]
+            } else {
+                shape
+            };
+            let zero_points = [0; 3].map(|_| random.i8());
+            let b = tensor(len + 3, b, zero_points[1]);
+            // Apart, over `a`, or over a `b` of the same shape.
+            let output = match random.below(3) {
+                0 => 1,
+                1 if b.shape.len() == len => len + 3,
+                _ => 2 * len + 4,
+            };
+            let [low, high] = limits(&mut random);
+            let mut factor = || random.below(1 << 14) as u16;
+            let factors = [factor(), if op == BinaryOp::Mul { 0 } else { factor() }];
+            let shift = 1 + random.below(30) as u8;
+            let scales = [0; 3].map(|_| random.scale(-9, 3));
+            let fixed = (random.below(2) == 0).then_some(BinaryFixed { factors, shift });
+            let layer = Binary {
+                op,
+                a: tensor(1, shape, zero_points[0]),
+                b,
+                output: tensor(output, shape, zero_points[2]),
+                scales,
+                fixed,
+                low,
+                high,
+            };
+            let arena = random.bytes(3 * len + 9);
+            compare(isa, &Any::Binary(layer), &arena);
+        }
+        // Ties, and sums far outside of the limits.
+        for scale in [0.5, 1.0, 2.0, 1e30] {
+            let shape = [1, 256, 256];
+            let layer = Binary {
+                op: BinaryOp::Add,
+                a: tensor(0, shape, -3),
+                b: tensor(1 << 16, shape, 100),
+                output: tensor(2 << 16, shape, 7),
+                scales: [scale, 0.5, 1.0],
+                fixed: None,
+                low: -128,
+                high: 127,
+            };
+            let mut arena = vec![0; 3 << 16];
+            for index in 0..1 << 16 {
+                arena[index] = index as u8;
+                arena[(1 << 16) + index] = (index >> 8) as u8;
+            }
+            for op in [BinaryOp::Add, BinaryOp::Sub, BinaryOp::Mul] {
+                compare(isa, &Any::Binary(Binary { op, ..layer }), &arena);
+            }
+        }
+    }
+}
+
+#[test]
+fn tables_and_pools_equal_the_plain_loop() {
+    let maxima = [
+        ([6, 8, 3], window([2, 2], [2, 2], [0; 4])),
+        ([7, 5, 64], window([3, 3], [2, 2], [1; 4])),
+        ([5, 7, 70], window([3, 2], [1, 1], [1, 0, 1, 1])),
+        ([3, 4, 2], window([2, 2], [1, 3], [3, 2, 2, 3])),
+    ];
+    let averages = [[1, 1, 1], [8, 8, 64], [3, 3, 256], [25, 5, 64], [7, 2, 37]];
+    for isa in isas() {
+        let mut random = Random(5);
+        for (input, window) in maxima {
+            let [rows, columns] = window.output(input[0], input[1]).unwrap();
+            let [low, high] = limits(&mut random);
+            let input = tensor(3, input, 5);
+            let end = 3 + input.shape.len();
+            let layer = Pool {
+                kind: PoolKind::Max,
+                input,
+                output: tensor(end, [rows, columns, input.shape.channels], 5),
+                window,
+                low,
+                high,
+            };
+            let arena = random.bytes(end + layer.output.shape.len() + 1);
+            compare(isa, &Any::Pool(layer), &arena);
+        }
+        for (input, fixed) in averages.into_iter().flat_map(|i| [(i, 0), (i, 1 << 25)]) {
+            let [low, high] = limits(&mut random);
+            let kernel = [input[0] as u16, input[1] as u16];
+            let input = tensor(3, input, random.i8());
+            let end = 3 + input.shape.len();
+            let layer = Pool {
+                kind: PoolKind::Average {
+                    scales: [random.scale(-6, 0), random.scale(-8, -2)],
+                    count_include_pad: false,
+                    fixed,
+                },
+                input,
+                output: tensor(end, [1, 1, input.shape.channels], random.i8()),
+                window: window(kernel, [1, 1], [0; 4]),
+                low,
+                high,
+            };
+            let arena = random.bytes(end + layer.output.shape.len() + 1);
+            compare(isa, &Any::Pool(layer), &arena);
+        }
+        for shape in [[1, 1, 1], [3, 5, 7], [2, 4, 64], [1, 256, 1]] {
+            let table = random.bytes(256);
+            let input = tensor(1, shape, 0);
+            for output in [1, 2 + input.shape.len()] {
+                let layer = Table {
+                    input,
+                    output: tensor(output, shape, 0),
+                    table: &table,
+                };
+                let mut arena = random.bytes(2 * input.shape.len() + 5);
+                for (index, value) in arena[1..].iter_mut().enumerate() {
+                    *value = index as u8;
+                }
+                compare(isa, &Any::Table(layer), &arena);
+            }
         }
     }
 }

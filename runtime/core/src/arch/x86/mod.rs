@@ -4,7 +4,7 @@
     reason = "arrays of registers are walked in step with each other"
 )]
 
-use crate::layer::Conv;
+use crate::layer::{Binary, Conv, Pool, Table};
 
 mod avx512;
 mod cpu;
@@ -30,6 +30,30 @@ impl Isa {
     pub fn conv(self, layer: &Conv<'_>, arena: &mut [u8]) -> bool {
         match self {
             Self::Avx512(isa) => isa.conv(layer, arena),
+        }
+    }
+
+    /// Sum, difference or product.
+    #[inline]
+    pub fn binary(self, layer: &Binary, arena: &mut [u8]) -> bool {
+        match self {
+            Self::Avx512(isa) => isa.binary(layer, arena),
+        }
+    }
+
+    /// A table of each value.
+    #[inline]
+    pub fn table(self, layer: &Table<'_>, arena: &mut [u8]) -> bool {
+        match self {
+            Self::Avx512(isa) => isa.table(layer, arena),
+        }
+    }
+
+    /// Maximum or average.
+    #[inline]
+    pub fn pool(self, layer: &Pool, arena: &mut [u8]) -> bool {
+        match self {
+            Self::Avx512(isa) => isa.pool(layer, arena),
         }
     }
 }

@@ -9,13 +9,15 @@ use core::ops::Range;
 
 use super::cpu;
 use crate::arch::strips::Strips;
-use crate::layer::Conv;
+use crate::layer::{Binary, Conv, Pool, Table};
 use crate::packing::{BLOCK, Packing};
 use crate::tensor::Tensor;
 use crate::window::Window;
 
+mod binary;
 mod dense;
 mod depthwise;
+mod others;
 mod round;
 mod tile;
 
@@ -56,6 +58,27 @@ impl Avx512 {
     pub fn conv(self, conv: &Conv<'_>, arena: &mut [u8]) -> bool {
         // SAFETY: the instructions are there, as `self` says.
         unsafe { run(conv, arena) }.is_some()
+    }
+
+    /// Sum, difference or product: whether it is done.
+    #[inline]
+    pub fn binary(self, layer: &Binary, arena: &mut [u8]) -> bool {
+        // SAFETY: the instructions are there, as `self` says.
+        unsafe { binary::run(layer, arena) }.is_some()
+    }
+
+    /// A table of each value: whether it is done.
+    #[inline]
+    pub fn table(self, layer: &Table<'_>, arena: &mut [u8]) -> bool {
+        // SAFETY: the instructions are there, as `self` says.
+        unsafe { others::table(layer, arena) }.is_some()
+    }
+
+    /// Maximum or average: whether it is done.
+    #[inline]
+    pub fn pool(self, layer: &Pool, arena: &mut [u8]) -> bool {
+        // SAFETY: the instructions are there, as `self` says.
+        unsafe { others::pool(layer, arena) }.is_some()
     }
 }
 
