@@ -19,7 +19,7 @@ use self_cell::self_cell;
 pub use error::EngineError;
 
 use crate::compile::tables::quantize;
-use crate::compile::{Options, compile};
+use crate::compile::{Options, compile, host};
 use crate::graph::{Layout, Quant};
 use crate::qgraph::QGraph;
 
@@ -104,13 +104,17 @@ impl LoadedModel {
         Ok(Self(Arc::new(checked)))
     }
 
-    /// Compiles a graph for any machine, in memory.
+    /// Compiles a graph for this machine, in memory.
     ///
     /// # Errors
     ///
     /// Why it does not compile.
     pub fn of(graph: &QGraph) -> Result<Self, EngineError> {
-        Self::from_bytes(&compile(graph, &Options::default())?.bytes)
+        let options = Options {
+            target: host(),
+            ..Options::default()
+        };
+        Self::from_bytes(&compile(graph, &options)?.bytes)
     }
 
     /// The model.

@@ -7,7 +7,6 @@ use kiln_core::format::{
     ResizeRecord, TableRecord,
 };
 use kiln_core::layer::Scratch;
-use kiln_core::packing::{KernelShape, Packing};
 use kiln_core::preprocess::Recipe;
 use kiln_core::tensor::Tensor;
 
@@ -194,7 +193,9 @@ impl<'a> Parts<'a> {
         let geometry = conv.geometry(input, output);
         let shape = geometry.kernel_shape();
         let packing = packing_for(self.options.target, &geometry);
-        let weights = pack(conv.weights, shape, packing);
+        let mut weights = vec![0; packing.len(shape)];
+        packing.pack(shape, conv.weights, &conv.bias, &mut weights);
+        let alignment = constants.max(packing.alignment());
         let zero_point = self.graph.quant(layer.writes).zero_point;
         let integers = integers(conv, zero_point);
         self.exact[exact] = integers.iter().filter(|&&integer| integer == 0).count();
@@ -215,7 +216,7 @@ impl<'a> Parts<'a> {
             groups,
             packing,
             limits: conv.limits,
-            weights: add.add(weights, constants),
+            weights: add.add(weights, alignment),
             weight_zero_points: match conv.zero_points {
                 [] => NONE,
                 zero_points => add.add(zero_points.iter().map(|&z| z as u8).collect(), 4),
@@ -258,24 +259,6 @@ impl<'a> Parts<'a> {
         })?;
         Ok(bytes)
     }
-}
-
-/// Weights in a packing's order; what is between them is 0.
-fn pack(weights: &[i8], shape: KernelShape, packing: Packing) -> Vec<u8> {
-    let mut packed = vec![0; packing.len(shape)];
-    let mut weights = weights.iter();
-    for out in 0..shape.out_channels {
-        for row in 0..shape.rows {
-            for column in 0..shape.columns {
-                for input in 0..shape.in_channels {
-                    if let Some(&weight) = weights.next() {
-                        packed[packing.index(shape, out, row, column, input)] = weight as u8;
-                    }
-                }
-            }
-        }
-    }
-    packed
 }
 
 /// The multipliers in integers; 0 where none gives the same for all sums that can occur.

@@ -12,9 +12,9 @@
 
 use std::str::FromStr;
 
-use kiln_core::Target;
 use kiln_core::layer::Conv;
 use kiln_core::packing::Packing;
+use kiln_core::{Target, arch};
 
 /// Which tensors may share bytes while both are needed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -38,7 +38,8 @@ pub const BLOCK: usize = 4;
 pub struct Wants {
     /// Activations start at multiples of this.
     pub alignment: usize,
-    /// Weights start at multiples of this; other constants at multiples of 4.
+    /// Weights start at multiples of this, or of what their packing asks for if that is more; other
+    /// constants at multiples of 4.
     pub constants: usize,
     /// Which tensors may share bytes.
     pub sharing: Sharing,
@@ -81,13 +82,20 @@ pub const fn wants(target: Target) -> Wants {
 
 /// The order of the weights that a target's inner loop for this convolution wants. Of the layer the
 /// geometry counts, not the constants.
-pub fn packing_for(_target: Target, _conv: &Conv<'_>) -> Packing {
-    Packing::Plain
+pub fn packing_for(target: Target, conv: &Conv<'_>) -> Packing {
+    let suits = Packing::blocks_suit(conv.kernel_shape(), &conv.window);
+    match target {
+        Target::X86_64 if suits && conv.weight_zero_points.is_empty() => Packing::Blocks,
+        _ => Packing::Plain,
+    }
 }
 
-/// The bytes that a target's inner loop for this convolution wants while it runs.
-pub fn scratch_for(_target: Target, _conv: &Conv<'_>) -> usize {
-    0
+/// The bytes that a target's inner loop for this convolution, with its packing, wants while it runs.
+pub fn scratch_for(target: Target, conv: &Conv<'_>) -> usize {
+    match target {
+        Target::X86_64 => arch::scratch_len(conv),
+        _ => 0,
+    }
 }
 
 /// A target by its name on the command line: those of [`Target::name`], `host` for the machine that

@@ -23,7 +23,7 @@ fn logits(engine: &mut Engine, inputs: &[Vec<i8>]) -> Vec<Vec<u8>> {
 
 #[test]
 fn every_target_and_way_of_sharing_gives_the_same_logits() {
-    let (mut overlapping, mut copied) = (0, 0);
+    let (mut overlapping, mut copied, mut fast) = (0, 0, 0);
     for seed in 0..120 {
         let graph = random_graph(seed);
         let inputs = inputs(&graph, 3);
@@ -51,6 +51,10 @@ fn every_target_and_way_of_sharing_gives_the_same_logits() {
                 );
                 assert_eq!(engine.verify_golden().unwrap(), 1, "{seed} {target:?}");
                 assert_eq!(engine.model().target(), target);
+                if target == Target::X86_64 {
+                    let layers = &compiled.report.layers;
+                    fast += layers.iter().filter(|layer| layer.scratch > 0).count();
+                }
                 if target == Target::Generic && sharing == Sharing::Overlapping {
                     overlapping += usize::from(compiled.report.arena < plain.report.arena);
                     copied += compiled
@@ -68,6 +72,7 @@ fn every_target_and_way_of_sharing_gives_the_same_logits() {
         "sharing made {overlapping} of 120 smaller"
     );
     assert!(copied > 10, "{copied} copies");
+    assert!(fast > 300, "{fast} convolutions with scratch");
 }
 
 #[test]
