@@ -78,6 +78,11 @@ impl Strips {
         })
     }
 
+    /// The same for eight channels that lie together, where there are no more.
+    pub const fn narrowed(&self) -> Self {
+        Self { depth: 8, ..*self }
+    }
+
     /// Bytes of scratch.
     pub const fn len(&self) -> usize {
         let more = self.step().saturating_mul(MORE_PIXELS);
@@ -132,12 +137,16 @@ impl Strips {
         let channels = conv.input.shape.channels as usize;
         let left = usize::from(conv.window.padding[1]);
         if self.skip[1] != 1 {
-            for (x, pixel) in row.chunks_exact_mut(self.depth).enumerate() {
-                let x = (x * self.skip[1]).wrapping_sub(left);
-                match source.chunks_exact(channels).nth(x) {
-                    Some(source) => flip(pixel, source.get(from..).unwrap_or_default()),
-                    None => pixel.fill(padding),
+            let mut at = 0_usize
+                .wrapping_sub(left)
+                .wrapping_mul(channels)
+                .wrapping_add(from);
+            for pixel in row.chunks_exact_mut(self.depth) {
+                match source.get(at..) {
+                    None | Some([]) => pixel.fill(padding),
+                    Some(source) => flip(pixel, source),
                 }
+                at = at.wrapping_add(self.skip[1] * channels);
             }
             return;
         }
@@ -167,7 +176,13 @@ impl Strips {
 
 #[inline(always)]
 fn flip(to: &mut [u8], from: &[u8]) {
+    let len = to.len().min(from.len());
+    let (to, to_rest) = to.split_at_mut(len).0.as_chunks_mut::<16>();
+    let (from, from_rest) = from.split_at(len).0.as_chunks::<16>();
     for (to, from) in to.iter_mut().zip(from) {
+        *to = from.map(|value| value ^ 0x80);
+    }
+    for (to, from) in to_rest.iter_mut().zip(from_rest) {
         *to = from ^ 0x80;
     }
 }

@@ -155,12 +155,15 @@ fn run(conv: &Conv<'_>, arena: &mut [u8]) -> Option<()> {
             && conv.weight_zero_points.is_empty();
         return fits.then(|| dense::run(&constants, input, output));
     }
-    let strips = Strips::of(conv)?;
+    let mut strips = Strips::of(conv)?;
     let constants = Constants::of(conv)?;
     let first = conv.scratch.offset as usize;
     let scratch = first..first.checked_add(strips.len())?;
     if (conv.scratch.len as usize) < strips.len() {
         return None;
+    }
+    if depthwise::is_narrow(conv) {
+        strips = strips.narrowed();
     }
     let parts = arena.get_disjoint_mut([input, output, scratch]);
     let [input, output, strip] = parts.ok()?;

@@ -8,6 +8,19 @@ use crate::arch::strips::{MORE_PIXELS, Strips};
 use crate::layer::Conv;
 use crate::packing::BLOCK;
 
+/// Channels that fill half a vector.
+const NARROW: usize = 8;
+
+/// A loop that is written out.
+macro_rules! for_each_constant {
+    ($name:ident in [$($value:literal),*] $body:block) => {
+        $({
+            let $name = $value;
+            $body
+        })*
+    };
+}
+
 /// A row of pixels.
 struct Row<'a> {
     constants: &'a Constants<'a>,
@@ -35,6 +48,16 @@ pub fn run(
     // Without kernel and borders, all rows are one.
     if conv.window.taps() == 1 {
         width = output.len() / constants.channels;
+    }
+    if constants.channels == NARROW {
+        for (y, output) in output.chunks_exact_mut(width * NARROW).enumerate() {
+            // SAFETY: as below.
+            unsafe {
+                let x = strip.as_ptr().add(y * strips.stride[0] * strips.row());
+                row.narrow(x, output);
+            }
+        }
+        return;
     }
     let blocks = constants.blocks();
     let mut first = 0;
@@ -172,11 +195,8 @@ impl Row<'_> {
         let whole = channels >= (first + B) * BLOCK && (B == 4 || channels == B * BLOCK);
         // Four vectors, of this many pixels, are rounded together.
         let pixels = 4 / B;
-        for quad in 0..P.div_ceil(pixels) {
+        let quad = |quad: usize| {
             let left = count.saturating_sub(quad * pixels).min(pixels);
-            if left == 0 {
-                break;
-            }
             let mut four = [_mm512_setzero_si512(); 4];
             for part in 0..4 {
                 if quad * pixels + part / B < P {
@@ -188,10 +208,66 @@ impl Row<'_> {
             if whole && left == pixels {
                 // SAFETY: the pixels are there, and their 64 bytes lie together.
                 unsafe { _mm512_storeu_si512(out.cast(), bytes) };
-                continue;
+            } else {
+                // SAFETY: the pixels are there.
+                unsafe { self.scatter(out, bytes, [first, B], left) };
             }
-            // SAFETY: the pixels are there.
-            unsafe { self.scatter(out, bytes, [first, B], left) };
+        };
+        // Not a loop: were it one, the sums would have to lie in memory.
+        const { assert!(P.div_ceil(4 / B) <= 6) };
+        let quads = P.min(count).div_ceil(pixels);
+        for_each_constant!(number in [0, 1, 2, 3, 4, 5] {
+            if number < const { P.div_ceil(4 / B) } && number < quads {
+                quad(number);
+            }
+        });
+    }
+
+    /// A row of pixels of eight channels.
+    ///
+    /// # Safety
+    /// `x` is in a strip, with all that the pixels of `output` and [`MORE_PIXELS`] read; there are
+    /// eight channels.
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512vbmi")]
+    unsafe fn narrow(&self, x: *const u8, output: &mut [u8]) {
+        let constants = self.constants;
+        let start = _mm512_castsi512_si256(constants.start(0));
+        let multipliers = _mm512_castps512_ps256(constants.multipliers(0));
+        let multipliers = _mm512_broadcast_f32x8(multipliers);
+        for (index, output) in output.chunks_mut(MORE_PIXELS * NARROW).enumerate() {
+            let x = x.wrapping_add(index * MORE_PIXELS * self.step);
+            let mut sums = [start; MORE_PIXELS];
+            let mut weights = constants.weights.as_ptr();
+            for row in 0..constants.rows {
+                let mut x = x.wrapping_add(row * self.row);
+                for _ in 0..constants.fours {
+                    // SAFETY: there are weights for each row and four.
+                    let w = unsafe { _mm256_loadu_si256(weights.cast()) };
+                    for pixel in 0..MORE_PIXELS {
+                        // SAFETY: what the pixels read is there, and up to 3 bytes more.
+                        let four =
+                            unsafe { x.add(pixel * self.step).cast::<i32>().read_unaligned() };
+                        let values = _mm256_set1_epi32(four);
+                        sums[pixel] = _mm256_dpbusd_epi32(sums[pixel], values, w);
+                    }
+                    x = x.wrapping_add(4);
+                    weights = weights.wrapping_add(4 * BLOCK);
+                }
+            }
+            let pair = |pixel: usize| {
+                let low = _mm512_castsi256_si512(sums[pixel]);
+                _mm512_inserti64x4::<1>(low, sums[pixel + 1])
+            };
+            let halves = [
+                [pair(0), pair(2), pair(4), pair(6)],
+                [pair(8), pair(10), pair(12), pair(14)],
+            ];
+            for (output, sums) in output.chunks_mut(8 * NARROW).zip(halves) {
+                let bytes = constants.rounder.round(sums, [multipliers; 4]);
+                let mask = u64::MAX >> (64 - output.len());
+                // SAFETY: the mask has as many bits as `output` has bytes.
+                unsafe { _mm512_mask_storeu_epi8(output.as_mut_ptr().cast(), mask, bytes) };
+            }
         }
     }
 
