@@ -237,3 +237,41 @@ fn rows(values: &[f32], channels: usize) -> impl Iterator<Item = &[f32]> {
 fn rows_mut(values: &mut [f32], channels: usize) -> impl Iterator<Item = &mut [f32]> {
     values.chunks_exact_mut(channels)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::load::load;
+    use crate::load::testing::*;
+
+    #[test]
+    fn every_value_is_seen_once_and_in_order() {
+        let model = Model::new(13, &[1, 2, 2, 1])
+            .node("Relu", "x", "r", &[])
+            .node("GlobalAveragePool", "r", "g", &[])
+            .node("Add", "r g", "y", &[]);
+        let graph = load(&model.file()).unwrap();
+        let mut float = FloatGraph::new(&graph);
+        for input in [[1.0, -1.0, 3.0, 5.0], [0.0, 2.0, -4.0, 2.0]] {
+            let mut seen = vec![];
+            let output = float.run(&input, &mut |value, data| {
+                seen.push((graph.values[value].name.clone(), data.to_vec()));
+            });
+            let positive = input.map(|value: f32| value.max(0.0));
+            let mean = [0, 1].map(|c| (positive[c] + positive[c + 2]) / 2.0);
+            let sums: Vec<f32> = (0..4)
+                .map(|index| positive[index] + mean[index % 2])
+                .collect();
+            assert_eq!(output.unwrap(), sums);
+            let expected = [
+                ("x".into(), input.to_vec()),
+                ("r".into(), positive.to_vec()),
+                ("g".into(), mean.to_vec()),
+                ("y".into(), sums),
+            ];
+            assert_eq!(seen, expected);
+        }
+        let error = float.run(&[0.0; 3], &mut |_, _| {}).unwrap_err();
+        assert_eq!((error.found, error.expected), (3, 4));
+    }
+}

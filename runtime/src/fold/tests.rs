@@ -55,12 +55,12 @@ fn constants_of_channels_go_into_convolutions() {
     let cases = [
         (
             "after",
-            after(start().node("Conv", "x w b", "c", &[pads.clone()])),
+            after(start().node("Conv", "x w b", "c", &[pads])),
             "Conv",
         ),
         (
             "after groups",
-            after(start().node("Conv", "x g b", "c", &[group.clone()])),
+            after(start().node("Conv", "x g b", "c", &[group])),
             "Conv",
         ),
         (
@@ -82,7 +82,7 @@ fn constants_of_channels_go_into_convolutions() {
             "factors go before padding",
             start()
                 .node("Mul", "x four", "a", &[])
-                .node("Conv", "a w b", "y", &[pads.clone()]),
+                .node("Conv", "a w b", "y", &[pads]),
             "Conv",
         ),
         (
@@ -100,7 +100,7 @@ fn constants_of_channels_go_into_convolutions() {
                 .node("GlobalAveragePool", "a", "d", &[])
                 .node("GlobalAveragePool", "c", "e", &[])
                 .node("Concat", "d e", "y", &[("axis", I(1))]),
-            "Conv Conv AveragePool AveragePool other",
+            "Conv AveragePool Conv AveragePool other",
         ),
         (
             "identity",
@@ -135,17 +135,17 @@ fn padding_goes_into_windows() {
         ),
         (
             "average",
-            pad().node("AveragePool", "q", "y", &[kernel.clone()]),
+            pad().node("AveragePool", "q", "y", &[kernel]),
             "AveragePool",
         ),
         (
             "average with uncounted padding",
-            pad().node("AveragePool", "q", "y", &[kernel.clone(), more]),
+            pad().node("AveragePool", "q", "y", &[kernel, more]),
             "Pad AveragePool",
         ),
         (
             "max of any sign",
-            pad().node("MaxPool", "q", "y", &[kernel.clone()]),
+            pad().node("MaxPool", "q", "y", &[kernel]),
             "Pad MaxPool",
         ),
         (
@@ -153,7 +153,7 @@ fn padding_goes_into_windows() {
             start()
                 .node("Relu", "x", "r", &[])
                 .node("Pad", "r p", "q", &[])
-                .node("MaxPool", "q", "y", &[kernel.clone()]),
+                .node("MaxPool", "q", "y", &[kernel]),
             "Relu MaxPool",
         ),
         (
@@ -171,7 +171,7 @@ fn padding_goes_into_windows() {
                 .node("GlobalAveragePool", "c", "e", &[])
                 .node("GlobalAveragePool", "d", "f", &[])
                 .node("Concat", "e f", "y", &[("axis", I(1))]),
-            "Pad Conv MaxPool AveragePool AveragePool other",
+            "Pad Conv AveragePool MaxPool AveragePool other",
         ),
     ];
     for (name, model, expected) in cases {

@@ -19,7 +19,7 @@ mod patterns;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod view;
 mod walk;
 

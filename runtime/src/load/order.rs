@@ -11,6 +11,8 @@ pub struct Index<'f> {
     pub initializers: HashMap<&'f str, &'f TensorProto>,
     /// The node that writes each name.
     pub producers: HashMap<&'f str, usize>,
+    /// For outputs of a DequantizeLinear that another one repeats, the first one's.
+    pub same: HashMap<&'f str, &'f str>,
     /// The file's output.
     pub output: &'f str,
     /// ONNX's operator set.
@@ -56,10 +58,16 @@ impl<'f> Index<'f> {
         Ok(Self {
             graph,
             initializers,
+            same: repeated(graph),
             producers,
             output: &output.name,
             opset,
         })
+    }
+
+    /// The name of the first value that is the same by definition.
+    pub fn first(&self, name: &'f str) -> &'f str {
+        self.same.get(name).copied().unwrap_or(name)
     }
 
     pub fn node(&self, index: usize) -> &'f NodeProto {
@@ -88,7 +96,7 @@ impl<'f> Index<'f> {
                 stack.pop();
                 continue;
             }
-            for name in inputs(node) {
+            for name in inputs(node).into_iter().rev() {
                 if let Some(before) = self.producers.get(name)
                     && !done.contains(before)
                 {
@@ -104,6 +112,22 @@ impl<'f> Index<'f> {
         }
         Ok(order)
     }
+}
+
+/// Quantizers write a DequantizeLinear for each reader.
+fn repeated(graph: &GraphProto) -> HashMap<&str, &str> {
+    let (mut first, mut same) = (HashMap::new(), HashMap::new());
+    let nodes = graph.node.iter();
+    for node in nodes.filter(|node| node.op_type == "DequantizeLinear" && node.attribute.is_empty())
+    {
+        if let [output] = &node.output[..] {
+            let before = *first.entry(&node.input).or_insert(output);
+            if before != output {
+                same.insert(&output[..], &before[..]);
+            }
+        }
+    }
+    same
 }
 
 /// What to call a node.

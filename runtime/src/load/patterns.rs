@@ -65,10 +65,11 @@ impl<'f> Part<'_, 'f> {
         for _ in 0..DEPTH {
             let mut after = vec![];
             for name in next.iter().flat_map(|node| &node.input) {
-                let new = !name.is_empty() && !names.contains(&&name[..]);
+                let name = self.index.first(name);
+                let new = !name.is_empty() && !names.contains(&name);
                 if new && names.len() < NAMES && (self.scalar)(name).is_none() {
                     names.push(name);
-                    let producer = self.index.producers.get(&name[..]);
+                    let producer = self.index.producers.get(name);
                     after.extend(producer.map(|node| self.index.node(*node)));
                 }
             }
@@ -78,6 +79,7 @@ impl<'f> Part<'_, 'f> {
     }
 
     fn name(&self, name: &'f str, known: &mut HashMap<&'f str, f64>, depth: usize) -> Option<f64> {
+        let name = self.index.first(name);
         if let Some(value) = known.get(name) {
             return Some(*value);
         }

@@ -20,13 +20,13 @@ use crate::graph::{Axis, Layout};
 use crate::onnx::{NodeProto, OnnxFile, TensorProto};
 
 /// An attribute's value.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub enum Attr<'a> {
     I(i64),
     F(f32),
     Is(&'a [i64]),
     S(&'a str),
-    T(TensorProto),
+    T(&'a TensorProto),
 }
 pub use Attr::{F, I, Is, S, T};
 
@@ -177,7 +177,7 @@ fn attribute((name, value): &(&str, Attr)) -> AttributeProto {
             AttributeType::String
         }
         T(value) => {
-            attribute.t = Some(value.clone());
+            attribute.t = Some(TensorProto::clone(value));
             AttributeType::Tensor
         }
     };

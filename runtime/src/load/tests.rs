@@ -3,5 +3,6 @@
 mod convs;
 mod layouts;
 mod pointwise;
+mod pytorch;
 mod refused;
-mod shared;
+pub(crate) mod shared;

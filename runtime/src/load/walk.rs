@@ -255,7 +255,8 @@ impl<'f> Walk<'f> {
         let broken = |input: &Option<Slot>| matches!(input, Some(Slot::Broken));
         let broken = call.inputs.iter().any(broken);
         let known = ops::known(&call.node.domain, &call.node.op_type);
-        if !known && !(broken && foldable(&call.node.op_type)) {
+        let follows = broken && foldable(&call.node.op_type);
+        if !(known || follows) {
             return Err(ops::unknown(&call));
         }
         if broken {

@@ -58,7 +58,7 @@ pub fn meta(file: &OnnxFile, graph: &Graph) -> Meta {
         name: name.unwrap_or_default(),
         labels: file.labels().unwrap_or_default(),
         recipe: file.recipe().ok(),
-        layout: graph.layout.clone(),
+        layout: graph.layout,
         properties: properties
             .map(|entry| (entry.key.clone(), entry.value.clone()))
             .collect(),

@@ -73,7 +73,7 @@ impl<'g> Builder<'g> {
                     self.graph.values[self.graph.output].name.clone();
                 self.result.tensors[input].name = self.graph.values[self.graph.input].name.clone();
                 self.result.meta = Meta {
-                    layout: self.graph.layout.clone(),
+                    layout: self.graph.layout,
                     ..Meta::default()
                 };
                 Ok(self.result)

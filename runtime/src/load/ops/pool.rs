@@ -26,7 +26,8 @@ pub fn parts(call: &Call<'_>, view: &View, max: bool) -> Result<(Op, Shape), Pro
     if call.int("storage_order", 0) != 0 {
         return Err(Problem::new("storage_order 1", "leave it out"));
     }
-    let count_include_pad = !max && call.int("count_include_pad", 0) != 0;
+    let padded = window.padding != [0; 4];
+    let count_include_pad = !max && padded && call.int("count_include_pad", 0) != 0;
     let [top, left, bottom, right] = window.padding.map(u32::from);
     let [rows, columns] = window.span();
     if top >= rows || bottom >= rows || left >= columns || right >= columns {

@@ -54,7 +54,7 @@ pub fn scale(call: &Call<'_>, scale: usize, zero_point: usize) -> Result<Scale, 
 fn integers(constant: &Constant) -> Result<Vec<i32>, Problem> {
     let problem = || Problem::broken("a zero point is not an integer");
     let numbers = constant.data.integers().ok_or_else(problem)?;
-    let numbers = numbers.into_iter().map(|number| i32::try_from(number));
+    let numbers = numbers.into_iter().map(i32::try_from);
     numbers.collect::<Result<_, _>>().map_err(|_| problem())
 }
 

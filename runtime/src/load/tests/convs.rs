@@ -195,38 +195,27 @@ fn pools() {
     let strides = ("strides", Is(&[2, 3]));
     let pads = ("pads", Is(&[1, 0, 0, 1]));
     let cases = [
-        (
-            "max",
-            pool("MaxPool", &[kernel.clone(), strides.clone(), pads.clone()]),
-        ),
+        ("max", pool("MaxPool", &[kernel, strides, pads])),
         (
             "max, ceil",
             pool(
                 "MaxPool",
-                &[
-                    kernel.clone(),
-                    ("strides", Is(&[4, 4])),
-                    ("ceil_mode", I(1)),
-                ],
+                &[kernel, ("strides", Is(&[4, 4])), ("ceil_mode", I(1))],
             ),
         ),
         (
-            "average",
+            "average, ceil",
             pool(
                 "AveragePool",
-                &[kernel.clone(), strides.clone(), pads.clone()],
+                &[kernel, ("strides", Is(&[3, 3])), ("ceil_mode", I(1))],
             ),
         ),
+        ("average", pool("AveragePool", &[kernel, strides, pads])),
         (
             "average with padding",
             pool(
                 "AveragePool",
-                &[
-                    kernel.clone(),
-                    strides.clone(),
-                    pads,
-                    ("count_include_pad", I(1)),
-                ],
+                &[kernel, strides, pads, ("count_include_pad", I(1))],
             ),
         ),
         (

@@ -7,17 +7,10 @@ fn activations() {
     let one = |opset, op, attributes: &[(&str, Attr)]| {
         Model::new(opset, &[1, 3, 4, 5]).node(op, "x", "y", attributes)
     };
+    let six = crate::onnx::scalar("", 6.0);
     let clip = Model::new(13, &[1, 3, 4, 5])
         .scalar("low", 0.0)
-        .node(
-            "Constant",
-            "",
-            "c",
-            &[(
-                "value",
-                T(Model::new(13, &[]).scalar("", 6.0).graph().initializer[0].clone()),
-            )],
-        )
+        .node("Constant", "", "c", &[("value", T(&six))])
         .node("Identity", "c", "high", &[])
         .node("Clip", "x low high", "y", &[]);
     let min = Model::new(13, &[1, 3, 4, 5])
