@@ -12,9 +12,11 @@
 //! - [`float_graph`]: a graph run in floats, every value to be seen.
 //! - [`qgraph`]: the quantized model; [`onnx_out`]: as an ONNX file.
 //! - [`quantized`]: the graph of a file that is already quantized to a quantized model.
+//! - [`quantize`]: from the float graph to integers, with ranges from [`calibrate`] and a [`report`].
 //! - [`multiplier`]: whether integers alone round as the float multiplier does.
 //! - [`testing`]: random quantized models for tests.
 
+pub mod calibrate;
 pub mod compile;
 pub mod engine;
 pub mod files;
@@ -29,5 +31,7 @@ pub mod onnx_out;
 pub mod pointwise;
 pub mod qgraph;
 pub mod quantized;
+pub mod quantize;
 pub mod recipe;
+pub mod report;
 pub mod testing;

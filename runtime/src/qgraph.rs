@@ -127,6 +127,28 @@ pub struct QConv {
     pub clamp: Option<(f32, f32)>,
 }
 
+impl QOp {
+    /// ONNX's name of the operator.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Conv(_) => "Conv",
+            Self::Binary { op, .. } => match op {
+                Binary::Add => "Add",
+                Binary::Sub => "Sub",
+                Binary::Mul => "Mul",
+            },
+            Self::Pointwise(function) => function.name(),
+            Self::Requantize => "QuantizeLinear",
+            Self::PRelu(_) => "PRelu",
+            Self::MaxPool(_) => "MaxPool",
+            Self::AveragePool { .. } => "AveragePool",
+            Self::Concat(_) => "Concat",
+            Self::Pad { .. } => "Pad",
+            Self::Resize(_) => "Resize",
+        }
+    }
+}
+
 impl QGraph {
     /// The layer that writes a tensor; none for the model's input.
     pub fn producer(&self, tensor: TensorId) -> Option<usize> {

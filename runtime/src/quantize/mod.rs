@@ -1,0 +1,129 @@
+//! From the float graph to integers: post-training quantization.
+//!
+//! | pass | what it does |
+//! |---|---|
+//! | `lower` | what is left of batch-norm becomes a convolution; clamps go into ranges |
+//! | [`collect`](crate::calibrate::collect) | statistics of each activation over the calibration pictures |
+//! | `equalize` | channels of one activation come to like ranges |
+//! | `groups` | ranges, scales and zero points; what is copied shares them |
+//! | `settle` | scales move until every order of float operations gives the same integers |
+//! | `weights` | weights and bias a channel, with scales that obey the multiplier rule |
+//! | `choose` | the methods side by side on the calibration pictures, by the engine itself |
+//!
+//! Scheme: activations asymmetric and per tensor, weights symmetric and per output channel (Nagel et al.,
+//! A White Paper on Neural Network Quantization, 2021).
+
+mod build;
+mod choose;
+mod equalize;
+mod groups;
+mod lower;
+mod measure;
+mod settle;
+#[cfg(test)]
+pub(crate) mod testing;
+mod ties;
+mod weights;
+
+use std::fmt;
+
+use thiserror::Error;
+
+use crate::calibrate::{CalibrateError, Calibration, Method};
+use crate::graph::Graph;
+use crate::qgraph::{Meta, QGraph};
+use crate::report::Report;
+pub use weights::WeightRange;
+
+/// How to quantize. What is not said is chosen by what measures best on the calibration pictures: top-1
+/// accuracy where they are labelled, and else how near the logits come to the float model's.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// How ranges are chosen.
+    pub method: Option<Method>,
+    /// Whether channels are equalized across layers.
+    pub equalize: Option<bool>,
+    /// Whether biases take back what rounding weights adds on the average.
+    pub correct_bias: Option<bool>,
+    /// How the ranges of weights are chosen.
+    pub weights: Option<WeightRange>,
+    /// What travels with the model. Its layout is that of the graph.
+    pub meta: Meta,
+}
+
+/// What is being done, and how far it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// What.
+    pub stage: Stage,
+    /// Pictures done.
+    pub done: usize,
+    /// Pictures in this stage.
+    pub total: usize,
+}
+
+/// The stages that go over the calibration pictures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Statistics of activations.
+    Calibrate,
+    /// Statistics again, after equalization.
+    Equalize,
+    /// Methods side by side.
+    Choose,
+    /// Finer choices for the best method.
+    Refine,
+    /// The float model and the integers, layer by layer.
+    Compare,
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(match self {
+            Self::Calibrate => "calibrating",
+            Self::Equalize => "calibrating again",
+            Self::Choose => "choosing the method",
+            Self::Refine => "refining",
+            Self::Compare => "comparing",
+        })
+    }
+}
+
+/// Why a model was not quantized.
+#[derive(Debug, Error)]
+pub enum QuantizeError {
+    /// Calibration failed.
+    #[error(transparent)]
+    Calibrate(#[from] CalibrateError),
+    /// The file's numbers are broken.
+    #[error(
+        "`{0}`: a weight is not a finite number: training diverged; export an earlier checkpoint"
+    )]
+    NotFinite(String),
+    /// There is nothing to do.
+    #[error("`{0}`: the model is quantized already; compile it as it is, or give the float model")]
+    AlreadyQuantized(String),
+    /// The integers do not run.
+    #[error("the quantized model does not run: {0}")]
+    Engine(String),
+}
+
+/// Quantizes a folded graph, with ranges from `calibration`.
+///
+/// # Errors
+/// See [`QuantizeError`].
+pub fn quantize(
+    graph: &Graph,
+    calibration: &mut dyn Calibration,
+    options: &Options,
+    progress: &dyn Fn(Progress),
+) -> Result<(QGraph, Report), QuantizeError> {
+    let mut variants = build::variants(graph, calibration, options, progress)?;
+    let chosen = choose::choose(&variants, calibration, options, progress)?;
+    let variant = variants.swap_remove(chosen.recipe.variant);
+    let report = measure::report(&variant, &chosen, calibration, progress)?;
+    Ok((chosen.built.graph, report))
+}
+
+#[cfg(test)]
+mod tests;
