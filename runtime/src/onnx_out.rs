@@ -4,7 +4,8 @@
 //! Runtimes fuse that to integer kernels. What ONNX Runtime then computes is, to the bit, what
 //! `runtime/core/QUANTIZATION.md` says, where the scales are Kiln's own (see [`crate::quantize`]).
 //!
-//! - The input is float, with the axes of the file that the model came from.
+//! - The input is float, with the axes of the file that the model came from. A model of one row all the
+//!   way has 1-D operators: `[1, channels, length]`.
 //! - Weights are s8 through DequantizeLinear along axis 0, symmetric and a scale a channel; the bias
 //!   is s32 at `input scale * weight scale`.
 //! - Each activation goes through one pair of QuantizeLinear and DequantizeLinear. There is no Relu:
@@ -21,7 +22,7 @@ use tract_onnx::pb::{GraphProto, ModelProto, OperatorSetIdProto};
 use crate::graph::{Axis, Layout, Quant};
 use crate::onnx::{self, OnnxFile};
 use crate::pointwise::Pointwise;
-use crate::qgraph::{QGraph, QOp, TensorId};
+use crate::qgraph::{QConv, QGraph, QOp, TensorId};
 use document::{Attribute, Document, Values, value_info};
 
 /// What ONNX Runtime's own quantizer writes; all but Gelu and dilated averages are in it.
@@ -114,6 +115,17 @@ struct Names {
     dequantized: String,
 }
 
+/// The axes of all activations but the model's input and its logits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    /// `[1, features]`: an MLP.
+    Flat,
+    /// `[1, channels, length]`.
+    Line,
+    /// `[1, channels, rows, columns]`.
+    Plane,
+}
+
 /// Puts a [`QGraph`]'s layers into a [`Document`].
 struct Writer<'g> {
     graph: &'g QGraph,
@@ -122,14 +134,14 @@ struct Writer<'g> {
     names: Vec<Names>,
     /// What the model's output is called.
     output: String,
-    /// Whether activations are `[1, features]` all the way; `[1, channels, rows, columns]` otherwise.
-    flat: bool,
+    /// Of all activations.
+    form: Form,
 }
 
 impl<'g> Writer<'g> {
     fn new(graph: &'g QGraph) -> Self {
         let mut document = Document::default();
-        let flat = is_flat(graph);
+        let form = form(graph);
         let mut names = vec![Names::default(); graph.tensors.len()];
         // The model's input and output keep their names whatever else is called so.
         let order = [graph.input, graph.output].into_iter();
@@ -145,7 +157,7 @@ impl<'g> Writer<'g> {
             document,
             output: names[graph.output].float.clone(),
             names,
-            flat,
+            form,
         }
     }
 
@@ -154,7 +166,7 @@ impl<'g> Writer<'g> {
         let tensor = self.graph.input;
         let name = self.names[tensor].float.clone();
         let axes = self.input_axes();
-        if !self.flat && self.graph.meta.layout == Layout::Nhwc {
+        if self.form != Form::Flat && self.graph.meta.layout == Layout::Nhwc {
             let nchw = self.document.unique(&format!("{name}_nchw"), "");
             if let [_, features] = axes[..] {
                 let shape = [1, features as i64, 1, 1];
@@ -180,6 +192,7 @@ impl<'g> Writer<'g> {
         match self.graph.meta.layout {
             Layout::Nhwc if shape.pixels() == 1 => vec![1, channels],
             Layout::Nhwc => vec![1, rows, columns, channels],
+            Layout::Nchw if self.form == Form::Line => vec![1, channels, columns],
             Layout::Nchw => vec![1, channels, rows, columns],
         }
     }
@@ -235,19 +248,52 @@ impl<'g> Writer<'g> {
     }
 }
 
-/// Whether the model takes a flat vector and all that it does fits vectors: an MLP.
-fn is_flat(graph: &QGraph) -> bool {
-    let vectors = graph
-        .tensors
-        .iter()
-        .all(|tensor| tensor.shape.pixels() == 1);
-    let fits = |op: &QOp| match op {
+/// The form that fits all that the model does.
+fn form(graph: &QGraph) -> Form {
+    let all_fit = |fits: fn(&QOp) -> bool| graph.layers.iter().all(|layer| fits(&layer.op));
+    let mut shapes = graph.tensors.iter().map(|tensor| tensor.shape);
+    let input = graph.tensors.get(graph.input).map(|tensor| tensor.shape);
+    match graph.meta.layout {
+        Layout::Nhwc if shapes.all(|shape| shape.pixels() == 1) && all_fit(fits_vectors) => {
+            Form::Flat
+        }
+        Layout::Nchw
+            if input.is_some_and(|input| input.width > 1)
+                && shapes.all(|shape| shape.height == 1)
+                && all_fit(fits_lines) =>
+        {
+            Form::Line
+        }
+        _ => Form::Plane,
+    }
+}
+
+fn fits_vectors(op: &QOp) -> bool {
+    match op {
         QOp::Conv(conv) => conv.groups == 1 && conv.window.taps() == 1,
         QOp::Concat(axis) => *axis == Axis::Channels,
         QOp::Binary { .. } | QOp::Pointwise(_) | QOp::Requantize | QOp::PRelu(_) => true,
         QOp::MaxPool(_) | QOp::AveragePool { .. } | QOp::Pad { .. } | QOp::Resize(_) => false,
-    };
-    graph.meta.layout == Layout::Nhwc && vectors && graph.layers.iter().all(|layer| fits(&layer.op))
+    }
+}
+
+fn fits_lines(op: &QOp) -> bool {
+    match op {
+        QOp::Conv(QConv { window, .. })
+        | QOp::MaxPool(window)
+        | QOp::AveragePool { window, .. } => {
+            let [top, _, bottom, _] = window.padding;
+            let rows = [window.kernel[0], window.stride[0], window.dilation[0]];
+            rows == [1; 3] && [top, bottom] == [0; 2]
+        }
+        QOp::Pad {
+            padding: [top, _, bottom, _],
+            ..
+        } => [*top, *bottom] == [0; 2],
+        QOp::Resize([down, _]) => *down == 1,
+        QOp::Concat(axis) => *axis != Axis::Rows,
+        QOp::Binary { .. } | QOp::Pointwise(_) | QOp::Requantize | QOp::PRelu(_) => true,
+    }
 }
 
 #[cfg(test)]

@@ -3,8 +3,8 @@
 use kiln_core::tensor::Shape;
 use kiln_core::window::Window;
 
-use super::Writer;
 use super::document::{Attribute, Values};
+use super::{Form, Writer};
 use crate::graph::{Axis, Binary};
 use crate::pointwise::Pointwise;
 use crate::qgraph::{QConv, QLayer, QOp};
@@ -42,36 +42,28 @@ impl Writer<'_> {
             // QuantizeLinear reads what the input was dequantized to.
             QOp::Requantize => self.names[layer.output].float = inputs[0].into(),
             QOp::PRelu(slope) => {
-                let axes = if self.flat {
-                    vec![slope.len()]
-                } else {
-                    vec![slope.len(), 1, 1]
-                };
+                let mut axes = vec![1; self.spatial() + 1];
+                axes[0] = slope.len();
                 let slope =
                     self.constant(&format!("{}_slope", layer.name), &axes, Values::F32(slope));
                 self.node(layer, "PRelu", &[inputs[0], &slope], &output, vec![]);
             }
             QOp::MaxPool(window) => {
-                self.node(
-                    layer,
-                    "MaxPool",
-                    &inputs,
-                    &output,
-                    window_attributes(window),
-                );
+                let attributes = self.window_attributes(window);
+                self.node(layer, "MaxPool", &inputs, &output, attributes);
             }
             QOp::AveragePool {
                 window,
                 count_include_pad,
             } => {
-                let (op, attributes) = average(in_shape, window, *count_include_pad);
+                let (op, attributes) = self.average(in_shape, window, *count_include_pad);
                 self.node(layer, op, &inputs, &output, attributes);
             }
             QOp::Concat(axis) => {
                 let axis = match axis {
                     Axis::Channels => 1,
                     Axis::Rows => 2,
-                    Axis::Columns => 3,
+                    Axis::Columns => 1 + self.spatial() as i64,
                 };
                 let attributes = vec![("axis", Attribute::Int(axis))];
                 self.node(layer, "Concat", &inputs, &output, attributes);
@@ -81,19 +73,21 @@ impl Writer<'_> {
                 let steps = i32::from(*value) - i32::from(quant.zero_point);
                 let value = [steps as f32 * quant.scale];
                 let [top, left, bottom, right] = padding.map(i64::from);
-                let pads = [0, 0, top, left, 0, 0, bottom, right];
-                let pads = self.constant(&format!("{}_pads", layer.name), &[8], Values::I64(&pads));
+                let ends = [self.last([top, left]), self.last([bottom, right])];
+                let pads = ends.map(|end| [vec![0, 0], end].concat()).concat();
+                let axes = [pads.len()];
+                let name = format!("{}_pads", layer.name);
+                let pads = self.constant(&name, &axes, Values::I64(&pads));
                 let value =
                     self.constant(&format!("{}_value", layer.name), &[], Values::F32(&value));
                 self.node(layer, "Pad", &[inputs[0], &pads, &value], &output, vec![]);
             }
             QOp::Resize(factors) => {
-                let scales = [1.0, 1.0, factors[0] as f32, factors[1] as f32];
-                let scales = self.constant(
-                    &format!("{}_scales", layer.name),
-                    &[4],
-                    Values::F32(&scales),
-                );
+                let factors = self.last(factors.map(|factor| factor as f32));
+                let scales = [vec![1.0, 1.0], factors].concat();
+                let axes = [scales.len()];
+                let name = format!("{}_scales", layer.name);
+                let scales = self.constant(&name, &axes, Values::F32(&scales));
                 let attributes = vec![
                     ("mode", Attribute::Text("nearest")),
                     (
@@ -112,6 +106,59 @@ impl Writer<'_> {
             }
         }
         self.quantize(layer.output, &base);
+    }
+
+    /// Axes of activations beside the batch and the channels.
+    fn spatial(&self) -> usize {
+        match self.form {
+            Form::Flat => 0,
+            Form::Line => 1,
+            Form::Plane => 2,
+        }
+    }
+
+    /// Of what is said of rows and columns, as much as there are axes.
+    fn last<T: Copy>(&self, values: [T; 2]) -> Vec<T> {
+        values[2 - self.spatial()..].to_vec()
+    }
+
+    fn window_attributes(&self, window: &Window) -> Attributes {
+        let ints = |values: [u16; 2]| self.last(values.map(i64::from));
+        let [top, left, bottom, right] = window.padding;
+        let pads = [ints([top, left]), ints([bottom, right])].concat();
+        let mut attributes = vec![
+            ("kernel_shape", Attribute::Ints(ints(window.kernel))),
+            ("strides", Attribute::Ints(ints(window.stride))),
+            ("pads", Attribute::Ints(pads)),
+        ];
+        // AveragePool has dilations from a later version of ONNX on.
+        if window.dilation != [1, 1] {
+            attributes.push(("dilations", Attribute::Ints(ints(window.dilation))));
+        }
+        attributes
+    }
+
+    /// GlobalAveragePool where that is what the window does.
+    fn average(
+        &self,
+        input: Shape,
+        window: &Window,
+        count_include_pad: bool,
+    ) -> (&'static str, Attributes) {
+        let whole = Window {
+            kernel: window.kernel,
+            ..Window::default()
+        };
+        let kernel = window.kernel.map(u32::from);
+        if *window == whole && !count_include_pad && kernel == [input.height, input.width] {
+            return ("GlobalAveragePool", vec![]);
+        }
+        let mut attributes = self.window_attributes(window);
+        attributes.push((
+            "count_include_pad",
+            Attribute::Int(count_include_pad.into()),
+        ));
+        ("AveragePool", attributes)
     }
 
     fn node(
@@ -156,10 +203,7 @@ impl Writer<'_> {
         let taps = rows * columns;
         let depth = conv.weights.len() / (channels * taps).max(1);
         let weights = oihw(&conv.weights, taps, depth);
-        let axes = match self.flat {
-            true => vec![channels, depth],
-            false => vec![channels, depth, rows, columns],
-        };
+        let axes = [vec![channels, depth], self.last([rows, columns])].concat();
         let weights = self.parameter(
             &format!("{}_weight", layer.name),
             (&axes, Values::I8(&weights)),
@@ -178,11 +222,11 @@ impl Writer<'_> {
             Values::I32(&vec![0; channels]),
         );
         let inputs = [inputs[0], &weights, &bias];
-        if self.flat {
+        if self.form == Form::Flat {
             let attributes = vec![("transB", Attribute::Int(1))];
             return self.clamped(layer, "Gemm", &inputs, output, attributes, conv.clamp);
         }
-        let mut attributes = window_attributes(&conv.window);
+        let mut attributes = self.window_attributes(&conv.window);
         attributes.push(("group", Attribute::Int(conv.groups as i64)));
         self.clamped(layer, "Conv", &inputs, output, attributes, conv.clamp);
     }
@@ -266,37 +310,4 @@ fn oihw(weights: &[i8], taps: usize, depth: usize) -> Vec<i8> {
         order.map(|index| filter[index]).collect()
     };
     filters.flat_map(filter).collect()
-}
-
-fn window_attributes(window: &Window) -> Attributes {
-    let ints =
-        |values: &[u16]| Attribute::Ints(values.iter().map(|value| (*value).into()).collect());
-    let mut attributes = vec![
-        ("kernel_shape", ints(&window.kernel)),
-        ("strides", ints(&window.stride)),
-        ("pads", ints(&window.padding)),
-    ];
-    // AveragePool has dilations from a later version of ONNX on.
-    if window.dilation != [1, 1] {
-        attributes.push(("dilations", ints(&window.dilation)));
-    }
-    attributes
-}
-
-/// GlobalAveragePool where that is what the window does.
-fn average(input: Shape, window: &Window, count_include_pad: bool) -> (&'static str, Attributes) {
-    let whole = Window {
-        kernel: window.kernel,
-        ..Window::default()
-    };
-    let kernel = window.kernel.map(u32::from);
-    if *window == whole && !count_include_pad && kernel == [input.height, input.width] {
-        return ("GlobalAveragePool", vec![]);
-    }
-    let mut attributes = window_attributes(window);
-    attributes.push((
-        "count_include_pad",
-        Attribute::Int(count_include_pad.into()),
-    ));
-    ("AveragePool", attributes)
 }

@@ -239,7 +239,8 @@ fn weights_are_in_onnx_order_and_the_bias_has_the_products_scale() {
 #[test]
 fn inputs_have_the_axes_of_the_source() {
     type Case<'a> = (Layout, [u32; 3], &'a [&'a str], &'a [i64]);
-    let cases: [Case; 4] = [
+    let cases: [Case; 5] = [
+        (Layout::Nchw, [1, 8, 3], &["Conv", "Flatten"], &[1, 3, 8]),
         (Layout::Nchw, [7, 5, 3], &["Conv", "Flatten"], &[1, 3, 7, 5]),
         (
             Layout::Nhwc,
