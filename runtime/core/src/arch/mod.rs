@@ -6,9 +6,11 @@
 
 use crate::layer::{Binary, Conv, Copy, Pool, Resize, Table};
 
+mod none;
 mod strips;
 #[cfg(test)]
 mod tests;
+mod v128;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
@@ -19,39 +21,26 @@ pub fn scratch_len(conv: &Conv<'_>) -> usize {
 }
 
 /// The instruction sets with kernels that this machine has, the fastest first.
-#[cfg(target_arch = "x86_64")]
-use x86::isas;
-
-#[cfg(all(test, target_arch = "x86_64"))]
-use x86::Isa;
-
-#[cfg(not(target_arch = "x86_64"))]
-#[derive(Clone, Copy, Debug)]
-enum Isa {}
-
-#[cfg(not(target_arch = "x86_64"))]
-fn isas() -> impl Iterator<Item = Isa> {
-    core::iter::empty()
+#[allow(unused_imports, reason = "only tests name the type")]
+mod native {
+    // What is named below comes before it.
+    pub use super::none::*;
+    #[cfg(any(
+        all(
+            target_arch = "aarch64",
+            target_feature = "neon",
+            target_endian = "little"
+        ),
+        all(target_arch = "wasm32", target_feature = "simd128"),
+    ))]
+    pub use super::v128::{Isa, isas};
+    #[cfg(target_arch = "x86_64")]
+    pub use super::x86::{Isa, isas};
 }
 
-#[cfg(not(target_arch = "x86_64"))]
-impl Isa {
-    fn conv(self, _: &Conv<'_>, _: &mut [u8]) -> bool {
-        match self {}
-    }
-
-    fn binary(self, _: &Binary, _: &mut [u8]) -> bool {
-        match self {}
-    }
-
-    fn table(self, _: &Table<'_>, _: &mut [u8]) -> bool {
-        match self {}
-    }
-
-    fn pool(self, _: &Pool, _: &mut [u8]) -> bool {
-        match self {}
-    }
-}
+#[cfg(test)]
+use native::Isa;
+use native::isas;
 
 /// Convolution.
 pub fn conv(layer: &Conv<'_>, arena: &mut [u8]) -> bool {

@@ -1,10 +1,21 @@
 //! The way of a convolution's input into scratch: some rows at a time, surrounded by what pads them,
-//! 128 added to each value, so that inner loops see no borders and multiply unsigned by signed.
+//! so that inner loops see no borders.
+#![cfg_attr(
+    not(target_arch = "x86_64"),
+    allow(dead_code, reason = "there may be no kernels")
+)]
 
 use core::ops::Range;
 
 use crate::layer::Conv;
 use crate::packing::{BLOCK, Packing};
+
+/// What is added to each value without a carry: 128 for inner loops that multiply unsigned by signed.
+const OFFSET: u8 = if cfg!(target_arch = "x86_64") {
+    0x80
+} else {
+    0
+};
 
 /// Pixels to the right of the last one that kernels may read, whatever is there.
 pub const MORE_PIXELS: usize = 16;
@@ -114,7 +125,7 @@ impl Strips {
         let (height, channels) = (shape.height as usize, shape.channels as usize);
         let top = usize::from(conv.window.padding[0]);
         let first = out.start * self.stride[0];
-        let padding = conv.input.zero_point.cast_unsigned() ^ 0x80;
+        let padding = conv.input.zero_point.cast_unsigned() ^ OFFSET;
         let input_row = shape.width as usize * channels;
         let slices = strip.chunks_exact_mut(self.slice()).take(self.slices);
         for (slice, strip) in slices.enumerate() {
@@ -167,7 +178,7 @@ impl Strips {
                 pixel.first_chunk_mut::<BLOCK>(),
                 source.first_chunk::<BLOCK>(),
             ) {
-                (Some(pixel), Some(source)) if full => *pixel = source.map(|value| value ^ 0x80),
+                (Some(pixel), Some(source)) if full => *pixel = source.map(|value| value ^ OFFSET),
                 _ => flip(pixel, source),
             }
         }
@@ -180,9 +191,9 @@ fn flip(to: &mut [u8], from: &[u8]) {
     let (to, to_rest) = to.split_at_mut(len).0.as_chunks_mut::<16>();
     let (from, from_rest) = from.split_at(len).0.as_chunks::<16>();
     for (to, from) in to.iter_mut().zip(from) {
-        *to = from.map(|value| value ^ 0x80);
+        *to = from.map(|value| value ^ OFFSET);
     }
     for (to, from) in to_rest.iter_mut().zip(from_rest) {
-        *to = from ^ 0x80;
+        *to = from ^ OFFSET;
     }
 }
