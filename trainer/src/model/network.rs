@@ -7,7 +7,6 @@ use burn::nn::{
     BatchNorm, BatchNormConfig, Dropout, DropoutConfig, Initializer, Linear, LinearConfig,
     PaddingConfig2d,
 };
-use burn::tensor::module::adaptive_avg_pool2d;
 use burn::tensor::{Device, Tensor};
 
 use super::fast;
@@ -86,6 +85,9 @@ pub struct ConvNorm {
     pub norm: Option<BatchNorm>,
     #[module(skip)]
     act: Option<Activation>,
+    /// Whether the convolution is computed in bf16.
+    #[module(skip)]
+    bf16: bool,
 }
 
 impl From<Option<Activation>> for fast::Activation {
@@ -117,6 +119,14 @@ impl ConvNorm {
                 .norm
                 .then(|| BatchNormConfig::new(spec.out).init(device)),
             act: spec.act.then_some(activation),
+            bf16: false,
+        }
+    }
+
+    fn convolve(&self, x: Tensor<4>) -> Tensor<4> {
+        match self.bf16 {
+            true => fast::conv2d_bf16(x, &self.conv),
+            false => fast::conv2d(x, &self.conv),
         }
     }
 
@@ -126,7 +136,7 @@ impl ConvNorm {
 
     /// `[n, c, h, w]` → `[n, out, h', w']`.
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        let x = fast::conv2d(x, &self.conv);
+        let x = self.convolve(x);
         match &self.norm {
             Some(norm) => fast::batch_norm(x, norm, self.act.into()),
             None => fast::Activation::from(self.act).forward(x),
@@ -140,7 +150,7 @@ impl ConvNorm {
         shortcut: Tensor<4>,
         act: Option<Activation>,
     ) -> Tensor<4> {
-        let x = fast::conv2d(x, &self.conv);
+        let x = self.convolve(x);
         match &self.norm {
             Some(norm) => fast::batch_norm_add(x, shortcut, norm, act.into()),
             None => fast::Activation::from(act).forward(x + shortcut),
@@ -151,7 +161,7 @@ impl ConvNorm {
     fn forward_pooled(&self, x: Tensor<4>, pool: &MaxPool2d) -> Tensor<4> {
         match &self.norm {
             Some(norm) if pool.kernel_size == [2, 2] && pool.stride == [2, 2] => {
-                let x = fast::conv2d(x, &self.conv);
+                let x = self.convolve(x);
                 fast::batch_norm_max_pool(x, norm, self.act.into())
             }
             _ => pool.forward(self.forward(x)),
@@ -228,9 +238,10 @@ impl Chain {
             Join::Added => None,
             Join::AddedThenActivated => Some(activation),
         };
+        let [x, shortcut] = fast::fork(x);
         let shortcut = match &self.shortcut {
-            Some(conv) => conv.forward(x.clone()),
-            None => x.clone(),
+            Some(conv) => conv.forward(shortcut),
+            None => shortcut,
         };
         match convs.split_last() {
             Some((last, first)) => last.forward_added(run(first, x), shortcut, act),
@@ -295,17 +306,27 @@ impl Network {
     /// The same weights with another activation.
     pub fn with_activation(mut self, activation: Activation) -> Self {
         self.activation = activation;
+        self.for_each_conv(|conv| conv.set_activation(activation));
+        self
+    }
+
+    /// The same weights; with `on`, convolutions are computed in bf16.
+    pub fn with_bf16(mut self, on: bool) -> Self {
+        self.for_each_conv(|conv| conv.bf16 = on);
+        self
+    }
+
+    fn for_each_conv(&mut self, change: impl Fn(&mut ConvNorm)) {
         for block in &mut self.blocks {
             match block {
-                Block::Conv(conv) => conv.set_activation(activation),
+                Block::Conv(conv) => change(conv),
                 Block::Pool(_) => {}
                 Block::Chain(chain) => {
                     let convs = chain.convs_mut().into_iter().flatten();
-                    convs.for_each(|conv| conv.set_activation(activation));
+                    convs.for_each(&change);
                 }
             }
         }
-        self
     }
 
     /// `[n, c, h, w]` → logits `[n, classes]`.
@@ -326,7 +347,7 @@ impl Network {
             };
         }
         let x = match self.pooling {
-            Pooling::GlobalAverage => adaptive_avg_pool2d(x, [1, 1]),
+            Pooling::GlobalAverage => fast::global_average(x),
             Pooling::Flatten => x,
         };
         let mut x: Tensor<2> = x.flatten(1, 3);

@@ -177,15 +177,16 @@ pub(super) fn grad_input(mut dx: Vec<f32>, dy: &[f32], weight: &[f32], shape: &S
         }
     }
 
-    if classes.len() < reach[0].len() * reach[1].len() {
-        dx.fill(0.0);
-    }
+    let gaps = classes.len() < reach[0].len() * reach[1].len();
     let output = shape.output();
     dx.par_chunks_mut(shape.picture())
         .zip(dy.par_chunks(output[0] * output[1] * filters))
         .for_each_init(
             || frame.scratch(filters),
             |scratch, (dx, dy)| {
+                if gaps {
+                    dx.fill(0.0);
+                }
                 let a = frame.view(scratch, dy, output, filters);
                 for class in &classes {
                     let [y, x] = class.first;

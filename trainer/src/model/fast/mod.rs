@@ -17,7 +17,9 @@
 //! | `depthwise` | depthwise convolution and its gradients |
 //! | `norm`, `norm_grad` | batch normalisation with residual and clamp, and its gradients |
 //! | `norm_pool` | the same with max-pooling |
+//! | `average` | the mean over all pixels |
 
+mod average;
 mod conv;
 mod depthwise;
 mod frame;
@@ -35,10 +37,11 @@ use burn::backend::{Dispatch, DispatchTensor};
 use burn::nn::conv::Conv2d;
 use burn::nn::pool::MaxPool2dConfig;
 use burn::nn::{BatchNorm, PaddingConfig2d};
-use burn::tensor::{DType, Device, Tensor, activation};
+use burn::tensor::ops::ConvOptions;
+use burn::tensor::{DType, Device, FloatDType, Tensor, activation, module};
 
 use self::frame::Window;
-use self::ops::FastOps;
+use self::ops::{FastOps, Form};
 
 /// What follows a normalisation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,11 +93,44 @@ pub fn conv2d(x: Tensor<4>, conv: &Conv2d) -> Tensor<4> {
     }
     let weight = conv.weight.val().into_dispatch();
     let y = <Dispatch as FastOps>::fast_conv2d(x.into_dispatch(), weight, window);
-    let y = Tensor::<4>::from_dispatch(y);
+    with_bias(Tensor::from_dispatch(y), conv)
+}
+
+/// `conv.forward(x)` with input and weight rounded to bf16, for devices whose matrix units take
+/// these: bf16 has the range of 32-bit floats, so that no loss has to be scaled. Input, weight,
+/// their gradients and the output stay 32-bit floats.
+pub fn conv2d_bf16(x: Tensor<4>, conv: &Conv2d) -> Tensor<4> {
+    let [_, _, h, w] = x.dims();
+    let Window { before, after, .. } = window(conv, [h, w]);
+    let padding = [0, 1].map(|d| (before[d], after[d]));
+    let options = ConvOptions::new_with_padding(conv.stride, padding, conv.dilation, conv.groups);
+    let [x, weight] = [x, conv.weight.val()].map(|tensor| tensor.cast(FloatDType::BF16));
+    let y = module::conv2d(x, weight, None, options).cast(FloatDType::F32);
+    with_bias(y, conv)
+}
+
+fn with_bias(y: Tensor<4>, conv: &Conv2d) -> Tensor<4> {
     match &conv.bias {
         Some(bias) => y + bias.val().reshape([1, -1, 1, 1]),
         None => y,
     }
+}
+
+/// `adaptive_avg_pool2d(x, [1, 1])`
+pub fn global_average(x: Tensor<4>) -> Tensor<4> {
+    if !fused(&x) || x.shape().num_elements() == 0 {
+        return module::adaptive_avg_pool2d(x, [1, 1]);
+    }
+    Tensor::from_dispatch(<Dispatch as FastOps>::fast_average(x.into_dispatch()))
+}
+
+/// `x` for each of two layers, whose gradients will be added.
+pub fn fork(x: Tensor<4>) -> [Tensor<4>; 2] {
+    if !x.device().is_autodiff() || !fused(&x) {
+        return [x.clone(), x];
+    }
+    let (left, right) = <Dispatch as FastOps>::fast_fork(x.into_dispatch());
+    [left, right].map(Tensor::from_dispatch)
 }
 
 fn window(conv: &Conv2d, size: [usize; 2]) -> Window {
@@ -124,7 +160,7 @@ pub fn batch_norm(x: Tensor<4>, norm: &BatchNorm, activation: Activation) -> Ten
         return activation.forward(norm.forward(x));
     }
     let [gamma, beta] = parameters(norm);
-    let form = (norm.epsilon, activation.bounds());
+    let form = form(norm, activation, false);
     let found = <Dispatch as FastOps>::fast_batch_norm(x.into_dispatch(), gamma, beta, form);
     with_running_statistics(norm, found)
 }
@@ -140,7 +176,7 @@ pub fn batch_norm_add(
         return activation.forward(norm.forward(x) + residual);
     }
     let [gamma, beta] = parameters(norm);
-    let form = (norm.epsilon, activation.bounds());
+    let form = form(norm, activation, false);
     let (x, residual) = (x.into_dispatch(), residual.into_dispatch());
     let found = <Dispatch as FastOps>::fast_batch_norm_add(x, residual, gamma, beta, form);
     with_running_statistics(norm, found)
@@ -154,8 +190,8 @@ pub fn batch_norm_max_pool(x: Tensor<4>, norm: &BatchNorm, activation: Activatio
         return pool.forward(batch_norm(x, norm, activation));
     }
     let [gamma, beta] = parameters(norm);
-    let form = (norm.epsilon, activation.bounds());
-    let found = <Dispatch as FastOps>::fast_batch_norm_pool(x.into_dispatch(), gamma, beta, form);
+    let form = form(norm, activation, true);
+    let found = <Dispatch as FastOps>::fast_batch_norm(x.into_dispatch(), gamma, beta, form);
     with_running_statistics(norm, found)
 }
 
@@ -166,6 +202,14 @@ fn trains(x: &Tensor<4>, norm: &BatchNorm) -> bool {
         && fused(x)
         && x.shape().num_elements() > 0
         && x.dims()[1] == norm.gamma.dims()[0]
+}
+
+fn form(norm: &BatchNorm, activation: Activation, pooled: bool) -> Form {
+    Form {
+        epsilon: norm.epsilon,
+        bounds: activation.bounds(),
+        pooled,
+    }
 }
 
 fn parameters(norm: &BatchNorm) -> [DispatchTensor; 2] {

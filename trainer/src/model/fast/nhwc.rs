@@ -14,6 +14,14 @@ pub(super) struct Nhwc {
 impl Nhwc {
     /// Takes the tensor as it lies if it is channels-last already, else copies it.
     pub(super) fn new(tensor: FlexTensor) -> Self {
+        let [n, c, h, w] = tensor.layout().shape().dims();
+        if c > 1
+            && h * w > 1
+            && let Some((start, end)) = tensor.layout().contiguous_offsets()
+        {
+            let values = interleave(&tensor.storage()[start..end], [c, h * w]);
+            return Self::from_vec(values, [n, h, w, c]);
+        }
         let layout = tensor.layout().permute(&[0, 2, 3, 1]);
         Self {
             tensor: tensor.with_layout(layout).to_contiguous(),
@@ -56,11 +64,43 @@ impl Nhwc {
         }
     }
 
+    /// The sum with another of the same shape, written over this one's memory where nothing else
+    /// uses it.
+    pub(super) fn plus(self, other: &Self) -> Self {
+        const BLOCK: usize = 1 << 14;
+        let shape = self.shape();
+        let mut sum = self.into_vec();
+        let blocks = sum.par_chunks_mut(BLOCK);
+        blocks
+            .zip(other.values().par_chunks(BLOCK))
+            .for_each(|(sum, other)| {
+                for (sum, other) in sum.iter_mut().zip(other) {
+                    *sum += other;
+                }
+            });
+        Self::from_vec(sum, shape)
+    }
+
     /// Back to a `[n, c, h, w]` tensor, without a copy.
     pub(super) fn into_tensor(self) -> FlexTensor {
         let layout = self.tensor.layout().permute(&[0, 3, 1, 2]);
         self.tensor.with_layout(layout)
     }
+}
+
+/// `[n][pixels][channels]` from `[n][channels][pixels]`, by all threads.
+fn interleave(planes: &[f32], [channels, pixels]: [usize; 2]) -> Vec<f32> {
+    let mut values = zeros(planes.len());
+    let pictures = values.par_chunks_mut(channels * pixels);
+    pictures
+        .zip(planes.par_chunks(channels * pixels))
+        .for_each(|(picture, planes)| {
+            for (channel, plane) in planes.chunks_exact(pixels).enumerate() {
+                let values = picture[channel..].iter_mut().step_by(channels);
+                values.zip(plane).for_each(|(value, from)| *value = *from);
+            }
+        });
+    values
 }
 
 /// `len` zeros, written by all threads.

@@ -7,10 +7,18 @@ use burn::backend::{Backend, Flex, backend_extension};
 use super::frame::{Shape, Window};
 use super::nhwc::{Nhwc, flat};
 use super::norm::{self, Bounds, Channels};
-use super::{conv, depthwise, norm_pool};
+use super::{average, conv, depthwise, norm_pool};
 
-/// `epsilon`, and the clamp after the normalisation.
-pub(super) type Form = (f64, Bounds);
+/// What a normalisation computes besides its affine map.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Form {
+    /// Added to the variance.
+    pub epsilon: f64,
+    /// The clamp that follows.
+    pub bounds: Bounds,
+    /// Whether max-pooling of 2 × 2 windows follows the clamp.
+    pub pooled: bool,
+}
 
 /// Fused layers. Pictures are `[n, c, h, w]` tensors of 32-bit floats.
 #[backend_extension(Flex, Autodiff)]
@@ -23,7 +31,14 @@ pub(super) trait FastOps: Backend {
         window: Window,
     ) -> FloatTensor<Self>;
 
-    /// `(clamp(normalised x), mean, biased variance)` with the batch's statistics.
+    /// `x`, twice. Backward, the two gradients are added by all threads.
+    fn fast_fork(x: FloatTensor<Self>) -> (FloatTensor<Self>, FloatTensor<Self>);
+
+    /// The mean over all pixels, `[n, c, 1, 1]`.
+    fn fast_average(x: FloatTensor<Self>) -> FloatTensor<Self>;
+
+    /// `(clamp(normalised x), mean, biased variance)` with the batch's statistics; the first is
+    /// pooled where the form says so.
     fn fast_batch_norm(
         x: FloatTensor<Self>,
         gamma: FloatTensor<Self>,
@@ -31,15 +46,7 @@ pub(super) trait FastOps: Backend {
         form: Form,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
 
-    /// `(2 × 2 max-pooling of clamp(normalised x), mean, biased variance)`.
-    fn fast_batch_norm_pool(
-        x: FloatTensor<Self>,
-        gamma: FloatTensor<Self>,
-        beta: FloatTensor<Self>,
-        form: Form,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
-
-    /// `(clamp(normalised x + residual), mean, biased variance)` with the batch's statistics.
+    /// `(clamp(normalised x + residual), mean, biased variance)`, never pooled.
     fn fast_batch_norm_add(
         x: FloatTensor<Self>,
         residual: FloatTensor<Self>,
@@ -77,42 +84,36 @@ pub(super) fn conv_shape(x: &Nhwc, weight: &FlexTensor, window: Window) -> Shape
     }
 }
 
-pub(super) fn batch_channels(
-    x: &Nhwc,
-    gamma: &FlexTensor,
-    beta: &FlexTensor,
-    epsilon: f64,
-) -> Channels {
-    let [_, h, w, c] = x.shape();
-    let (gamma, beta) = (gamma.to_contiguous(), beta.to_contiguous());
-    let picture = h * w * c;
-    Channels::of_batch(
-        x.values(),
-        picture,
-        gamma.storage(),
-        beta.storage(),
-        epsilon,
-    )
-}
-
-pub(super) fn clamped(
+/// The output of a normalisation, and what the batch says about each channel.
+pub(super) fn normalise(
     x: &Nhwc,
     residual: Option<&Nhwc>,
-    channels: &Channels,
-    bounds: Bounds,
-) -> Nhwc {
-    let [_, h, w, c] = x.shape();
-    let residual = residual.map(Nhwc::values);
-    let y = norm::apply(x.values(), residual, h * w * c, channels, bounds);
-    Nhwc::from_vec(y, x.shape())
-}
-
-pub(super) fn pooled(x: &Nhwc, channels: &Channels, bounds: Bounds) -> Nhwc {
+    [gamma, beta]: [&FlexTensor; 2],
+    form: Form,
+) -> (Nhwc, Channels) {
     let [n, h, w, c] = x.shape();
-    let y = norm_pool::apply(x.values(), [h, w], channels, bounds);
-    Nhwc::from_vec(y, [n, h / 2, w / 2, c])
+    let picture = h * w * c;
+    let [gamma, beta] = [gamma, beta].map(FlexTensor::to_contiguous);
+    let (gamma, beta) = (gamma.storage(), beta.storage());
+    let channels = Channels::of_batch(x.values(), picture, gamma, beta, form.epsilon);
+    let y = if form.pooled {
+        let y = norm_pool::apply(x.values(), [h, w], &channels, form.bounds);
+        Nhwc::from_vec(y, [n, h / 2, w / 2, c])
+    } else {
+        let residual = residual.map(Nhwc::values);
+        let y = norm::apply(x.values(), residual, picture, &channels, form.bounds);
+        Nhwc::from_vec(y, x.shape())
+    };
+    (y, channels)
 }
 
+pub(super) fn averaged(x: &Nhwc) -> FlexTensor {
+    let [n, h, w, c] = x.shape();
+    let y = average::forward(x.values(), [h * w, c]);
+    Nhwc::from_vec(y, [n, 1, 1, c]).into_tensor()
+}
+
+/// Mean and biased variance as tensors.
 pub(super) fn statistics(channels: &Channels) -> (FlexTensor, FlexTensor) {
     let flat = |values: &Vec<f32>| flat(values.clone(), &[values.len()]);
     (flat(&channels.mean), flat(&channels.variance))
@@ -123,32 +124,23 @@ impl FastOps for Flex {
         convolve(&Nhwc::new(x), &weight, window)
     }
 
+    fn fast_fork(x: FlexTensor) -> (FlexTensor, FlexTensor) {
+        (x.clone(), x)
+    }
+
+    fn fast_average(x: FlexTensor) -> FlexTensor {
+        averaged(&Nhwc::new(x))
+    }
+
     fn fast_batch_norm(
         x: FlexTensor,
         gamma: FlexTensor,
         beta: FlexTensor,
-        (epsilon, bounds): Form,
+        form: Form,
     ) -> (FlexTensor, FlexTensor, FlexTensor) {
-        let x = Nhwc::new(x);
-        let channels = batch_channels(&x, &gamma, &beta, epsilon);
+        let (y, channels) = normalise(&Nhwc::new(x), None, [&gamma, &beta], form);
         let (mean, variance) = statistics(&channels);
-        (
-            clamped(&x, None, &channels, bounds).into_tensor(),
-            mean,
-            variance,
-        )
-    }
-
-    fn fast_batch_norm_pool(
-        x: FlexTensor,
-        gamma: FlexTensor,
-        beta: FlexTensor,
-        (epsilon, bounds): Form,
-    ) -> (FlexTensor, FlexTensor, FlexTensor) {
-        let x = Nhwc::new(x);
-        let channels = batch_channels(&x, &gamma, &beta, epsilon);
-        let (mean, variance) = statistics(&channels);
-        (pooled(&x, &channels, bounds).into_tensor(), mean, variance)
+        (y.into_tensor(), mean, variance)
     }
 
     fn fast_batch_norm_add(
@@ -156,12 +148,11 @@ impl FastOps for Flex {
         residual: FlexTensor,
         gamma: FlexTensor,
         beta: FlexTensor,
-        (epsilon, bounds): Form,
+        form: Form,
     ) -> (FlexTensor, FlexTensor, FlexTensor) {
         let (x, residual) = (Nhwc::new(x), Nhwc::new(residual));
-        let channels = batch_channels(&x, &gamma, &beta, epsilon);
+        let (y, channels) = normalise(&x, Some(&residual), [&gamma, &beta], form);
         let (mean, variance) = statistics(&channels);
-        let y = clamped(&x, Some(&residual), &channels, bounds);
         (y.into_tensor(), mean, variance)
     }
 }

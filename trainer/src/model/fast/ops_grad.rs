@@ -1,21 +1,26 @@
 //! The gradients of the fused operations, as burn's Autodiff records them.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use burn::backend::autodiff::NodeId;
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::flex::FlexTensor;
+use burn::backend::ops::FloatTensorOps;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, AutodiffBackend, Flex};
 
 use super::frame::Window;
 use super::nhwc::{Nhwc, flat};
-use super::norm::{Bounds, Channels};
+use super::norm::Channels;
 use super::norm_grad::{self, Mask};
 use super::ops::{
-    FastOps, Form, batch_channels, clamped, conv_shape, convolve, is_depthwise, pooled, statistics,
+    FastOps, Form, averaged, conv_shape, convolve, is_depthwise, normalise, statistics,
 };
-use super::{conv, depthwise, norm_pool};
+use super::{average, conv, depthwise, norm_pool};
 
 #[derive(Debug)]
 struct Conv2dBackward;
@@ -56,15 +61,97 @@ impl Backward<Flex, 2> for Conv2dBackward {
     }
 }
 
-/// What the gradient of a normalisation needs: the input, the output where a residual was added,
-/// the channels' statistics, the clamp.
-type NormState = (Nhwc, Option<Nhwc>, Channels, Bounds);
+/// One of the two outputs of a fork.
+#[derive(Debug)]
+struct ForkBackward;
 
-fn norm_gradients((x, y, channels, bounds): NormState, dy: FlexTensor) -> norm_grad::Gradients {
-    let [_, h, w, c] = x.shape();
-    let mask = y.as_ref().map_or(Mask::Input, |y| Mask::Output(y.values()));
-    let (x, dy) = (x.into_vec(), Nhwc::new(dy).into_vec());
-    norm_grad::gradients(x, dy, mask, h * w * c, &channels, bounds)
+/// Whether the fork's other output has handed its gradient to their input.
+type OtherIsDone = Arc<AtomicBool>;
+
+impl Backward<Flex, 1> for ForkBackward {
+    type State = OtherIsDone;
+
+    fn backward(
+        self,
+        ops: Ops<Self::State, 1>,
+        grads: &mut Gradients,
+        _checkpointer: &mut Checkpointer,
+    ) {
+        let mut dx = grads.consume::<Flex>(&ops.node);
+        let [of_x] = ops.parents;
+        let Some(node) = of_x else { return };
+        // What is registered twice burn adds on one thread, and slowly where memory is channels-last.
+        if ops.state.swap(true, Ordering::Relaxed) {
+            let other = grads.consume::<Flex>(&node);
+            dx = Nhwc::new(dx).plus(&Nhwc::new(other)).into_tensor();
+        }
+        grads.register::<Flex>(node.id, dx);
+    }
+}
+
+#[derive(Debug)]
+struct AverageBackward;
+
+impl Backward<Flex, 1> for AverageBackward {
+    /// The input, `[n, h, w, c]`.
+    type State = [usize; 4];
+
+    fn backward(
+        self,
+        ops: Ops<Self::State, 1>,
+        grads: &mut Gradients,
+        _checkpointer: &mut Checkpointer,
+    ) {
+        let [_, h, w, c] = ops.state;
+        let dy = Nhwc::new(grads.consume::<Flex>(&ops.node));
+        let dx = average::gradient(dy.values(), [h * w, c]);
+        let dx = Nhwc::from_vec(dx, ops.state).into_tensor();
+        let parents = ops.parents.map(|parent| parent.map(|node| node.id));
+        register(grads, parents, [dx]);
+    }
+}
+
+/// What the gradient of a normalisation needs.
+#[derive(Clone, Debug)]
+struct NormState {
+    x: Nhwc,
+    /// The output, where a residual was added.
+    y: Option<Nhwc>,
+    channels: Channels,
+    form: Form,
+}
+
+impl NormState {
+    /// The gradients of input, gamma and beta; and that of a residual, if there was one.
+    fn gradients(self, dy: FlexTensor) -> ([FlexTensor; 3], Vec<f32>) {
+        let shape = self.x.shape();
+        let [_, h, w, c] = shape;
+        let (channels, bounds) = (&self.channels, self.form.bounds);
+        let (x, dy) = (self.x.into_vec(), Nhwc::new(dy));
+        let found = if self.form.pooled {
+            norm_pool::gradients(x, dy.values(), [h, w], channels, bounds)
+        } else {
+            let y = self.y.as_ref();
+            let mask = y.map_or(Mask::Input, |y| Mask::Output(y.values()));
+            norm_grad::gradients(x, dy.into_vec(), mask, h * w * c, channels, bounds)
+        };
+        let dx = Nhwc::from_vec(found.x, shape).into_tensor();
+        let [dgamma, dbeta] = [found.gamma, found.beta].map(|values| flat(values, &[c]));
+        ([dx, dgamma, dbeta], found.residual)
+    }
+}
+
+/// Hands each gradient to the parent that wants it.
+fn register<const N: usize>(
+    grads: &mut Gradients,
+    parents: [Option<NodeId>; N],
+    gradients: [FlexTensor; N],
+) {
+    for (parent, gradient) in parents.into_iter().zip(gradients) {
+        if let Some(id) = parent {
+            grads.register::<Flex>(id, gradient);
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -79,49 +166,9 @@ impl Backward<Flex, 3> for BatchNormBackward {
         grads: &mut Gradients,
         _checkpointer: &mut Checkpointer,
     ) {
-        let shape = ops.state.0.shape();
-        let found = norm_gradients(ops.state, grads.consume::<Flex>(&ops.node));
-        let channels = [shape[3]];
-        let dx = Nhwc::from_vec(found.x, shape).into_tensor();
-        let found = [
-            dx,
-            flat(found.gamma, &channels),
-            flat(found.beta, &channels),
-        ];
-        for (parent, gradient) in ops.parents.into_iter().zip(found) {
-            if let Some(node) = parent {
-                grads.register::<Flex>(node.id, gradient);
-            }
-        }
-    }
-}
-
-#[derive(Debug)]
-struct BatchNormPoolBackward;
-
-impl Backward<Flex, 3> for BatchNormPoolBackward {
-    type State = (Nhwc, Channels, Bounds);
-
-    fn backward(
-        self,
-        ops: Ops<Self::State, 3>,
-        grads: &mut Gradients,
-        _checkpointer: &mut Checkpointer,
-    ) {
-        let (x, channels, bounds) = ops.state;
-        let [n, h, w, c] = x.shape();
-        let dy = Nhwc::new(grads.consume::<Flex>(&ops.node));
-        let found = norm_pool::gradients(x.into_vec(), dy.values(), [h, w], &channels, bounds);
-        let found = [
-            Nhwc::from_vec(found.x, [n, h, w, c]).into_tensor(),
-            flat(found.gamma, &[c]),
-            flat(found.beta, &[c]),
-        ];
-        for (parent, gradient) in ops.parents.into_iter().zip(found) {
-            if let Some(node) = parent {
-                grads.register::<Flex>(node.id, gradient);
-            }
-        }
+        let (found, _) = ops.state.gradients(grads.consume::<Flex>(&ops.node));
+        let parents = ops.parents.map(|parent| parent.map(|node| node.id));
+        register(grads, parents, found);
     }
 }
 
@@ -137,20 +184,11 @@ impl Backward<Flex, 4> for BatchNormAddBackward {
         grads: &mut Gradients,
         _checkpointer: &mut Checkpointer,
     ) {
-        let shape = ops.state.0.shape();
-        let found = norm_gradients(ops.state, grads.consume::<Flex>(&ops.node));
-        let channels = [shape[3]];
-        let found = [
-            Nhwc::from_vec(found.x, shape).into_tensor(),
-            Nhwc::from_vec(found.residual, shape).into_tensor(),
-            flat(found.gamma, &channels),
-            flat(found.beta, &channels),
-        ];
-        for (parent, gradient) in ops.parents.into_iter().zip(found) {
-            if let Some(node) = parent {
-                grads.register::<Flex>(node.id, gradient);
-            }
-        }
+        let shape = ops.state.x.shape();
+        let ([dx, dgamma, dbeta], residual) = ops.state.gradients(grads.consume::<Flex>(&ops.node));
+        let residual = Nhwc::from_vec(residual, shape).into_tensor();
+        let parents = ops.parents.map(|parent| parent.map(|node| node.id));
+        register(grads, parents, [dx, residual, dgamma, dbeta]);
     }
 }
 
@@ -172,43 +210,63 @@ impl<C: CheckpointStrategy> FastOps for Autodiff<Flex, C> {
         }
     }
 
+    fn fast_fork(x: FloatTensor<Self>) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        // The gradient of a leaf stays registered when it is read, so burn has to add to it.
+        if Self::float_is_require_grad(&x) {
+            return (x.clone(), x);
+        }
+        let done = OtherIsDone::default();
+        let output = |x: FloatTensor<Self>| {
+            let kind = ForkBackward
+                .prepare::<C>([x.node()])
+                .compute_bound()
+                .stateful();
+            match kind {
+                OpsKind::Tracked(prep) => prep.finish(done.clone(), x.into_primitive()),
+                OpsKind::UnTracked(prep) => prep.finish(x.into_primitive()),
+            }
+        };
+        (output(x.clone()), output(x))
+    }
+
+    fn fast_average(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        let kind = AverageBackward
+            .prepare::<C>([x.node()])
+            .compute_bound()
+            .stateful();
+        let x = Nhwc::new(x.into_primitive());
+        let y = averaged(&x);
+        match kind {
+            OpsKind::Tracked(prep) => prep.finish(x.shape(), y),
+            OpsKind::UnTracked(prep) => prep.finish(y),
+        }
+    }
+
     fn fast_batch_norm(
         x: FloatTensor<Self>,
         gamma: FloatTensor<Self>,
         beta: FloatTensor<Self>,
-        (epsilon, bounds): Form,
+        form: Form,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
         let kind = BatchNormBackward
             .prepare::<C>([x.node(), gamma.node(), beta.node()])
             .compute_bound()
             .stateful();
         let x = Nhwc::new(x.into_primitive());
-        let channels = batch_channels(&x, gamma.primitive(), beta.primitive(), epsilon);
+        let parameters = [gamma.primitive(), beta.primitive()];
+        let (y, channels) = normalise(&x, None, parameters, form);
         let (mean, variance) = statistics(&channels);
-        let y = clamped(&x, None, &channels, bounds).into_tensor();
+        let y = y.into_tensor();
         let y = match kind {
-            OpsKind::Tracked(prep) => prep.finish((x, None, channels, bounds), y),
-            OpsKind::UnTracked(prep) => prep.finish(y),
-        };
-        (y, Self::from_inner(mean), Self::from_inner(variance))
-    }
-
-    fn fast_batch_norm_pool(
-        x: FloatTensor<Self>,
-        gamma: FloatTensor<Self>,
-        beta: FloatTensor<Self>,
-        (epsilon, bounds): Form,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
-        let kind = BatchNormPoolBackward
-            .prepare::<C>([x.node(), gamma.node(), beta.node()])
-            .compute_bound()
-            .stateful();
-        let x = Nhwc::new(x.into_primitive());
-        let channels = batch_channels(&x, gamma.primitive(), beta.primitive(), epsilon);
-        let (mean, variance) = statistics(&channels);
-        let y = pooled(&x, &channels, bounds).into_tensor();
-        let y = match kind {
-            OpsKind::Tracked(prep) => prep.finish((x, channels, bounds), y),
+            OpsKind::Tracked(prep) => {
+                let state = NormState {
+                    x,
+                    y: None,
+                    channels,
+                    form,
+                };
+                prep.finish(state, y)
+            }
             OpsKind::UnTracked(prep) => prep.finish(y),
         };
         (y, Self::from_inner(mean), Self::from_inner(variance))
@@ -219,22 +277,28 @@ impl<C: CheckpointStrategy> FastOps for Autodiff<Flex, C> {
         residual: FloatTensor<Self>,
         gamma: FloatTensor<Self>,
         beta: FloatTensor<Self>,
-        (epsilon, bounds): Form,
+        form: Form,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
         let kind = BatchNormAddBackward
             .prepare::<C>([x.node(), residual.node(), gamma.node(), beta.node()])
             .compute_bound()
             .stateful();
-        let (x, residual) = (
-            Nhwc::new(x.into_primitive()),
-            Nhwc::new(residual.into_primitive()),
-        );
-        let channels = batch_channels(&x, gamma.primitive(), beta.primitive(), epsilon);
+        let x = Nhwc::new(x.into_primitive());
+        let residual = Nhwc::new(residual.into_primitive());
+        let parameters = [gamma.primitive(), beta.primitive()];
+        let (y, channels) = normalise(&x, Some(&residual), parameters, form);
         let (mean, variance) = statistics(&channels);
-        let y = clamped(&x, Some(&residual), &channels, bounds);
         let output = y.clone().into_tensor();
         let output = match kind {
-            OpsKind::Tracked(prep) => prep.finish((x, Some(y), channels, bounds), output),
+            OpsKind::Tracked(prep) => {
+                let state = NormState {
+                    x,
+                    y: Some(y),
+                    channels,
+                    form,
+                };
+                prep.finish(state, output)
+            }
             OpsKind::UnTracked(prep) => prep.finish(output),
         };
         (output, Self::from_inner(mean), Self::from_inner(variance))

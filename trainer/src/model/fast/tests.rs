@@ -4,9 +4,12 @@ use burn::module::Param;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::pool::MaxPool2dConfig;
 use burn::nn::{BatchNorm, BatchNormConfig, PaddingConfig2d};
-use burn::tensor::{Device, Distribution, Gradients, Int, Tensor};
+use burn::tensor::{DType, Device, Distribution, Gradients, Int, Tensor, module};
 
-use super::{Activation, batch_norm, batch_norm_add, batch_norm_max_pool, conv2d};
+use super::{
+    Activation, batch_norm, batch_norm_add, batch_norm_max_pool, conv2d, conv2d_bf16, fork,
+    global_average,
+};
 
 fn device() -> Device {
     Device::flex().autodiff()
@@ -139,6 +142,34 @@ fn convolution_equals_burn() {
 }
 
 #[test]
+fn convolution_in_bf16_is_near_and_keeps_32_bits_around_it() {
+    for case in conv_cases() {
+        let conv = case.layer();
+        let others = |gradients: &Gradients| {
+            let gradient = conv.weight.val().grad(gradients).expect("tracked");
+            assert_eq!(gradient.dtype(), DType::F32);
+            vec![numbers(gradient)]
+        };
+        let inputs = [random(case.x)];
+        let found = run(&inputs, |x| conv2d_bf16(x[0].clone(), &conv), others);
+        let expected = run(&inputs, |x| conv.forward(x[0].clone()), others);
+        for (found, expected) in found.iter().zip(&expected) {
+            let norm = |values: &mut dyn Iterator<Item = f32>| -> f32 {
+                values.map(|value| value * value).sum::<f32>().sqrt()
+            };
+            let size = norm(&mut expected.iter().copied());
+            let distance = norm(&mut found.iter().zip(expected).map(|(a, b)| a - b)) / size;
+            // bf16 has 8 bits of mantissa; and an exact result would not have been rounded at all.
+            assert!(
+                distance > 1e-5 && distance < 0.02,
+                "{:?}: {distance}",
+                case.x
+            );
+        }
+    }
+}
+
+#[test]
 fn an_untracked_input_gets_no_gradient() {
     let conv = Conv2dConfig::new([3, 16], [3, 3]).init(&device());
     let x = random([2, 3, 8, 8]);
@@ -229,6 +260,64 @@ fn normalisation_with_pooling_equals_burn() {
                 .forward(y)
         },
     );
+}
+
+#[test]
+fn averages_equal_burn() {
+    let pointwise = Conv2dConfig::new([5, 7], [1, 1]).init(&device());
+    let burn = |x: Tensor<4>| module::adaptive_avg_pool2d(x, [1, 1]);
+    for shape in [[3, 5, 8, 6], [1, 5, 1, 1], [17, 5, 3, 4]] {
+        let x = [random(shape)];
+        let none = |_: &Gradients| vec![];
+        let planes = [
+            run(&x, |x| global_average(x[0].clone()), none),
+            run(&x, |x| burn(x[0].clone()), none),
+        ];
+        assert_close(&planes[0], &planes[1], &format!("{shape:?}"));
+        // The output of a fused convolution lies channels-last.
+        let last = [
+            run(
+                &x,
+                |x| global_average(conv2d(x[0].clone(), &pointwise)),
+                none,
+            ),
+            run(&x, |x| burn(conv2d(x[0].clone(), &pointwise)), none),
+        ];
+        assert_close(&last[0], &last[1], &format!("{shape:?}, channels-last"));
+    }
+}
+
+#[test]
+fn a_fork_adds_the_gradients_of_what_follows() {
+    let conv = Conv2dConfig::new([5, 8], [3, 3])
+        .with_padding(PaddingConfig2d::Explicit(1, 1, 1, 1))
+        .init(&device());
+    let pointwise = Conv2dConfig::new([5, 8], [1, 1]).init(&device());
+    let clones = |x: Tensor<4>| [x.clone(), x];
+    type Fork = fn(Tensor<4>) -> [Tensor<4>; 2];
+    type Layer<'a> = &'a dyn Fn(Tensor<4>, Fork) -> Tensor<4>;
+    let both = |[left, right]: [Tensor<4>; 2]| conv2d(left, &conv) + conv2d(right, &pointwise);
+    let layers: [(&str, Layer); 4] = [
+        ("a leaf", &|x, fork| both(fork(x))),
+        ("channels-last", &|x, fork| {
+            both(fork(conv2d(x.clone(), &pointwise).slice([0..3, 0..5]) + x))
+        }),
+        ("three users", &|x, fork| {
+            let [x, also] = fork(x * 2.0);
+            both(fork(x)) * also.mean().reshape([1, 1, 1, 1])
+        }),
+        ("one user", &|x, fork| {
+            let [left, _] = fork(x * 2.0);
+            conv2d(left, &conv)
+        }),
+    ];
+    for (name, layer) in layers {
+        let x = [random([3, 5, 7, 9])];
+        let none = |_: &Gradients| vec![];
+        let found = run(&x, |x| layer(x[0].clone(), fork), none);
+        let expected = run(&x, |x| layer(x[0].clone(), clones), none);
+        assert_close(&found, &expected, name);
+    }
 }
 
 #[test]
