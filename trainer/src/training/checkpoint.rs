@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use burn::module::Module;
 use burn::optim::{ModuleOptimizer, OptimizerRecord};
 use burn::store::{ModuleRecord, RecordError};
+use burn::tensor::Bytes;
 use kiln_runtime::files::write_atomic;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -42,10 +43,11 @@ struct Manifest {
 }
 
 impl Manifest {
-    /// Adds the file, which lies in `folder` already.
-    fn add(&mut self, folder: &Path, name: &str) -> Result<(), CheckpointError> {
-        let hash = hash(&folder.join(name))?;
-        self.files.insert(name.to_owned(), hash);
+    /// Writes a file into `folder`, and notes its hash.
+    fn write(&mut self, folder: &Path, name: &str, bytes: &[u8]) -> Result<(), CheckpointError> {
+        let path = folder.join(name);
+        write_atomic(&path, bytes).map_err(io_error(&path))?;
+        self.files.insert(name.to_owned(), hash(bytes));
         Ok(())
     }
 
@@ -53,7 +55,8 @@ impl Manifest {
     fn check(&self, folder: &Path) -> Result<(), CheckpointError> {
         for (name, expected) in &self.files {
             let path = folder.join(name);
-            if hash(&path)? != *expected {
+            let bytes = fs::read(&path).map_err(io_error(&path))?;
+            if hash(&bytes) != *expected {
                 let cause = "its contents are not those that were written".to_owned();
                 return Err(CheckpointError::Record { path, cause });
             }
@@ -62,9 +65,8 @@ impl Manifest {
     }
 }
 
-fn hash(path: &Path) -> Result<String, CheckpointError> {
-    let bytes = fs::read(path).map_err(io_error(path))?;
-    Ok(blake3::hash(&bytes).to_hex().to_string())
+fn hash(bytes: &[u8]) -> String {
+    blake3::hash(bytes).to_hex().to_string()
 }
 
 /// The state of a run after an epoch.
@@ -124,10 +126,14 @@ fn record_error(path: &Path) -> impl FnOnce(RecordError) -> CheckpointError + '_
 
 /// Writes a network's weights as one burnpack file.
 pub fn save_network(network: &Network, path: &Path) -> Result<(), CheckpointError> {
+    write_atomic(path, &network_bytes(network, path)?).map_err(io_error(path))
+}
+
+/// A network's weights as a burnpack file's bytes; errors name `path`.
+fn network_bytes(network: &Network, path: &Path) -> Result<Bytes, CheckpointError> {
     // `valid` brings the running statistics up to date.
     let bytes = network.valid().into_record().into_bytes();
-    let bytes = bytes.map_err(record_error(path))?;
-    write_atomic(path, &bytes).map_err(io_error(path))
+    bytes.map_err(record_error(path))
 }
 
 /// Reads weights into a network of the same shape.
@@ -160,16 +166,14 @@ impl Checkpoint {
             progress: self.progress.clone(),
             files: BTreeMap::new(),
         };
-        save_network(&self.network, &part.join("network.bpk"))?;
-        manifest.add(&part, "network.bpk")?;
+        let network = network_bytes(&self.network, &part)?;
+        manifest.write(&part, "network.bpk", &network)?;
         if let Some(average) = &self.average {
-            save_network(average, &part.join("average.bpk"))?;
-            manifest.add(&part, "average.bpk")?;
+            let average = network_bytes(average, &part)?;
+            manifest.write(&part, "average.bpk", &average)?;
         }
-        let path = part.join("optimizer.bpk");
-        let bytes = self.optimizer.into_bytes().map_err(record_error(&path))?;
-        write_atomic(&path, &bytes).map_err(io_error(&path))?;
-        manifest.add(&part, "optimizer.bpk")?;
+        let optimizer = self.optimizer.into_bytes().map_err(record_error(&part))?;
+        manifest.write(&part, "optimizer.bpk", &optimizer)?;
         let path = part.join("progress.json");
         let text = serde_json::to_string(&manifest).unwrap_or_default();
         write_atomic(&path, text.as_bytes()).map_err(io_error(&path))?;

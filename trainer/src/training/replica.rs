@@ -23,16 +23,23 @@ impl TrainStep for Replica {
 
     fn step(&self, input: StepInput) -> TrainOutput<Self::Output> {
         let output = TrainStep::step(&self.0, input);
-        let norms = self.0.norms().into_iter();
-        let statistics =
-            norms.map(|norm| [&norm.running_mean, &norm.running_var].map(|s| s.value_sync()));
         TrainOutput {
             grads: output.grads,
             item: ReplicaOutput {
                 output: output.item,
-                statistics: statistics.collect(),
+                statistics: self.statistics(),
             },
         }
+    }
+}
+
+impl Replica {
+    /// Of each batch normalisation: running mean and variance.
+    fn statistics(&self) -> Vec<[Tensor<1>; 2]> {
+        let norms = self.0.norms().into_iter();
+        let both =
+            norms.map(|norm| [&norm.running_mean, &norm.running_var].map(|s| s.value_sync()));
+        both.collect()
     }
 }
 
@@ -124,14 +131,11 @@ mod tests {
                 .into_scalar()
         };
         let forks = [2.0, 4.0].map(|value| {
-            let fork = Replica(network.clone()).fork(&device).0;
-            let running = &fork.norms()[0].running_mean;
+            let fork = Replica(network.clone()).fork(&device);
+            let running = &fork.0.norms()[0].running_mean;
             running.update(running.value_sync().zeros_like() + value);
-            assert_eq!((mean(&fork), mean(&network)), (value as f32, 0.0));
-            let norms = fork.norms().into_iter();
-            norms
-                .map(|norm| [&norm.running_mean, &norm.running_var].map(|s| s.value_sync()))
-                .collect::<Vec<_>>()
+            assert_eq!((mean(&fork.0), mean(&network)), (value as f32, 0.0));
+            fork.statistics()
         });
         merge(&network, &forks, &device);
         assert_eq!(mean(&network), 3.0);
