@@ -1,13 +1,15 @@
 //! One TOML file describes a run: data, recipe, model, augmentation, optimiser, schedule, seed.
 
+mod range;
+
 use std::path::{Path, PathBuf};
 
 use kiln_core::preprocess::Recipe;
 use kiln_runtime::recipe::RecipeText;
 use serde::{Deserialize, Serialize};
-use thiserror::Error;
 
-use crate::data::augment::{AugmentConfig, AugmentError};
+pub use self::range::ConfigError;
+use crate::data::augment::AugmentConfig;
 use crate::data::cache::CacheOptions;
 use crate::data::dataset::SplitOptions;
 use crate::data::decode::Limits;
@@ -95,6 +97,19 @@ pub struct ScheduleConfig {
     pub end: f64,
 }
 
+/// The numbers that convolutions are computed with; all else is computed in 32-bit floats.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Precision {
+    /// `bf16` on NVIDIA's GPUs that have it, else `f32`.
+    #[default]
+    Auto,
+    /// 32-bit floats.
+    F32,
+    /// 32-bit floats rounded to their upper 16 bits.
+    Bf16,
+}
+
 /// `[training]`
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -103,6 +118,8 @@ pub struct TrainingConfig {
     pub epochs: usize,
     /// Pictures in a step.
     pub batch: usize,
+    /// What convolutions are computed with.
+    pub precision: Precision,
     /// Share of the target that is spread over all classes, <https://arxiv.org/abs/1512.00567>.
     pub label_smoothing: f64,
     /// Decay of the moving average of weights by the step; 0 turns it off.
@@ -138,43 +155,6 @@ pub struct Provenance {
     pub device: String,
     /// blake3 over every picture's class, split, path and bytes.
     pub data_hash: String,
-}
-
-/// A run file that cannot be used.
-#[derive(Debug, Error)]
-pub enum ConfigError {
-    /// The file cannot be read.
-    #[error("{path}: {source}")]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// The cause.
-        source: std::io::Error,
-    },
-    /// The text is not a run.
-    #[error("{path}: {cause}")]
-    Parse {
-        /// The file.
-        path: PathBuf,
-        /// What the parser said, with the line.
-        cause: String,
-    },
-    /// A value is out of its range.
-    #[error("run: `{key}` is {value}; it must be {must}")]
-    Range {
-        /// The key, with its table.
-        key: &'static str,
-        /// Its value.
-        value: f64,
-        /// The range, in words.
-        must: &'static str,
-    },
-    /// The recipe is not one.
-    #[error("run: [recipe]: {0}")]
-    Recipe(kiln_core::preprocess::PreprocessError),
-    /// The augmentation is not one.
-    #[error("run: [augment]: {0}")]
-    Augment(#[from] AugmentError),
 }
 
 impl Default for RunConfig {
@@ -248,6 +228,7 @@ impl Default for TrainingConfig {
         Self {
             epochs: 30,
             batch: 64,
+            precision: Precision::Auto,
             label_smoothing: 0.0,
             ema: 0.0,
             patience: 0,
@@ -292,54 +273,6 @@ impl RunConfig {
         toml::to_string(self)
     }
 
-    /// Refuses values out of their range.
-    pub fn check(&self) -> Result<(), ConfigError> {
-        let range = |key, value: f64, fine: bool, must| match fine {
-            true => Ok(()),
-            false => Err(ConfigError::Range { key, value, must }),
-        };
-        let share = |key, value: f64| {
-            let fine = (0.0..1.0).contains(&value);
-            range(key, value, fine, "at least 0 and less than 1")
-        };
-        let whole = |key, value: usize| range(key, value as f64, value > 0, "at least 1");
-        let positive = |key, value: f64| {
-            let fine = value.is_finite() && value > 0.0;
-            range(key, value, fine, "more than 0")
-        };
-        let zero_or_more = |key, value: f64| {
-            let fine = value.is_finite() && value >= 0.0;
-            range(key, value, fine, "at least 0")
-        };
-        share("data.val", self.data.val)?;
-        share("data.test", self.data.test)?;
-        share("data.broken", self.data.broken)?;
-        positive("optimizer.lr", self.optimizer.lr)?;
-        zero_or_more("optimizer.weight_decay", self.optimizer.weight_decay)?;
-        share("optimizer.momentum", self.optimizer.momentum)?;
-        zero_or_more("optimizer.clip_norm", self.optimizer.clip_norm)?;
-        zero_or_more("schedule.warmup", self.schedule.warmup)?;
-        let end = self.schedule.end;
-        range(
-            "schedule.end",
-            end,
-            (0.0..=1.0).contains(&end),
-            "between 0 and 1",
-        )?;
-        whole("training.epochs", self.training.epochs)?;
-        whole("training.batch", self.training.batch)?;
-        share("training.label_smoothing", self.training.label_smoothing)?;
-        share("training.ema", self.training.ema)?;
-        if let Some(teacher) = &self.teacher {
-            let weight = teacher.weight;
-            let fine = (0.0..=1.0).contains(&weight);
-            range("teacher.weight", weight, fine, "between 0 and 1")?;
-            positive("teacher.temperature", teacher.temperature)?;
-        }
-        self.augment.check()?;
-        self.recipe().check().map_err(ConfigError::Recipe)
-    }
-
     /// How splits are drawn where the folder has none.
     pub fn split_options(&self) -> SplitOptions {
         SplitOptions {
@@ -377,6 +310,7 @@ mod tests {
                 ..Default::default()
             };
             run.training.epochs = 3;
+            run.training.precision = Precision::Bf16;
             run.teacher = Some(TeacherConfig::new("teacher.onnx".into()));
             let text = run.to_toml().unwrap();
             assert_eq!(toml::from_str::<RunConfig>(&text).unwrap(), run, "{text}");
@@ -393,18 +327,5 @@ mod tests {
             let error = toml::from_str::<RunConfig>(text).unwrap_err().to_string();
             assert!(error.contains("unknown field"), "{text}: {error}");
         }
-    }
-
-    #[test]
-    fn values_out_of_range_are_named() {
-        let mut run = RunConfig::default();
-        run.check().unwrap();
-        run.optimizer.lr = f64::NAN;
-        assert!(
-            run.check()
-                .unwrap_err()
-                .to_string()
-                .contains("optimizer.lr")
-        );
     }
 }

@@ -4,8 +4,10 @@ use std::fmt;
 use std::panic::{self, AssertUnwindSafe};
 use std::str::FromStr;
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{DType, Device, Tensor};
 use thiserror::Error;
+
+use crate::config::Precision;
 
 /// What `--device` asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -30,6 +32,8 @@ pub struct Devices {
     pub list: Vec<Device>,
     /// What they are, for the log and `run.toml`.
     pub name: String,
+    /// Whether all of them have matrix units for bf16.
+    matrix_bf16: bool,
 }
 
 /// Why a device is not to be had.
@@ -54,6 +58,9 @@ pub enum DeviceError {
         /// What was found.
         cause: String,
     },
+    /// It cannot compute in bf16.
+    #[error("--precision bf16: {0} does not have it; use auto or f32")]
+    NoBf16(String),
     /// A driver or a worker failed in the middle of the work.
     #[error("--device {device}: {cause}")]
     Failed {
@@ -135,10 +142,19 @@ impl DeviceChoice {
             Self::Auto => Ok(auto()),
             Self::Cpu => Ok(cpu()),
             Self::Cuda(indices) => cuda(indices),
-            Self::Wgpu => wgpu(),
+            Self::Wgpu => wgpu(Adapter::Best),
             Self::Remote(hosts) => remote(hosts),
         }
     }
+}
+
+/// Which of the adapters that wgpu finds.
+#[derive(Clone, Copy)]
+enum Adapter {
+    /// The best, even if it is a program on the CPU, slower than the CPU is by itself.
+    Best,
+    /// The first graphics card.
+    Hardware,
 }
 
 fn cpu() -> Devices {
@@ -146,12 +162,14 @@ fn cpu() -> Devices {
     Devices {
         list: vec![Device::flex()],
         name: format!("cpu ({threads} threads)"),
+        matrix_bf16: false,
     }
 }
 
 fn auto() -> Devices {
-    for choice in [DeviceChoice::Cuda(vec![0]), DeviceChoice::Wgpu] {
-        match choice.open() {
+    let trials = [|| cuda(&[0]), || wgpu(Adapter::Hardware)];
+    for open in trials {
+        match open() {
             Ok(devices) => return devices,
             Err(DeviceError::NotBuilt { .. }) => {}
             Err(error) => tracing::info!("{error}"),
@@ -179,11 +197,40 @@ fn works(device: &Device) -> Result<(), String> {
 }
 
 impl Devices {
+    /// Whether convolutions are to be computed in bf16.
+    ///
+    /// # Errors
+    /// It was asked for, and a device does not have it.
+    pub fn bf16(&self, precision: Precision) -> Result<bool, DeviceError> {
+        match precision {
+            Precision::Auto => Ok(self.matrix_bf16),
+            Precision::F32 => Ok(false),
+            Precision::Bf16 => {
+                let has = |device: &Device| device.supports_dtype(DType::BF16);
+                match self.list.iter().all(has) {
+                    true => Ok(true),
+                    false => Err(DeviceError::NoBf16(self.name.clone())),
+                }
+            }
+        }
+    }
+
+    /// Whether pictures go to the devices as bytes, to be normalised there. The CPU's worker threads
+    /// normalise while they have them at hand.
+    pub fn take_bytes(&self) -> bool {
+        let has = |device: &Device| device.supports_dtype(DType::U8);
+        !self.is_cpu() && self.list.iter().all(has)
+    }
+
+    fn is_cpu(&self) -> bool {
+        self.list.iter().all(|device| *device == Device::flex())
+    }
+
     /// Does `work`. burn panics where a driver fails or a worker is lost: such a panic becomes an
     /// error. On the CPU there is no driver, and a panic is a bug that is not to be hidden.
     pub fn guard<T>(&self, work: impl FnOnce() -> T) -> Result<T, DeviceError> {
         let plain = cfg!(not(any(feature = "cuda", feature = "wgpu")));
-        if plain && self.list.iter().all(|device| *device == Device::flex()) {
+        if plain && self.is_cpu() {
             return Ok(work());
         }
         quietly(work).map_err(|cause| DeviceError::Failed {
@@ -219,7 +266,12 @@ fn cuda(indices: &[usize]) -> Result<Devices, DeviceError> {
         })?;
     }
     let name = DeviceChoice::Cuda(indices.to_vec()).to_string();
-    Ok(Devices { list, name })
+    let matrix_bf16 = list.iter().all(|device| device.supports_dtype(DType::BF16));
+    Ok(Devices {
+        list,
+        name,
+        matrix_bf16,
+    })
 }
 
 #[cfg(not(feature = "cuda"))]
@@ -231,22 +283,34 @@ fn cuda(_: &[usize]) -> Result<Devices, DeviceError> {
 }
 
 #[cfg(feature = "wgpu")]
-fn wgpu() -> Result<Devices, DeviceError> {
-    let open = || Device::wgpu(burn::tensor::DeviceKind::DefaultDevice);
-    let absent = |cause| DeviceError::Absent {
+fn wgpu(adapter: Adapter) -> Result<Devices, DeviceError> {
+    use burn::tensor::DeviceKind::{DefaultDevice, DiscreteGpu, IntegratedGpu, VirtualGpu};
+    let kinds = match adapter {
+        Adapter::Best => vec![DefaultDevice],
+        Adapter::Hardware => vec![DiscreteGpu(0), IntegratedGpu(0), VirtualGpu(0)],
+    };
+    let mut cause = String::new();
+    for kind in kinds {
+        let opened = quietly(|| Device::wgpu(kind));
+        match opened.and_then(|device| works(&device).map(|()| device)) {
+            Ok(device) => {
+                return Ok(Devices {
+                    list: vec![device],
+                    name: "wgpu".into(),
+                    matrix_bf16: false,
+                });
+            }
+            Err(found) => cause = found,
+        }
+    }
+    Err(DeviceError::Absent {
         device: "wgpu".into(),
         cause,
-    };
-    let opened = quietly(open).map_err(absent)?;
-    works(&opened).map_err(absent)?;
-    Ok(Devices {
-        list: vec![opened],
-        name: "wgpu".into(),
     })
 }
 
 #[cfg(not(feature = "wgpu"))]
-fn wgpu() -> Result<Devices, DeviceError> {
+fn wgpu(_: Adapter) -> Result<Devices, DeviceError> {
     Err(DeviceError::NotBuilt {
         device: "wgpu",
         feature: "wgpu",
@@ -270,6 +334,7 @@ fn remote(hosts: &[String]) -> Result<Devices, DeviceError> {
     Ok(Devices {
         list: hosts.iter().map(connect).collect::<Result<_, _>>()?,
         name: DeviceChoice::Remote(hosts.to_vec()).to_string(),
+        matrix_bf16: false,
     })
 }
 
@@ -325,6 +390,19 @@ mod tests {
     fn the_cpu_works_and_auto_finds_something() {
         works(&Device::flex()).unwrap();
         assert!(!DeviceChoice::Auto.open().unwrap().list.is_empty());
+    }
+
+    #[test]
+    fn the_cpu_computes_in_bf16_when_asked_only() {
+        let cpu = DeviceChoice::Cpu.open().unwrap();
+        let cases = [
+            (Precision::Auto, false),
+            (Precision::F32, false),
+            (Precision::Bf16, true),
+        ];
+        for (precision, expected) in cases {
+            assert_eq!(cpu.bf16(precision), Ok(expected), "{precision:?}");
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! How good a model is: loss, accuracy, confusion, calibration.
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::Device;
 use kiln_runtime::float::{FloatError, FloatModel};
 use rayon::prelude::*;
 use serde::Serialize;
@@ -69,16 +69,16 @@ pub fn log_softmax(logits: &[f32]) -> Vec<f64> {
 
 /// Logits of an ONNX file for a batch, `[n, classes]`, by tract on all cores.
 pub fn onnx_logits(model: &FloatModel, batch: &Batch) -> Result<Vec<f32>, FloatError> {
-    let values = batch.pixels.len() / batch.shape[0].max(1);
-    let pictures = batch.pixels.par_chunks_exact(values.max(1));
+    let pixels = batch.pixels.values();
+    let values = pixels.len() / batch.shape[0].max(1);
+    let pictures = pixels.par_chunks_exact(values.max(1));
     let logits: Result<Vec<_>, _> = pictures.map(|picture| model.run(picture)).collect();
     Ok(logits?.concat())
 }
 
 /// Logits of a burn network for a batch, `[n, classes]`.
 pub fn network_logits(network: &Network, batch: &Batch, device: &Device) -> Vec<f32> {
-    let pixels = TensorData::new(batch.pixels.clone(), batch.shape);
-    let logits = network.forward(Tensor::from_data(pixels, device));
+    let logits = network.forward(batch.pixels.to_tensor(batch.shape, device));
     logits.into_data().convert::<f32>().iter::<f32>().collect()
 }
 

@@ -140,7 +140,7 @@ pub fn evaluate(args: &EvalArgs) -> anyhow::Result<Evaluation> {
         let [c, h, w] = [recipe.channels(), recipe.height.into(), recipe.width.into()];
         let mut values = Vec::new();
         for batch in pictures.loader()? {
-            values.extend(batch?.pixels);
+            values.extend_from_slice(&batch?.pixels.values());
         }
         let shape = [answers.labels.len(), c, h, w].map(|n| n as u64);
         report::write_npy(path, &shape, values.into_iter())?;

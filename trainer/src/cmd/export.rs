@@ -48,13 +48,9 @@ pub fn run(args: &ExportArgs) -> anyhow::Result<ExitCode> {
     let mut inputs = Vec::new();
     for batch in pictures.loader()? {
         let batch = batch?;
-        let values = batch.pixels.len() / batch.shape[0].max(1);
-        inputs.extend(
-            batch
-                .pixels
-                .chunks_exact(values.max(1))
-                .map(<[f32]>::to_vec),
-        );
+        let pixels = batch.pixels.values();
+        let values = pixels.len() / batch.shape[0].max(1);
+        inputs.extend(pixels.chunks_exact(values.max(1)).map(<[f32]>::to_vec));
     }
     let difference = match export::compare(&run, &file, &inputs) {
         Err(error @ ExportError::Differs { .. }) => {

@@ -14,7 +14,7 @@ use clap::Args;
 use self::report::{conclude, describe, show};
 use self::resolve::{parse_size, resolve};
 use super::ui::{self, LazyBar, STEPPING, STOP};
-use crate::config::{OptimizerKind, Provenance, RunConfig};
+use crate::config::{OptimizerKind, Precision, Provenance, RunConfig};
 use crate::data::Dataset;
 use crate::device::{DeviceChoice, Devices};
 use crate::model::ModelConfig;
@@ -54,6 +54,9 @@ pub struct TrainArgs {
     /// The model's input in pixels: a side, or COLUMNSxROWS.
     #[arg(long, value_parser = parse_size)]
     pub size: Option<(u16, u16)>,
+    /// The numbers that convolutions are computed with.
+    #[arg(long)]
+    pub precision: Option<Precision>,
     /// The network's family, with its default parameters.
     #[arg(long, value_parser = clap::builder::PossibleValuesParser::new(ModelConfig::FAMILIES))]
     pub model: Option<String>,
@@ -147,7 +150,9 @@ pub fn train(args: &TrainArgs) -> anyhow::Result<(Run, Option<Outcome>)> {
         )?;
     }
     let devices = args.device.open()?;
-    ui::say(format!("device     {}", devices.name));
+    let bf16 = devices.bf16(config.training.precision)?;
+    let numbers = if bf16 { ", convolutions in bf16" } else { "" };
+    ui::say(format!("device     {}{numbers}", devices.name));
     config.provenance = Some(provenance(&data, &devices));
     if let Some(run) = &before {
         unchanged(&run.config, &config)?;
@@ -163,6 +168,7 @@ pub fn train(args: &TrainArgs) -> anyhow::Result<(Run, Option<Outcome>)> {
         data: &data,
         cache,
         devices: &devices,
+        bf16,
         resume: args.resume,
         stop: &STOP,
     };

@@ -5,6 +5,8 @@
 //! of `n` prepares batches `w`, `w + n`, `w + 2n`, … into a short queue of its own, and the queues are read
 //! in turn.
 
+mod pixels;
+
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -13,6 +15,8 @@ use std::thread::{self, JoinHandle};
 use kiln_core::preprocess::{PictureView, PreprocessError, Recipe};
 use rand::seq::SliceRandom;
 
+pub use self::pixels::Pixels;
+use self::pixels::{normalise, tables};
 use super::augment::{AugmentConfig, AugmentError, augment, augment_pixels, mix};
 use super::cache::{Cache, CacheError, Form};
 use super::random::stream;
@@ -34,6 +38,8 @@ pub struct LoaderOptions {
     pub shuffle: bool,
     /// Whether a last batch that is not full is left out.
     pub drop_last: bool,
+    /// Whether pictures that are not mixed stay bytes, for the device to normalise.
+    pub bytes: bool,
     /// Worker threads, at least 1.
     pub threads: usize,
     /// Batches that wait in each worker's queue at most.
@@ -52,6 +58,7 @@ impl LoaderOptions {
             first_batch: 0,
             shuffle: true,
             drop_last: true,
+            bytes: false,
             threads: (cores / 2).clamp(1, 8),
             ahead: 2,
         }
@@ -99,8 +106,8 @@ pub struct Batch {
     pub number: usize,
     /// `[n, channels, height, width]`.
     pub shape: [usize; 4],
-    /// NCHW, normalised by the recipe.
-    pub pixels: Vec<f32>,
+    /// The pictures.
+    pub pixels: Pixels,
     /// `[n, classes]`: each row sums to 1; one-hot but for mixup and cutmix.
     pub targets: Vec<f32>,
     /// `[n]`: the pictures' own classes.
@@ -148,7 +155,7 @@ impl Loader {
         let plan = Arc::new(Plan {
             cache,
             recipe: *recipe,
-            tables: (0..recipe.channels()).map(|c| recipe.table(c)).collect(),
+            tables: tables(recipe),
             config: *config,
             options: options.clone(),
             order,
@@ -294,21 +301,29 @@ impl Plan {
         let indices = self.order[start..end].to_vec();
         let (height, width) = (usize::from(recipe.height), usize::from(recipe.width));
         let shape = [indices.len(), recipe.channels(), height, width];
-        let mut pixels = vec![0.0; indices.len() * recipe.len()];
+        let bytes = options.bytes && !self.config.mixes();
+        let mut pixels = Pixels::zeros(bytes, indices.len(), recipe);
         let mut targets = vec![0.0; indices.len() * options.classes];
         let mut labels = Vec::with_capacity(indices.len());
         buffers.bytes.resize(recipe.len(), 0);
         for (row, &index) in indices.iter().enumerate() {
             self.picture(index, buffers)?;
-            let planes = &mut pixels[row * recipe.len()..][..recipe.len()];
-            normalise(&self.tables, &buffers.bytes, planes);
+            let place = row * recipe.len()..(row + 1) * recipe.len();
+            match &mut pixels {
+                Pixels::Values(values) => {
+                    normalise(&self.tables, &buffers.bytes, &mut values[place]);
+                }
+                Pixels::Bytes(bytes, _) => bytes[place].copy_from_slice(&buffers.bytes),
+            }
             let class = self.cache.samples()[index].class;
             targets[row * options.classes + class] = 1.0;
             labels.push(class);
         }
         let numbers = [options.seed, options.epoch, number as u64];
         let mut rng = stream("mix", &numbers);
-        mix(&self.config, &mut rng, shape, &mut pixels, &mut targets);
+        if let Pixels::Values(values) = &mut pixels {
+            mix(&self.config, &mut rng, shape, values, &mut targets);
+        }
         Ok(Batch {
             number,
             shape,
@@ -340,28 +355,6 @@ impl Plan {
             }
         }
         Ok(())
-    }
-}
-
-/// From bytes, `[height, width, channels]`, to normalised planes, `[channels, height, width]`.
-fn normalise(tables: &[[f32; 256]], bytes: &[u8], planes: &mut [f32]) {
-    match tables {
-        [red, green, blue] => {
-            let (pixels, _) = bytes.as_chunks::<3>();
-            let (r, rest) = planes.split_at_mut(pixels.len());
-            let (g, b) = rest.split_at_mut(pixels.len());
-            for (((pixel, r), g), b) in pixels.iter().zip(r).zip(g).zip(b) {
-                *r = red[usize::from(pixel[0])];
-                *g = green[usize::from(pixel[1])];
-                *b = blue[usize::from(pixel[2])];
-            }
-        }
-        [grey, ..] => {
-            for (out, &value) in planes.iter_mut().zip(bytes) {
-                *out = grey[usize::from(value)];
-            }
-        }
-        [] => {}
     }
 }
 

@@ -11,6 +11,7 @@ mod error;
 mod event;
 mod replica;
 mod session;
+mod totals;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -63,6 +64,8 @@ pub struct Setup<'a> {
     pub cache: Option<PathBuf>,
     /// Where to compute.
     pub devices: &'a Devices,
+    /// Whether convolutions are computed in bf16.
+    pub bf16: bool,
     /// Go on from the last checkpoint.
     pub resume: bool,
     /// Set it to stop after the current step.

@@ -15,8 +15,9 @@ use super::checkpoint::{Checkpoint, Progress, save_network};
 use super::engine::Engine;
 use super::metrics::{self, EpochMetrics};
 use super::optimizer;
-use super::step::{Loss, StepOutput};
+use super::step::Loss;
 use super::teacher::Teacher;
+use super::totals::Totals;
 use super::{Ending, Event, Observer, Outcome, Setup, TrainError, open_cache};
 use crate::data::Split;
 use crate::data::augment::AugmentConfig;
@@ -58,7 +59,7 @@ impl<'a> Session<'a> {
         let val = open_cache(run, setup, Split::Val, Form::Exact(recipe), observe)?;
         let device = setup.devices.list[0].clone().autodiff();
         device.seed(config.seed);
-        let network = Network::new(&run.spec()?, &device);
+        let network = Network::new(&run.spec()?, &device).with_bf16(setup.bf16);
         let optimizer = |network: &Network| optimizer::build(&config.optimizer, network);
         let averages = config.training.ema > 0.0;
         let loaded = match setup.resume {
@@ -173,12 +174,15 @@ impl<'a> Session<'a> {
                 .wrapping_mul(0x9e37_79b9)
                 .wrapping_add(epoch as u64),
         );
-        let options = LoaderOptions::training(
-            self.run.labels.len(),
-            config.training.batch,
-            config.seed,
-            epoch as u64,
-        );
+        let options = LoaderOptions {
+            bytes: self.setup.devices.take_bytes(),
+            ..LoaderOptions::training(
+                self.run.labels.len(),
+                config.training.batch,
+                config.seed,
+                epoch as u64,
+            )
+        };
         let mut loader = Loader::new(self.train.clone(), &self.recipe, &config.augment, &options)?;
         let steps = loader.batches().div_ceil(self.engine.devices());
         if steps == 0 {
@@ -257,7 +261,10 @@ impl<'a> Session<'a> {
 
     fn validate(&self, network: &Network) -> Result<Evaluation, TrainError> {
         let batch = self.run.config.training.batch.max(64);
-        let options = LoaderOptions::evaluation(self.run.labels.len(), batch);
+        let options = LoaderOptions {
+            bytes: self.setup.devices.take_bytes(),
+            ..LoaderOptions::evaluation(self.run.labels.len(), batch)
+        };
         let off = AugmentConfig::off();
         let loader = Loader::new(self.val.clone(), &self.recipe, &off, &options)?;
         let device = &self.setup.devices.list[0];
@@ -268,36 +275,6 @@ impl<'a> Session<'a> {
 
 /// Steps between two looks at the loss.
 const READ_EVERY: usize = 8;
-
-/// Sums over an epoch.
-#[derive(Default)]
-struct Totals {
-    pending: Vec<StepOutput>,
-    loss: f64,
-    correct: u64,
-    pictures: usize,
-}
-
-impl Totals {
-    /// Brings the pending outputs from the device.
-    fn read(&mut self) {
-        for output in self.pending.drain(..) {
-            let loss: f32 = output.loss.into_scalar();
-            let correct: i64 = output.correct.into_scalar();
-            self.loss += f64::from(loss) * output.pictures as f64;
-            self.correct += correct.unsigned_abs();
-            self.pictures += output.pictures;
-        }
-    }
-
-    fn loss(&self) -> f64 {
-        self.loss / self.pictures.max(1) as f64
-    }
-
-    fn accuracy(&self) -> f64 {
-        self.correct as f64 / self.pictures.max(1) as f64
-    }
-}
 
 fn io_at(path: &Path) -> impl FnOnce(io::Error) -> TrainError {
     let path = path.to_owned();

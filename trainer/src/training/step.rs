@@ -51,7 +51,7 @@ impl StepInput {
         let classes = batch.targets.len() / n.max(1);
         let labels: Vec<i32> = batch.labels.iter().map(|&label| label as i32).collect();
         Self {
-            pixels: Tensor::from_data(TensorData::new(batch.pixels.clone(), batch.shape), device),
+            pixels: batch.pixels.to_tensor(batch.shape, device),
             targets: Tensor::from_data(
                 TensorData::new(batch.targets.clone(), [n, classes]),
                 device,

@@ -55,6 +55,7 @@ pub fn resolve(args: &TrainArgs) -> anyhow::Result<RunConfig> {
     let training = &mut config.training;
     training.epochs = args.epochs.unwrap_or(training.epochs);
     training.batch = args.batch.unwrap_or(training.batch);
+    training.precision = args.precision.unwrap_or(training.precision);
     if let Some((columns, rows)) = args.size {
         (config.recipe.width, config.recipe.height) = (columns, rows);
     }

@@ -172,7 +172,7 @@ fn evaluation_gives_the_normalised_preprocessed_pictures_in_order() {
                         for x in 0..10 {
                             let byte = bytes[(y * 10 + x) * recipe.channels() + c];
                             let plane = row * recipe.channels() + c;
-                            let got = batch.pixels[(plane * 6 + y) * 10 + x];
+                            let got = batch.pixels.values()[(plane * 6 + y) * 10 + x];
                             assert_eq!(got, recipe.normalise(c, byte), "{c} {y} {x}");
                         }
                     }
@@ -288,4 +288,28 @@ fn what_does_not_fit_together_is_refused() {
         ..RECIPE
     };
     assert!(Loader::new(exact, &darker, &off, &training).is_ok());
+}
+
+#[test]
+fn bytes_for_the_device_are_the_same_pictures() {
+    let (_dir, cache) = cache(WORKING, true);
+    let options = LoaderOptions::training(3, 4, 7, 2);
+    let for_device = LoaderOptions {
+        bytes: true,
+        ..options.clone()
+    };
+    let plain = AugmentConfig::default();
+    let want = batches(&cache, &plain, &options);
+    let found = batches(&cache, &plain, &for_device);
+    assert_eq!(found.len(), want.len());
+    for (found, want) in found.iter().zip(&want) {
+        assert!(matches!(found.pixels, Pixels::Bytes(..)));
+        assert_eq!(found.pixels.values(), want.pixels.values());
+        assert_eq!((found.shape, &found.targets), (want.shape, &want.targets));
+    }
+    // Mixed pictures are no bytes any more.
+    assert_eq!(
+        batches(&cache, &everything(), &for_device),
+        batches(&cache, &everything(), &options)
+    );
 }
