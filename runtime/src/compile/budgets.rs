@@ -1,12 +1,18 @@
 //! Budgets of the planner: the arenas of the shapes of MLPerf Tiny's four nets.
 
+use std::path::{Path, PathBuf};
+
 use kiln_core::Target;
 use kiln_core::tensor::Shape;
 use kiln_core::window::Window;
 
 use super::*;
+use crate::engine::{Input, LoadedModel};
 use crate::graph::{Binary, Quant};
+use crate::onnx::OnnxFile;
 use crate::qgraph::{QConv, QLayer, QOp, QTensor, TensorId};
+use crate::quantized::load_quantized;
+use crate::testing::Random;
 
 /// A net whose integers do not matter.
 #[derive(Default)]
@@ -192,5 +198,52 @@ fn arenas_stay_within_their_budgets() {
                 "{name} for {target:?}: lower the budget to {arena}"
             );
         }
+    }
+}
+
+/// The files themselves: whatever they are compiled for, they give the same logits.
+#[test]
+fn the_files_of_mlperf_tiny() {
+    let cases = [
+        ("ic", 12_501_632, [49_152, 33_376]),
+        ("vww", 7_489_664, [55_296, 36_960]),
+        ("kws", 2_656_768, [16_000, 11_328]),
+        ("ad", 264_192, [768, 768]),
+    ];
+    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared");
+    let shared = std::env::var_os("KILN_SHARED").map_or_else(beside, PathBuf::from);
+    for (name, macs, budgets) in cases {
+        let path = shared.join(format!("models/mlperf-tiny/{name}.int8-qdq.onnx"));
+        if !path.is_file() {
+            eprintln!("no {} (KILN_SHARED sets another place)", path.display());
+            continue;
+        }
+        let graph = load_quantized(&OnnxFile::load(&path).unwrap()).unwrap();
+        let len = graph.tensors[graph.input].shape.len();
+        let input = Random::new(1).bytes(len);
+        let mut logits = Vec::new();
+        for target in [Target::Generic, Target::X86_64, Target::CortexM4] {
+            let options = Options {
+                target,
+                golden: std::slice::from_ref(&input),
+                ..Options::default()
+            };
+            let Compiled { bytes, report } = compile(&graph, &options).unwrap();
+            assert_eq!(report.macs, macs, "{name}");
+            let budget = match target {
+                Target::Generic => Some(budgets[0]),
+                Target::CortexM4 => Some(budgets[1]),
+                _ => None,
+            };
+            if let Some(budget) = budget {
+                eprintln!("{name} for {target:?}:\n{report}\n");
+                assert!(report.arena <= budget, "{name}: {} bytes", report.arena);
+            }
+            let mut engine = LoadedModel::from_bytes(&bytes).unwrap().engine();
+            let found = engine.logits(Input::Quantized(&input)).unwrap();
+            assert_eq!(engine.verify_golden().unwrap(), 1);
+            logits.push(found);
+        }
+        assert!(logits.windows(2).all(|pair| pair[0] == pair[1]), "{name}");
     }
 }

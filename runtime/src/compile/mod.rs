@@ -219,10 +219,8 @@ fn report(
             report.channels += conv.kernel_shape().out_channels;
         }
     }
-    let fullest = report
-        .layers
-        .iter()
-        .max_by_key(|layer| (layer.arena, layer.bytes));
+    // The first of the fullest.
+    let fullest = report.layers.iter().rev().max_by_key(|layer| layer.arena);
     report.peak_layer = fullest.map_or(String::new(), |layer| layer.name.clone());
     Ok(report)
 }

@@ -7,6 +7,9 @@ use serde::Serialize;
 
 use super::check::text;
 
+/// Characters of a layer's name in the text.
+const NAME: usize = 40;
+
 /// What was compiled.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Report {
@@ -76,7 +79,7 @@ impl fmt::Display for Report {
         let rows = self.layers.iter().map(|layer| {
             let [height, width, channels] = layer.output;
             [
-                layer.name.clone(),
+                shortened(&layer.name),
                 layer.op.to_owned(),
                 text(Shape::new(height, width, channels)),
                 grouped(layer.macs),
@@ -119,7 +122,7 @@ impl fmt::Display for Report {
             Some(over) => write!(f, ", at most {} above the least", grouped(over as u64))?,
             None => {}
         }
-        writeln!(f, "; fullest at `{}`", self.peak_layer)?;
+        writeln!(f, "; fullest at `{}`", shortened(&self.peak_layer))?;
         let (file, constants) = (grouped(self.file as u64), grouped(self.constants as u64));
         writeln!(f, "file       {file} bytes, {constants} of them constants")?;
         writeln!(f, "MACs       {}", grouped(self.macs))?;
@@ -132,6 +135,14 @@ impl fmt::Display for Report {
             0 => Ok(()),
             count => write!(f, "\ngolden vectors: {count}"),
         }
+    }
+}
+
+/// The end of a long name: converters join the names of all that they fused, the last one last.
+fn shortened(name: &str) -> String {
+    match name.char_indices().rev().nth(NAME - 1) {
+        Some((start, _)) if start > 0 => format!("…{}", &name[start..]),
+        _ => name.to_owned(),
     }
 }
 
