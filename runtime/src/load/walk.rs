@@ -15,7 +15,7 @@ use super::{Loaded, MAX_TOTAL_VALUES, MAX_VALUES, Unsupported, ops};
 use crate::graph::{Axis, Graph, Layout, Node, Op, Value, ValueId};
 use crate::onnx::OnnxFile;
 
-/// What a node becomes: of most one thing, of Split and the like several constants.
+/// What a node becomes.
 pub type Outcome = Result<Slot, Problem>;
 
 /// The state of a walk.

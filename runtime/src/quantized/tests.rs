@@ -1,3 +1,5 @@
+use std::path::Path;
+
 use tract_onnx::pb::tensor_proto::DataType;
 
 use super::*;
@@ -115,6 +117,28 @@ fn quantized_networks_of_mlperf_tiny() {
         assert!(most <= 2.0, "{name}: {most} steps from floats");
         assert!(graph.tensors.iter().all(|tensor| !tensor.quant.unsigned));
     }
+}
+
+#[test]
+fn what_onnx_runtime_quantizes_gives_what_onnx_runtime_gives() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/models/quantized");
+    let mut found = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.display();
+        let file = OnnxFile::load(&path).unwrap();
+        let expected: Vec<f32> = file.get_json("kiln.test.logits").unwrap();
+        let graph = load_quantized(&file).unwrap_or_else(|error| panic!("{error}"));
+        let count = graph.tensors[graph.input].shape.len();
+        let input: Vec<f32> = (0..count).map(|i| (i as f64 / 3.0).sin() as f32).collect();
+        let mut engine = Engine::of(&graph).unwrap();
+        let logits = engine
+            .logits(Input::Tensor(&input, graph.meta.layout))
+            .unwrap();
+        assert_eq!(logits, expected, "{name}");
+        found += 1;
+    }
+    assert_eq!(found, 8, "two networks, four forms");
 }
 
 /// A file of u8 activations: `x` float, quantized as `q` with scale 0.1 and zero point 120.

@@ -18,6 +18,9 @@ pub fn constant(
         ("Constant", None) => Some(value(call)),
         ("Identity" | "Dropout", Some(input)) => Some(Ok(Constant::clone(input))),
         ("Transpose", Some(input)) => Some(transpose(call, input)),
+        ("Reshape" | "Flatten" | "Squeeze" | "Unsqueeze", Some(input)) => {
+            Some(regroup(call, input))
+        }
         ("DequantizeLinear", Some(input)) => Some(dequantize(call, input)),
         ("QuantizeLinear", Some(input)) => Some(quantize(call, input)),
         _ => None,
@@ -48,6 +51,77 @@ fn transpose(call: &Call<'_>, input: &Constant) -> Result<Constant, Problem> {
     let rank = input.dims.len();
     let permutation = permutation(call, rank)?;
     Ok(input.transpose(&permutation))
+}
+
+/// Other sizes for the same numbers in the same order.
+fn regroup(call: &Call<'_>, input: &Constant) -> Result<Constant, Problem> {
+    let refuse = || {
+        let (op, dims) = (&call.node.op_type, &input.dims);
+        Problem::broken(format!("a {op} that does not fit a constant of {dims:?}"))
+    };
+    let mut dims = input.dims.clone();
+    let at = |axis: i64, rank: usize| {
+        let axis = if axis < 0 { axis + rank as i64 } else { axis };
+        usize::try_from(axis)
+            .ok()
+            .filter(|axis| *axis < rank)
+            .ok_or_else(refuse)
+    };
+    match &call.node.op_type[..] {
+        "Flatten" => {
+            let axis = at(call.int("axis", 1), dims.len() + 1)?;
+            let (before, after) = dims.split_at(axis);
+            dims = vec![before.iter().product(), after.iter().product()];
+        }
+        "Squeeze" => {
+            let axes = match call.list("axes", 1)? {
+                Some(axes) => axes.iter().map(|axis| at(*axis, dims.len())).collect(),
+                None => Ok((0..dims.len()).filter(|axis| dims[*axis] == 1).collect()),
+            };
+            let axes: Vec<usize> = axes?;
+            let left = dims
+                .iter()
+                .enumerate()
+                .filter(|(axis, _)| !axes.contains(axis));
+            dims = left.map(|(_, size)| *size).collect();
+        }
+        "Unsqueeze" => {
+            let axes = call.list("axes", 1)?.ok_or_else(refuse)?;
+            let rank = dims.len() + axes.len();
+            let axes = axes.iter().map(|axis| at(*axis, rank));
+            let mut axes: Vec<usize> = axes.collect::<Result<_, _>>()?;
+            axes.sort_unstable();
+            axes.iter()
+                .for_each(|axis| dims.insert((*axis).min(dims.len()), 1));
+        }
+        _ => {
+            let target = call.list("shape", 1)?.ok_or_else(refuse)?;
+            let keep_zero = call.int("allowzero", 0) != 0;
+            let mut wanted = vec![];
+            for (axis, size) in target.iter().enumerate() {
+                wanted.push(match size {
+                    -1 => 0,
+                    0 if !keep_zero => *dims.get(axis).ok_or_else(refuse)?,
+                    size => usize::try_from(*size).map_err(|_| refuse())?,
+                });
+            }
+            let others = wanted.iter().filter(|size| **size > 0);
+            let others = others.fold(1usize, |all, size| all.saturating_mul(*size));
+            for (size, target) in wanted.iter_mut().zip(&target) {
+                if *target == -1 {
+                    *size = input.data.len() / others;
+                }
+            }
+            dims = wanted;
+        }
+    }
+    let count = dims
+        .iter()
+        .fold(1usize, |all, size| all.saturating_mul(*size));
+    if count != input.data.len() || dims.len() > 16 {
+        return Err(refuse());
+    }
+    Ok(input.reshape(dims))
 }
 
 /// The attribute `perm`, checked.
