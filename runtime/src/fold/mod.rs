@@ -2,14 +2,14 @@
 //!
 //! | rule | before | after |
 //! |---|---|---|
-//! | [`affine::join`] | Affine, Affine | Affine |
-//! | [`affine::into_conv_before`] | Conv, Affine | Conv |
-//! | [`affine::into_conv_after`] | Affine, Conv with no padding or no shift | Conv |
-//! | [`affine::drop_identity`] | Affine by 1 and 0 | nothing |
-//! | [`pad::into_window`] | Pad, Conv or pool | Conv or pool with more padding |
-//! | [`clamp::join`] | Relu or Clip, Relu or Clip | one of them |
-//! | [`clamp::drop_needless`] | Relu of what is not negative | nothing |
-//! | [`affine::to_depthwise`] | what Affines are left | depthwise 1×1 Conv |
+//! | `affine::join` | Affine, Affine | Affine |
+//! | `affine::into_conv_before` | Conv, Affine | Conv |
+//! | `affine::into_conv_after` | Affine, Conv with no padding or no shift | Conv |
+//! | `affine::drop_identity` | Affine by 1 and 0 | nothing |
+//! | `pad::into_window` | Pad, Conv or pool | Conv or pool with more padding |
+//! | `clamp::join` | Relu or Clip, Relu or Clip | one of them |
+//! | `clamp::drop_needless` | Relu of what is not negative | nothing |
+//! | `affine::to_depthwise` | what Affines are left | depthwise 1×1 Conv |
 
 mod affine;
 mod clamp;
