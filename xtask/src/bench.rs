@@ -1,6 +1,8 @@
 //! `cargo xtask bench NAME`: side by side with a peer, alternating, as a ratio.
 
-use anyhow::Result;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 
 use crate::repo::{Repo, call};
@@ -14,12 +16,15 @@ use crate::venv::Venv;
 pub enum Bench {
     /// Training on the CPU, against PyTorch: images a second.
     Train,
+    /// Int8 inference on one thread, against LiteRT, ONNX Runtime and tract: microseconds.
+    Infer,
 }
 
 /// Builds Kiln's side, then runs both sides in turns.
 pub fn run(repo: &Repo, bench: Bench, args: &[String], stages: &mut Stages) -> Result<()> {
     match bench {
         Bench::Train => train(repo, args, stages),
+        Bench::Infer => infer(repo, args, stages),
     }
 }
 
@@ -34,5 +39,53 @@ fn train(repo: &Repo, args: &[String], stages: &mut Stages) -> Result<()> {
         .arg("--side")
         .arg(repo.target.join("debug/examples/train_speed"));
     python.arg("--side").arg("benches/pytorch/train_speed.py");
+    stages.need("bench", || call(&mut python))
+}
+
+/// MLPerf Tiny's models, quantized and float.
+const NETS: [&str; 4] = ["ic", "vww", "kws", "ad"];
+
+fn infer(repo: &Repo, args: &[String], stages: &mut Stages) -> Result<()> {
+    setup::ensure(repo, &Need::FOR_INFER, stages)?;
+    let models = std::env::var_os("KILN_SHARED").map_or("../shared".into(), PathBuf::from);
+    let models = repo.root.join(models).join("models/mlperf-tiny");
+    if !models.is_dir() {
+        bail!(
+            "{} is not there: set KILN_SHARED to the folder with models/mlperf-tiny",
+            models.display()
+        );
+    }
+    // Kiln's side as it ships, without checks of overflow, in a folder of its own: a few seconds.
+    let own = repo.target.join("bench");
+    stages.need("build", || {
+        let names = ["compile_host", "tract_speed"];
+        let mut build = repo.cargo(&["build", "--locked", "--package", "kiln-runtime"]);
+        call(build.args(names.iter().flat_map(|name| ["--example", name])))?;
+        let mut build = repo.cargo(&["build", "--locked", "--release", "--package", "kiln-core"]);
+        call(
+            build
+                .args(["--example", "infer_speed"])
+                .env("CARGO_TARGET_DIR", &own),
+        )
+    })?;
+    let examples = repo.target.join("debug/examples");
+    let compiled = own.join("models");
+    std::fs::create_dir_all(&compiled)
+        .with_context(|| format!("cannot make {}", compiled.display()))?;
+    stages.need("compile", || {
+        NETS.iter().try_for_each(|net| {
+            let mut compile = repo.command(examples.join("compile_host"));
+            compile.arg(models.join(format!("{net}.int8-qdq.onnx")));
+            call(compile.arg(compiled.join(format!("{net}.kiln"))))
+        })
+    })?;
+    let mut python = repo.command(Venv::PEERS.python(repo));
+    python.arg("benches/infer.py").args(args);
+    python
+        .arg("--kiln")
+        .arg(own.join("release/examples/infer_speed"));
+    python.arg("--tract").arg(examples.join("tract_speed"));
+    python.arg("--compiled").arg(&compiled);
+    python.arg("--models").arg(&models);
     stages.need("bench", || call(&mut python))
 }

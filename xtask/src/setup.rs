@@ -64,6 +64,9 @@ impl Need {
     /// For the comparison with PyTorch.
     pub const FOR_BENCH: [Self; 3] = [Self::Compiler, Self::Python, Self::Packages(&Venv::PYTORCH)];
 
+    /// For the comparison with other engines.
+    pub const FOR_INFER: [Self; 3] = [Self::Compiler, Self::Python, Self::Packages(&Venv::PEERS)];
+
     fn what(self) -> &'static str {
         match self {
             Self::Compiler => "a C compiler",

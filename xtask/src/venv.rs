@@ -35,6 +35,14 @@ impl Venv {
         requirements: "benches/pytorch/requirements.txt",
     };
 
+    /// For the comparison of inference speed.
+    pub const PEERS: Self = Self {
+        what: "LiteRT and ONNX Runtime",
+        why: "they are the peers; kept in the target folder",
+        folder: "venv-infer",
+        requirements: "benches/infer/requirements.txt",
+    };
+
     /// Its interpreter.
     pub fn python(&self, repo: &Repo) -> PathBuf {
         repo.target.join(self.folder).join("bin/python")

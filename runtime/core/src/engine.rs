@@ -76,13 +76,16 @@ pub(crate) fn run<'a, 'm>(
     mut observe: Option<Observe<'_, 'm>>,
 ) -> Result<Output<'a>, RunError> {
     let arena = arena(model, bytes)?;
-    for (index, layer) in model.unnamed_layers().enumerate() {
-        run_layer(&layer, arena).ok_or(RunError::Model)?;
+    let mut index = 0;
+    let done = model.view().for_each_layer(|layer| {
+        run_layer(layer, arena)?;
         if let Some(observe) = &mut observe {
-            let output = part(arena, &layer.output()).ok_or(RunError::Model)?;
-            observe(index, &layer, output);
+            observe(index, layer, part(arena, &layer.output())?);
+            index += 1;
         }
-    }
+        Some(())
+    });
+    done.ok_or(RunError::Model)?;
     let values = part(arena, &model.output()).ok_or(RunError::Model)?;
     Ok(Output::new(
         values,

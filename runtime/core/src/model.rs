@@ -152,6 +152,11 @@ impl<'m> Model<'m> {
         self.view.names().skip(1).zip(self.unnamed_layers())
     }
 
+    /// The file.
+    pub(crate) const fn view(&self) -> &View<'m> {
+        &self.view
+    }
+
     /// The layers alone.
     pub(crate) fn unnamed_layers(&self) -> impl Iterator<Item = Layer<'m>> + Clone + use<'m> {
         let layers = self.view.layers();

@@ -52,6 +52,7 @@ impl Packing {
     }
 
     /// Bytes of the weights; `usize::MAX` where that many do not exist.
+    #[inline]
     pub const fn len(self, shape: KernelShape) -> usize {
         match self {
             Self::Plain => shape

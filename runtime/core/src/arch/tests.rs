@@ -177,6 +177,11 @@ fn convolutions_equal_the_plain_loop() {
     }
 }
 
+/// AVX2 leaves all else to the plain loops.
+fn does_convolutions_alone(isa: Isa) -> bool {
+    std::format!("{isa:?}").starts_with("Avx2")
+}
+
 /// Runs a layer both ways over the same arena.
 fn compare(isa: Isa, layer: &Any<'_>, arena: &[u8]) {
     let (mut expected, mut found) = (arena.to_vec(), arena.to_vec());
@@ -195,7 +200,11 @@ fn compare(isa: Isa, layer: &Any<'_>, arena: &[u8]) {
         ),
         _ => unreachable!(),
     };
-    assert!(plain.is_some() && done, "{isa:?} {layer:?}");
+    assert!(plain.is_some());
+    if does_convolutions_alone(isa) {
+        expected = arena.to_vec();
+    }
+    assert_eq!(done, !does_convolutions_alone(isa), "{isa:?} {layer:?}");
     assert_eq!(found, expected, "{isa:?} {layer:?}");
 }
 

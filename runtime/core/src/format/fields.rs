@@ -23,6 +23,7 @@ impl<'m> Fields<'m> {
     }
 
     /// `N` bytes from `at` on.
+    #[inline(always)]
     pub(super) fn array<const N: usize>(&self, at: usize) -> Result<[u8; N], FormatError> {
         let found = self.bytes.get(at..).and_then(|rest| rest.first_chunk());
         let needed = self.base.saturating_add(at).saturating_add(N);
@@ -31,28 +32,34 @@ impl<'m> Fields<'m> {
             .ok_or_else(|| self.error(at, Problem::Short { needed }))
     }
 
+    #[inline(always)]
     pub(super) fn u8(&self, at: usize) -> Result<u8, FormatError> {
         self.array(at).map(|[byte]: [u8; 1]| byte)
     }
 
+    #[inline(always)]
     pub(super) fn i8(&self, at: usize) -> Result<i8, FormatError> {
         self.u8(at).map(|byte| byte as i8)
     }
 
+    #[inline(always)]
     pub(super) fn u16(&self, at: usize) -> Result<u16, FormatError> {
         self.array(at).map(u16::from_le_bytes)
     }
 
+    #[inline(always)]
     pub(super) fn u32(&self, at: usize) -> Result<u32, FormatError> {
         self.array(at).map(u32::from_le_bytes)
     }
 
     /// Whatever bits.
+    #[inline(always)]
     pub(super) fn f32(&self, at: usize) -> Result<f32, FormatError> {
         self.array(at).map(f32::from_le_bytes)
     }
 
     /// A finite f32 above zero.
+    #[inline(always)]
     pub(super) fn scale(&self, at: usize) -> Result<f32, FormatError> {
         let scale = self.f32(at)?;
         if scale.is_finite() && scale > 0.0 {
@@ -63,6 +70,7 @@ impl<'m> Fields<'m> {
     }
 
     /// 0 or 1.
+    #[inline(always)]
     pub(super) fn flag(&self, at: usize) -> Result<bool, FormatError> {
         match self.u8(at)? {
             0 => Ok(false),
@@ -72,6 +80,7 @@ impl<'m> Fields<'m> {
     }
 
     /// Bytes that must be 0.
+    #[inline(always)]
     pub(super) fn reserved<const N: usize>(&self, at: usize) -> Result<(), FormatError> {
         if self.array::<N>(at)? == [0; N] {
             Ok(())

@@ -156,6 +156,7 @@ impl LayerRecord {
     /// # Errors
     ///
     /// Too few bytes, an unknown kind, operation or packing, a window with a 0, scales that are none.
+    #[inline(always)]
     pub fn parse(bytes: &[u8], base: usize) -> Result<(Self, usize), FormatError> {
         let fields = Fields::new(bytes, base);
         Ok(match fields.u8(0)? {
@@ -201,6 +202,14 @@ impl ConvRecord {
     /// Bytes.
     pub const LEN: usize = 60;
 
+    /// The record at the front of `bytes`, where it is whole and one of this kind.
+    #[inline(always)]
+    pub(super) fn at_front(bytes: &[u8]) -> Option<Result<Self, FormatError>> {
+        let bytes: &[u8; Self::LEN] = bytes.first_chunk()?;
+        (bytes[0] == Self::KIND).then(|| Self::parse(Fields::new(bytes, 0), bytes, 0))
+    }
+
+    #[inline(always)]
     fn parse(fields: Fields<'_>, bytes: &[u8], base: usize) -> Result<Self, FormatError> {
         let id = fields.u8(1)?;
         let window = bytes.get(8..).unwrap_or_default();

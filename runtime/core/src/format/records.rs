@@ -18,6 +18,7 @@ pub const RECIPE_LEN: usize = 32;
 /// # Errors
 ///
 /// Too few bytes.
+#[inline(always)]
 pub fn parse_tensor(bytes: &[u8], base: usize) -> Result<Tensor, FormatError> {
     let fields = Fields::new(bytes, base);
     Ok(Tensor {
@@ -56,6 +57,7 @@ pub fn emit_tensor(tensor: &Tensor) -> Result<[u8; TENSOR_LEN], FormatError> {
 /// # Errors
 ///
 /// Too few bytes; a kernel, stride or dilation of 0.
+#[inline(always)]
 pub fn parse_window(bytes: &[u8], base: usize) -> Result<Window, FormatError> {
     let fields = Fields::new(bytes, base);
     let pair = |at| Ok([fields.u16(at)?, fields.u16(at + 2)?]);

@@ -2,8 +2,8 @@
 
 use super::fields::Fields;
 use super::{
-    FormatError, Golden, Header, LayerRecord, NONE, Problem, Section, Span, TENSOR_LEN, Texts,
-    parse_tensor,
+    ConvRecord, FormatError, Golden, Header, LayerRecord, NONE, Problem, Section, Span, TENSOR_LEN,
+    Texts, parse_tensor,
 };
 use crate::layer::{Binary, Conv, Copy, Layer, Pool, Resize, Rounding, Table};
 use crate::tensor::Tensor;
@@ -14,6 +14,9 @@ use crate::tensor::Tensor;
 pub struct View<'m> {
     bytes: &'m [u8],
     header: Header,
+    /// The sections of which every layer takes something.
+    tensors: &'m [u8],
+    constants: &'m [u8],
 }
 
 impl<'m> View<'m> {
@@ -26,7 +29,17 @@ impl<'m> View<'m> {
         let header = Header::parse(bytes)?;
         let needed = usize::try_from(header.file_len()).unwrap_or(usize::MAX);
         match bytes.get(..needed) {
-            Some(bytes) => Ok(Self { bytes, header }),
+            Some(bytes) => {
+                let mut view = Self {
+                    bytes,
+                    header,
+                    tensors: &[],
+                    constants: &[],
+                };
+                view.tensors = view.section(Section::Tensors);
+                view.constants = view.section(Section::Constants);
+                Ok(view)
+            }
             None => Err(Fields::new(bytes, 0).error(bytes.len(), Problem::Short { needed })),
         }
     }
@@ -58,16 +71,18 @@ impl<'m> View<'m> {
     /// # Errors
     ///
     /// There is none of that number.
+    #[inline]
     pub fn tensor(&self, index: u16) -> Result<Tensor, FormatError> {
-        let Span { start, .. } = self.header.span(Section::Tensors);
         let at = usize::from(index) * TENSOR_LEN;
-        let section = self.section(Section::Tensors);
-        let found = section.get(at..).and_then(|rest| rest.get(..TENSOR_LEN));
-        match found {
-            Some(bytes) => parse_tensor(bytes, start + at),
+        let rest = self.tensors.get(at..);
+        match rest.and_then(|rest| rest.first_chunk::<TENSOR_LEN>()) {
+            // All that reading it takes is there.
+            Some(bytes) => parse_tensor(bytes, at),
             None => {
+                let Span { start, .. } = self.header.span(Section::Tensors);
                 let count = self.tensor_count();
-                Err(Fields::new(section, start).error(0, Problem::TensorIndex { index, count }))
+                let fields = Fields::new(self.tensors, start);
+                Err(fields.error(0, Problem::TensorIndex { index, count }))
             }
         }
     }
@@ -87,8 +102,10 @@ impl<'m> View<'m> {
     /// The layers in order, each with its record's first byte in the file. Ends after the first that
     /// is none.
     pub fn layers(&self) -> Layers<'m> {
+        let Span { start, len } = self.header.span(Section::Layers);
         Layers {
             view: *self,
+            end: start + len,
             rest: self.section(Section::Layers),
             left: self.header.layers,
         }
@@ -111,19 +128,20 @@ impl<'m> View<'m> {
     }
 
     /// `len` bytes of the constants, from a multiple of `align` on.
+    #[inline(always)]
     fn constants(&self, at: u32, len: usize, align: u32) -> Result<&'m [u8], FormatError> {
-        let section = self.section(Section::Constants);
-        let rest = section.get(at as usize..).unwrap_or_default();
+        let rest = self.constants.get(at as usize..).unwrap_or_default();
         match rest.get(..len) {
             Some(bytes) if at.is_multiple_of(align) => Ok(bytes),
             _ => {
                 let Span { start, .. } = self.header.span(Section::Constants);
-                Err(Fields::new(section, start).error(0, Problem::Constant))
+                Err(Fields::new(self.constants, start).error(0, Problem::Constant))
             }
         }
     }
 
     /// [`constants`](Self::constants), or nothing for [`NONE`].
+    #[inline(always)]
     fn optional(&self, at: u32, len: usize, align: u32) -> Result<&'m [u8], FormatError> {
         match at {
             NONE => Ok(&[]),
@@ -131,41 +149,65 @@ impl<'m> View<'m> {
         }
     }
 
+    #[inline(always)]
+    fn conv(&self, record: &ConvRecord) -> Result<Conv<'m>, FormatError> {
+        let mut conv = Conv {
+            input: self.tensor(record.input)?,
+            output: self.tensor(record.output)?,
+            window: record.window,
+            groups: record.groups,
+            packing: record.packing,
+            weights: &[],
+            weight_zero_points: &[],
+            bias: &[],
+            rounding: Rounding {
+                multipliers: &[],
+                fixed: &[],
+                low: record.limits[0],
+                high: record.limits[1],
+            },
+            scratch: record.scratch,
+        };
+        let channels = conv.output.shape.channels as usize;
+        let words = channels * 4;
+        let weights = record.packing.len(conv.kernel_shape());
+        conv.weights = self.constants(record.weights, weights, 4)?;
+        conv.weight_zero_points = self.optional(record.weight_zero_points, channels, 1)?;
+        conv.bias = self.constants(record.bias, words, 4)?;
+        conv.rounding.multipliers = self.constants(record.multipliers, words, 4)?;
+        conv.rounding.fixed = self.optional(record.fixed, words, 4)?;
+        Ok(conv)
+    }
+
+    /// Calls a function with each layer in order; none if there is one that is none, or if the
+    /// function gives none. A convolution is not moved from where it is read to, which would take
+    /// as long as a small one runs.
+    #[inline(always)]
+    pub fn for_each_layer(&self, mut f: impl FnMut(&Layer<'m>) -> Option<()>) -> Option<()> {
+        let mut rest = self.section(Section::Layers);
+        for _ in 0..self.header.layers {
+            let len = if let Some(record) = ConvRecord::at_front(rest) {
+                f(&Layer::Conv(self.conv(&record.ok()?).ok()?))?;
+                ConvRecord::LEN
+            } else {
+                let (record, len) = LayerRecord::parse(rest, 0).ok()?;
+                f(&self.layer(&record).ok()?)?;
+                len
+            };
+            rest = rest.get(len..)?;
+        }
+        Some(())
+    }
+
     /// A layer with its tensors and constants.
     ///
     /// # Errors
     ///
     /// No such tensors, or constants that leave their section.
+    #[inline(always)]
     pub fn layer(&self, record: &LayerRecord) -> Result<Layer<'m>, FormatError> {
         Ok(match *record {
-            LayerRecord::Conv(record) => {
-                let mut conv = Conv {
-                    input: self.tensor(record.input)?,
-                    output: self.tensor(record.output)?,
-                    window: record.window,
-                    groups: record.groups,
-                    packing: record.packing,
-                    weights: &[],
-                    weight_zero_points: &[],
-                    bias: &[],
-                    rounding: Rounding {
-                        multipliers: &[],
-                        fixed: &[],
-                        low: record.limits[0],
-                        high: record.limits[1],
-                    },
-                    scratch: record.scratch,
-                };
-                let channels = conv.output.shape.channels as usize;
-                let words = channels * 4;
-                let weights = record.packing.len(conv.kernel_shape());
-                conv.weights = self.constants(record.weights, weights, 4)?;
-                conv.weight_zero_points = self.optional(record.weight_zero_points, channels, 1)?;
-                conv.bias = self.constants(record.bias, words, 4)?;
-                conv.rounding.multipliers = self.constants(record.multipliers, words, 4)?;
-                conv.rounding.fixed = self.optional(record.fixed, words, 4)?;
-                Layer::Conv(conv)
-            }
+            LayerRecord::Conv(record) => Layer::Conv(self.conv(&record)?),
             LayerRecord::Binary(record) => Layer::Binary(Binary {
                 op: record.op,
                 a: self.tensor(record.a)?,
@@ -217,6 +259,8 @@ impl<'m> View<'m> {
 pub struct Layers<'m> {
     view: View<'m>,
     rest: &'m [u8],
+    /// The section's end in the file.
+    end: usize,
     left: u16,
 }
 
@@ -235,10 +279,10 @@ impl Layers<'_> {
 impl<'m> Iterator for Layers<'m> {
     type Item = Result<(usize, Layer<'m>), FormatError>;
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         self.left = self.left.checked_sub(1)?;
-        let Span { start, len } = self.view.header.span(Section::Layers);
-        let base = start + (len - self.rest.len());
+        let base = self.end - self.rest.len();
         let parsed = LayerRecord::parse(self.rest, base).and_then(|(record, len)| {
             self.rest = self.rest.get(len..).unwrap_or_default();
             let layer = self.view.layer(&record);

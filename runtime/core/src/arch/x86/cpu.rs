@@ -8,6 +8,8 @@ use core::sync::atomic::{AtomicU8, Ordering};
 pub const AVX2: u8 = 1;
 /// AVX-512 F, BW, DQ, VL, VNNI and VBMI.
 pub const AVX512: u8 = 2;
+/// AVX-VNNI.
+pub const AVX_VNNI: u8 = 4;
 /// That the others are known.
 const KNOWN: u8 = 0x80;
 
@@ -54,6 +56,9 @@ fn detect() -> u8 {
     // Vector registers of 256 bits are saved; AVX2.
     if bits(state, &[1, 2]) && bits(seven_b, &[5]) {
         features |= AVX2;
+        if leaf(7, 0)[0] >= 1 && bits(leaf(7, 1)[0], &[4]) {
+            features |= AVX_VNNI;
+        }
         // Mask registers and vectors of 512 bits are saved.
         let saved = bits(state, &[5, 6, 7]);
         if saved && bits(seven_b, &[16, 17, 30, 31]) && bits(seven_c, &[1, 11]) {

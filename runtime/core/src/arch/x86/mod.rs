@@ -6,9 +6,11 @@
 
 use crate::layer::{Binary, Conv, Pool, Table};
 
+mod avx2;
 mod avx512;
 mod cpu;
 
+use avx2::Avx2;
 use avx512::Avx512;
 
 /// An instruction set that the processor has.
@@ -16,12 +18,19 @@ use avx512::Avx512;
 pub enum Isa {
     /// AVX-512 with VNNI and VBMI.
     Avx512(Avx512),
+    /// AVX2, with AVX-VNNI where it is there.
+    Avx2(Avx2),
 }
 
 /// Those that the processor has, the fastest first.
 #[inline]
 pub fn isas() -> impl Iterator<Item = Isa> {
-    Avx512::new().map(Isa::Avx512).into_iter()
+    let finders: [fn() -> Option<Isa>; 3] = [
+        || Avx512::new().map(Isa::Avx512),
+        || Avx2::with_vnni().map(Isa::Avx2),
+        || Avx2::new().map(Isa::Avx2),
+    ];
+    finders.into_iter().filter_map(|find| find())
 }
 
 impl Isa {
@@ -30,6 +39,7 @@ impl Isa {
     pub fn conv(self, layer: &Conv<'_>, arena: &mut [u8]) -> bool {
         match self {
             Self::Avx512(isa) => isa.conv(layer, arena),
+            Self::Avx2(isa) => isa.conv(layer, arena),
         }
     }
 
@@ -38,6 +48,7 @@ impl Isa {
     pub fn binary(self, layer: &Binary, arena: &mut [u8]) -> bool {
         match self {
             Self::Avx512(isa) => isa.binary(layer, arena),
+            Self::Avx2(_) => false,
         }
     }
 
@@ -46,6 +57,7 @@ impl Isa {
     pub fn table(self, layer: &Table<'_>, arena: &mut [u8]) -> bool {
         match self {
             Self::Avx512(isa) => isa.table(layer, arena),
+            Self::Avx2(_) => false,
         }
     }
 
@@ -54,6 +66,7 @@ impl Isa {
     pub fn pool(self, layer: &Pool, arena: &mut [u8]) -> bool {
         match self {
             Self::Avx512(isa) => isa.pool(layer, arena),
+            Self::Avx2(_) => false,
         }
     }
 }

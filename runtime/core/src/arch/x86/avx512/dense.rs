@@ -25,12 +25,25 @@ pub fn run(constants: &Constants<'_>, input: &[u8], output: &mut [u8]) {
             }
             all
         };
-        let multipliers = [0, 1, 2, 3].map(|part| constants.multipliers(first + part));
-        let bytes = constants.rounder.round(sums, multipliers);
-        let mask = u64::MAX >> (64 - output.len());
-        // SAFETY: `output` is not empty, of at most 64 bytes, and the mask has as many bits.
-        unsafe { _mm512_mask_storeu_epi8(output.as_mut_ptr().cast(), mask, bytes) };
+        write(constants, sums, first, output);
     }
+    // What follows in the file is most often what the next layer begins with.
+    let next = constants.multipliers.as_ptr_range().end;
+    for line in 0..16 {
+        _mm_prefetch::<_MM_HINT_T0>(next.wrapping_add(64 * line).cast());
+    }
+}
+
+/// Rounds and writes the channels of four blocks, or those of them that there are.
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512vbmi")]
+#[inline]
+fn write(constants: &Constants<'_>, sums: [__m512i; 4], first: usize, output: &mut [u8]) {
+    debug_assert!((1..=4 * BLOCK).contains(&output.len()));
+    let multipliers = [0, 1, 2, 3].map(|part| constants.multipliers(first + part));
+    let bytes = constants.rounder.round(sums, multipliers);
+    let mask = u64::MAX >> (64 - output.len());
+    // SAFETY: `output` is not empty, of at most 64 bytes, and the mask has as many bits.
+    unsafe { _mm512_mask_storeu_epi8(output.as_mut_ptr().cast(), mask, bytes) };
 }
 
 /// Accumulators of `B` blocks; each adds up in `S` parts, so that additions need not wait for each
