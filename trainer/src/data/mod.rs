@@ -5,7 +5,6 @@ pub mod cache;
 pub mod check;
 pub mod clean;
 pub mod dataset;
-pub mod decode;
 pub mod inspect;
 pub mod listing;
 pub mod loader;
@@ -17,28 +16,8 @@ pub mod synthetic;
 
 use std::path::PathBuf;
 
-use kiln_core::preprocess::{PictureView, PreprocessError};
-
-/// A decoded picture: 8-bit RGB, interleaved, rows from the top, upright (EXIF orientation applied).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Picture {
-    /// Pixels in a row.
-    pub width: u32,
-    /// Rows.
-    pub height: u32,
-    /// `height * width * 3` bytes.
-    pub rgb: Vec<u8>,
-}
-
-impl Picture {
-    /// The picture, borrowed.
-    ///
-    /// # Errors
-    /// Its pixels do not fill its size.
-    pub fn view(&self) -> Result<PictureView<'_>, PreprocessError> {
-        PictureView::new(self.width, self.height, &self.rgb)
-    }
-}
+pub use kiln_picture as decode;
+pub use kiln_picture::Picture;
 
 /// What a sample is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, clap::ValueEnum)]

@@ -14,15 +14,40 @@
 //! Files of more than [`Limits::max_bytes`] are not read and pictures of more than [`Limits::max_pixels`]
 //! not decoded. A file that is cut short is an error, also where a viewer would show what is left of it.
 
+mod ends;
+mod error;
+
 use std::fs::File;
-use std::io::{self, Cursor, Read};
-use std::path::{Path, PathBuf};
+use std::io::{Cursor, Read};
+use std::path::Path;
 
-use image::error::{ImageError, LimitErrorKind};
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader};
-use kiln_core::preprocess::MAX_SIDE;
+use kiln_core::preprocess::{MAX_SIDE, PictureView, PreprocessError};
 
-use super::Picture;
+use self::ends::{jpeg_has_end, webp_has_end};
+pub use self::error::{DecodeError, Fault};
+use self::error::{fault, kind_of_stranger};
+
+/// A decoded picture: 8-bit RGB, interleaved, rows from the top, upright (EXIF orientation applied).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Picture {
+    /// Pixels in a row.
+    pub width: u32,
+    /// Rows.
+    pub height: u32,
+    /// `height * width * 3` bytes.
+    pub rgb: Vec<u8>,
+}
+
+impl Picture {
+    /// The picture, borrowed.
+    ///
+    /// # Errors
+    /// Its pixels do not fill its size.
+    pub fn view(&self) -> Result<PictureView<'_>, PreprocessError> {
+        PictureView::new(self.width, self.height, &self.rgb)
+    }
+}
 
 /// What a picture may cost at most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,63 +68,6 @@ impl Default for Limits {
     }
 }
 
-/// A picture that cannot be had.
-#[derive(Debug, thiserror::Error)]
-#[error("{}: {fault}", path.as_deref().unwrap_or(Path::new("picture")).display())]
-pub struct DecodeError {
-    /// The file, where there is one.
-    pub path: Option<PathBuf>,
-    /// What is wrong with it.
-    pub fault: Fault,
-}
-
-/// What is wrong with a picture.
-#[derive(Debug, thiserror::Error)]
-pub enum Fault {
-    /// The file system said no.
-    #[error("cannot be read ({0}); check that it exists and may be read")]
-    Unreadable(io::Error),
-    /// A folder, pipe or device.
-    #[error("is not a file; take it out of the pictures")]
-    NotAFile,
-    /// No bytes.
-    #[error("is empty; fetch it again or delete it")]
-    Empty,
-    /// More bytes than [`Limits::max_bytes`].
-    #[error("has {bytes} bytes, the limit is {limit}; save it smaller")]
-    TooManyBytes {
-        /// The file's size.
-        bytes: u64,
-        /// The limit.
-        limit: u64,
-    },
-    /// More pixels than [`Limits::max_pixels`].
-    #[error("has {width}x{height} pixels, the limit is {limit}; save it smaller")]
-    TooManyPixels {
-        /// Columns.
-        width: u32,
-        /// Rows.
-        height: u32,
-        /// The limit.
-        limit: u64,
-    },
-    /// A side longer than [`MAX_SIDE`].
-    #[error("has a side of {0} pixels, the limit is {MAX_SIDE}; save it smaller")]
-    TooLong(u32),
-    /// Something else than a picture that Kiln reads.
-    #[error("is {0}, not a JPEG, PNG, WebP, BMP or GIF picture; convert it or delete it")]
-    NotAPicture(&'static str),
-    /// A feature of the format that the decoder lacks.
-    #[error("cannot be decoded ({0}); save it again as a plain JPEG or PNG")]
-    Unsupported(String),
-    /// The end is missing.
-    #[error("is cut short; fetch it again or delete it")]
-    Truncated,
-    /// The bytes make no picture.
-    #[error("is damaged ({0}); fetch it again or delete it")]
-    Damaged(String),
-}
-
 /// Reads and decodes a file.
 ///
 /// # Errors
@@ -113,16 +81,11 @@ pub fn decode_file(path: &Path, limits: &Limits) -> Result<Picture, DecodeError>
         })
 }
 
-/// Decodes a file's bytes.
+/// Reads a file of at most [`Limits::max_bytes`] bytes.
 ///
 /// # Errors
-/// A [`DecodeError`] with no path.
-pub fn decode_bytes(bytes: &[u8], limits: &Limits) -> Result<Picture, DecodeError> {
-    decode(bytes, limits).map_err(|fault| DecodeError { path: None, fault })
-}
-
-/// Reads a file of at most [`Limits::max_bytes`] bytes.
-pub(super) fn read_file(path: &Path, limits: &Limits) -> Result<Vec<u8>, Fault> {
+/// It is no file, empty, too large, or the file system says no.
+pub fn read_file(path: &Path, limits: &Limits) -> Result<Vec<u8>, Fault> {
     // Opening a pipe would wait for its writer, so ask first what the path is.
     let meta = std::fs::metadata(path).map_err(Fault::Unreadable)?;
     if !meta.is_file() {
@@ -138,35 +101,16 @@ pub(super) fn read_file(path: &Path, limits: &Limits) -> Result<Vec<u8>, Fault> 
 }
 
 /// The format that the content tells.
-pub(super) fn format_of(bytes: &[u8]) -> Result<ImageFormat, Fault> {
+///
+/// # Errors
+/// It is none that Kiln reads.
+pub fn format_of(bytes: &[u8]) -> Result<ImageFormat, Fault> {
     use ImageFormat::{Bmp, Gif, Jpeg, Png, WebP};
     match image::guess_format(bytes) {
         Ok(format @ (Jpeg | Png | WebP | Bmp | Gif)) => Ok(format),
         Ok(ImageFormat::Tiff) => Err(Fault::NotAPicture("a TIFF file")),
         Ok(ImageFormat::Avif) => Err(Fault::NotAPicture("an AVIF file")),
         _ => Err(Fault::NotAPicture(kind_of_stranger(bytes))),
-    }
-}
-
-/// Names what a download or a phone leaves behind in place of a picture.
-fn kind_of_stranger(bytes: &[u8]) -> &'static str {
-    let text = bytes.trim_ascii_start();
-    let starts = |with: &str| {
-        text.get(..with.len())
-            .is_some_and(|start| start.eq_ignore_ascii_case(with.as_bytes()))
-    };
-    if bytes.get(4..8) == Some(b"ftyp") {
-        "an HEIC, AVIF or video file"
-    } else if starts("<!doctype") || starts("<html") {
-        "a web page"
-    } else if starts("<svg") || starts("<?xml") {
-        "an SVG or XML file"
-    } else if starts("%PDF") {
-        "a PDF file"
-    } else if bytes.starts_with(b"\0\0\0\0") {
-        "filled with zeros"
-    } else {
-        "something unknown"
     }
 }
 
@@ -181,7 +125,11 @@ fn check_bytes(bytes: u64, limits: &Limits) -> Result<(), Fault> {
     }
 }
 
-pub(super) fn decode(bytes: &[u8], limits: &Limits) -> Result<Picture, Fault> {
+/// Decodes a file's bytes.
+///
+/// # Errors
+/// What is wrong with them.
+pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Picture, Fault> {
     check_bytes(bytes.len() as u64, limits)?;
     let format = format_of(bytes)?;
     // The decoders of these two make do with what is left.
@@ -240,66 +188,6 @@ fn to_rgb(picture: DynamicImage) -> Picture {
     Picture { width, height, rgb }
 }
 
-/// Whether a JPEG's end marker follows its first scan.
-fn jpeg_has_end(bytes: &[u8]) -> bool {
-    const START_OF_SCAN: u8 = 0xDA;
-    let mut at = 2;
-    while let Some(rest) = bytes.get(at..) {
-        match *rest {
-            // Fill bytes, and markers that have no length.
-            [0xFF, 0xFF, ..] => at += 1,
-            [0xFF, 0x01 | 0xD0..=0xD8, ..] => at += 2,
-            [0xFF, START_OF_SCAN, ..] => return has_end_marker(rest),
-            // Thumbnails inside these segments have end markers of their own.
-            [0xFF, _, high, low, ..] => at += 2 + usize::from(u16::from_be_bytes([high, low])),
-            // No marker where one belongs: let the decoder say it.
-            _ => return has_end_marker(rest),
-        }
-    }
-    false
-}
-
-fn has_end_marker(bytes: &[u8]) -> bool {
-    const END_OF_IMAGE: [u8; 2] = [0xFF, 0xD9];
-    bytes.windows(2).any(|pair| pair == END_OF_IMAGE)
-}
-
-/// Whether a WebP file is as long as its RIFF header says.
-fn webp_has_end(bytes: &[u8]) -> bool {
-    match bytes {
-        [_, _, _, _, a, b, c, d, rest @ ..] => {
-            rest.len() as u64 >= u64::from(u32::from_le_bytes([*a, *b, *c, *d]))
-        }
-        _ => false,
-    }
-}
-
-fn fault(error: ImageError) -> Fault {
-    match error {
-        ImageError::IoError(e) if e.kind() == io::ErrorKind::UnexpectedEof => Fault::Truncated,
-        ImageError::Unsupported(e) => Fault::Unsupported(e.to_string()),
-        ImageError::Limits(e) => match e.kind() {
-            LimitErrorKind::InsufficientMemory => {
-                Fault::Unsupported("it needs more memory than its size justifies".into())
-            }
-            _ => Fault::Unsupported(e.to_string()),
-        },
-        other if is_end_of_file(&other) => Fault::Truncated,
-        other => Fault::Damaged(other.to_string()),
-    }
-}
-
-fn is_end_of_file(error: &(dyn std::error::Error + 'static)) -> bool {
-    let mut cause = Some(error);
-    while let Some(e) = cause {
-        if let Some(io) = e.downcast_ref::<io::Error>() {
-            return io.kind() == io::ErrorKind::UnexpectedEof;
-        }
-        cause = e.source();
-    }
-    false
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -345,7 +233,7 @@ mod tests {
     }
 
     fn decoded(bytes: &[u8]) -> Picture {
-        decode_bytes(bytes, &Limits::default()).unwrap()
+        decode(bytes, &Limits::default()).unwrap()
     }
 
     /// One file of every kind, made by the encoders at hand or kept in `tests/pictures`.
@@ -362,7 +250,7 @@ mod tests {
         .into();
         macro_rules! kept {
             ($($name:literal),*) => { $(
-                all.push(($name, include_bytes!(concat!("../../tests/pictures/quarters-", $name)).into()));
+                all.push(($name, include_bytes!(concat!("../tests/pictures/quarters-", $name)).into()));
             )* };
         }
         kept!(
@@ -488,19 +376,13 @@ mod tests {
                 max_bytes: max_bytes as u64,
                 max_pixels,
             };
-            assert!(
-                decode_bytes(&bytes, &tight(bytes.len(), 256)).is_ok(),
-                "{name}"
-            );
-            let big = decode_bytes(&bytes, &tight(bytes.len() - 1, 256)).unwrap_err();
-            assert!(
-                matches!(big.fault, Fault::TooManyBytes { .. }),
-                "{name}: {big}"
-            );
-            let wide = decode_bytes(&bytes, &tight(bytes.len(), 255)).unwrap_err();
+            assert!(decode(&bytes, &tight(bytes.len(), 256)).is_ok(), "{name}");
+            let big = decode(&bytes, &tight(bytes.len() - 1, 256)).unwrap_err();
+            assert!(matches!(big, Fault::TooManyBytes { .. }), "{name}: {big}");
+            let wide = decode(&bytes, &tight(bytes.len(), 255)).unwrap_err();
             assert!(
                 matches!(
-                    wide.fault,
+                    wide,
                     Fault::TooManyPixels {
                         width: 16,
                         height: 16,
@@ -513,14 +395,11 @@ mod tests {
         // A header that promises four gigapixels, with nothing behind it.
         let mut bomb = encoded(&quarters(16, 16), ImageFormat::Bmp);
         bomb[18..26].copy_from_slice(&[0xFF, 0xFF, 0, 0, 0xFF, 0xFF, 0, 0]);
-        let error = decode_bytes(&bomb, &Limits::default()).unwrap_err();
-        assert!(
-            matches!(error.fault, Fault::TooManyPixels { .. }),
-            "{error}"
-        );
+        let error = decode(&bomb, &Limits::default()).unwrap_err();
+        assert!(matches!(error, Fault::TooManyPixels { .. }), "{error}");
         let long = encoded(&GrayImage::new(65_536, 1).into(), ImageFormat::Png);
-        let error = decode_bytes(&long, &Limits::default()).unwrap_err();
-        assert!(matches!(error.fault, Fault::TooLong(65_536)), "{error}");
+        let error = decode(&long, &Limits::default()).unwrap_err();
+        assert!(matches!(error, Fault::TooLong(65_536)), "{error}");
     }
 
     #[test]
@@ -534,7 +413,7 @@ mod tests {
             };
             let whole = decoded(&bytes);
             for length in 0..bytes.len() {
-                match decode_bytes(&bytes[..length], &Limits::default()) {
+                match decode(&bytes[..length], &Limits::default()) {
                     Ok(got) => {
                         assert!(
                             length >= bytes.len() - tail,
@@ -552,13 +431,13 @@ mod tests {
     fn a_thumbnails_end_is_not_the_pictures_end() {
         let mut jpeg = encoded(&quarters(16, 16), ImageFormat::Jpeg);
         jpeg.splice(2..2, *b"\xFF\xE1\0\x08ab\xFF\xD9cd");
-        assert!(decode_bytes(&jpeg, &Limits::default()).is_ok());
+        assert!(decode(&jpeg, &Limits::default()).is_ok());
         let cut = &jpeg[..jpeg.len() - 40];
-        let error = decode_bytes(cut, &Limits::default()).unwrap_err();
-        assert!(matches!(error.fault, Fault::Truncated), "{error}");
+        let error = decode(cut, &Limits::default()).unwrap_err();
+        assert!(matches!(error, Fault::Truncated), "{error}");
         // Phones append videos and the like.
         jpeg.extend(b"something after the end");
-        assert!(decode_bytes(&jpeg, &Limits::default()).is_ok());
+        assert!(decode(&jpeg, &Limits::default()).is_ok());
     }
 
     #[test]
@@ -576,7 +455,7 @@ mod tests {
                     let at = rng.random_range(0..hurt.len());
                     hurt[at] = rng.random();
                 }
-                match decode_bytes(&hurt, &limits) {
+                match decode(&hurt, &limits) {
                     Ok(p) => {
                         good += 1;
                         assert_eq!(p.rgb.len(), (p.width * p.height * 3) as usize, "{name}");
