@@ -7,6 +7,9 @@ use kiln_core::preprocess::Recipe;
 use thiserror::Error;
 use tract_onnx::prelude::*;
 
+use kiln_core::tensor::Shape;
+use kiln_run::layout::Layout;
+
 use crate::onnx::{self, OnnxError, OnnxFile};
 
 /// An ONNX classifier, optimised by tract and ready to run one input at a time.
@@ -15,6 +18,7 @@ pub struct FloatModel {
     plan: Arc<TypedRunnableModel>,
     /// The input's axes with a batch of 1.
     shape: Vec<usize>,
+    layout: Layout,
     path: PathBuf,
 }
 
@@ -72,39 +76,38 @@ impl FloatModel {
             path: file.path.clone(),
             cause: format!("{error:#}"),
         })?;
+        // Without metadata, the order that PyTorch and burn write.
+        let layout = match file.get(onnx::LAYOUT) {
+            Ok("NHWC") => Layout::Nhwc,
+            _ => Layout::Nchw,
+        };
         Ok(Self {
             plan,
             shape,
+            layout,
             path: file.path.clone(),
         })
     }
 
-    /// Loads a classifier that Kiln exported: NCHW in, one logit a label out.
+    /// Loads a classifier of pictures whose metadata says what it takes: one logit a label out.
     ///
     /// # Errors
-    /// Another layout, input or number of logits than its metadata says; see [`FloatError`].
+    /// Another input or number of logits than its metadata says; see [`FloatError`].
     pub fn classifier(file: &OnnxFile) -> Result<Self, FloatError> {
         let refuse = |what: String| FloatError::Classifier {
             path: file.path.clone(),
             what,
         };
-        let layout = file.get(onnx::LAYOUT)?;
-        if layout != "NCHW" {
-            return Err(refuse(format!(
-                "its layout is {layout}; NCHW is what is read"
-            )));
-        }
         let recipe = Recipe::from(file.recipe()?);
         recipe
             .check()
             .map_err(|error| refuse(format!("its recipe: {error}")))?;
-        let expected = [
-            1,
-            recipe.channels(),
-            recipe.height.into(),
-            recipe.width.into(),
-        ];
         let model = Self::new(file)?;
+        let [c, h, w] = [recipe.channels(), recipe.height.into(), recipe.width.into()];
+        let expected = match model.layout {
+            Layout::Nchw => [1, c, h, w],
+            Layout::Nhwc => [1, h, w, c],
+        };
         if model.shape != expected {
             let found = &model.shape;
             return Err(refuse(format!(
@@ -124,6 +127,23 @@ impl FloatModel {
     /// The input's axes with a batch of 1.
     pub fn shape(&self) -> &[usize] {
         &self.shape
+    }
+
+    /// The order of the input's axes.
+    pub fn layout(&self) -> Layout {
+        self.layout
+    }
+
+    /// The input's rows, columns and channels; missing axes count as 1.
+    pub fn image_shape(&self) -> Shape {
+        let size = |axis: usize| self.shape.get(axis).map_or(1, |&size| size as u32);
+        match (self.layout, self.shape.len()) {
+            (Layout::Nchw, 4) => Shape::new(size(2), size(3), size(1)),
+            (Layout::Nchw, 3) => Shape::new(1, size(2), size(1)),
+            (Layout::Nhwc, 4) => Shape::new(size(1), size(2), size(3)),
+            (Layout::Nhwc, 3) => Shape::new(1, size(1), size(2)),
+            _ => Shape::vector(self.shape.iter().product::<usize>() as u32),
+        }
     }
 
     /// One input, in the order of [`FloatModel::shape`], to its logits.

@@ -5,6 +5,7 @@
 
 use kiln_core::tensor::Shape;
 use kiln_core::window::Window;
+pub use kiln_run::layout::Layout;
 
 use crate::pointwise::Pointwise;
 
@@ -35,16 +36,6 @@ pub struct Value {
     pub name: String,
     /// Rows, columns, channels.
     pub shape: Shape,
-}
-
-/// The order of the axes of the file's input.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Layout {
-    /// `[1, channels, rows, columns]`, or `[1, channels, length]`.
-    #[default]
-    Nchw,
-    /// `[1, rows, columns, channels]`, or a flat `[1, features]`.
-    Nhwc,
 }
 
 /// One operator.

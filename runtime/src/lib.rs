@@ -1,7 +1,7 @@
 //! The host side of a Kiln model.
 //!
 //! - [`compile`]: the quantized model, laid out for a target as a `.kiln` file.
-//! - [`engine`]: `.kiln` models loaded and run.
+//! - [`engine`]: quantized models run; [`verify`]: against each other.
 //! - [`files`]: files that are there whole or not at all.
 //! - [`recipe`]: the preprocessing recipe as text, in run files and inside models.
 //! - [`onnx`]: an ONNX file's nodes, weights and metadata.
@@ -35,3 +35,4 @@ pub mod quantized;
 pub mod recipe;
 pub mod report;
 pub mod testing;
+pub mod verify;

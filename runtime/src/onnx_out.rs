@@ -95,15 +95,8 @@ fn metadata(graph: &QGraph, file: &mut OnnxFile) {
     if let Some(recipe) = &meta.recipe {
         file.set_json(onnx::RECIPE, recipe);
     }
-    file.set(onnx::LAYOUT, layout_name(meta.layout));
+    file.set(onnx::LAYOUT, meta.layout.name());
     file.set(onnx::VERSION, env!("CARGO_PKG_VERSION"));
-}
-
-fn layout_name(layout: Layout) -> &'static str {
-    match layout {
-        Layout::Nchw => "NCHW",
-        Layout::Nhwc => "NHWC",
-    }
 }
 
 /// A tensor's names in the document.

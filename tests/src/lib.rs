@@ -12,16 +12,28 @@ use std::process::Command;
 /// # Panics
 /// It was not built.
 pub fn kiln() -> Command {
-    let program = profile_folder().join(format!("kiln{}", env::consts::EXE_SUFFIX));
-    assert!(
-        program.is_file(),
-        "{} is missing. Build it: cargo build -p kiln, or run cargo xtask test",
-        program.display()
-    );
-    let mut command = Command::new(program);
+    let mut command = program("kiln");
     // The user's own cache is not the tests' business.
     command.env("KILN_CACHE", env::temp_dir().join("kiln-tests-cache"));
     command
+}
+
+/// The `kiln-run` program that was built beside this test.
+///
+/// # Panics
+/// It was not built.
+pub fn kiln_run() -> Command {
+    program("kiln-run")
+}
+
+fn program(name: &str) -> Command {
+    let program = profile_folder().join(format!("{name}{}", env::consts::EXE_SUFFIX));
+    assert!(
+        program.is_file(),
+        "{} is missing. Build it: cargo build -p {name}, or run cargo xtask test",
+        program.display()
+    );
+    Command::new(program)
 }
 
 /// Python with the pinned packages of `tests/python/requirements.txt`.

@@ -113,16 +113,16 @@ impl Answers {
         Ok(answers)
     }
 
-    /// Answers by an ONNX file, run by tract on all cores.
-    pub fn of_onnx(
-        model: &FloatModel,
+    /// Answers by `logits`, which gets a batch and gives `[n, classes]`.
+    pub fn of(
         loader: Loader,
+        logits: impl Fn(&Batch) -> anyhow::Result<Vec<f32>>,
         progress: &dyn Fn(usize),
-    ) -> Result<Self, AnswerError> {
+    ) -> anyhow::Result<Self> {
         let mut answers = Self::default();
         for batch in loader {
             let batch = batch?;
-            answers.logits.extend(onnx_logits(model, &batch)?);
+            answers.logits.extend(logits(&batch)?);
             answers.labels.extend(batch.labels);
             progress(answers.labels.len());
         }
@@ -158,17 +158,6 @@ impl Answers {
         mistakes.sort_by(|a, b| b.confidence.total_cmp(&a.confidence));
         mistakes
     }
-}
-
-/// Why an ONNX file's answers are not to be had.
-#[derive(Debug, thiserror::Error)]
-pub enum AnswerError {
-    /// A batch could not be prepared.
-    #[error(transparent)]
-    Loader(#[from] LoaderError),
-    /// The model does not run.
-    #[error(transparent)]
-    Model(#[from] FloatError),
 }
 
 const BINS: usize = 15;

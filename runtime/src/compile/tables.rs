@@ -8,10 +8,7 @@ use crate::pointwise::Pointwise;
 
 /// QuantizeLinear: `saturate(round_half_even(value / scale) + zero_point)`, in f32.
 pub fn quantize(value: f32, quant: Quant) -> i8 {
-    let zero_point = i32::from(quant.zero_point);
-    let (low, high) = ((-128 - zero_point) as f32, (127 - zero_point) as f32);
-    let steps = (value / quant.scale).round_ties_even().clamp(low, high);
-    (steps as i32 + zero_point) as i8
+    kiln_run::engine::quantize(value, quant.scale, quant.zero_point)
 }
 
 /// DequantizeLinear: `(value - zero_point) * scale`, in f32.

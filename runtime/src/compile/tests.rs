@@ -1,7 +1,7 @@
 use kiln_core::Target;
 
 use super::*;
-use crate::engine::{Engine, Input, LoadedModel};
+use crate::engine::{Engine, Input, LoadedModel, OfGraph};
 use crate::graph::Axis;
 use crate::qgraph::{QLayer, QOp};
 use crate::testing::{Kind, Random, random_graph, random_graph_of};

@@ -1,6 +1,9 @@
 use kiln_core::preprocess::Recipe;
 
+use kiln_run::layout::Layout;
+
 use super::*;
+use crate::compile::tables::quantize;
 use crate::recipe::{ColorText, FitText, RecipeText};
 use crate::testing::{Random, random_graph};
 
@@ -141,13 +144,4 @@ fn errors_name_the_file_and_what_is_wrong() {
     std::fs::write(&path, b"no model").unwrap();
     let error = Engine::open(&path).unwrap_err().to_string();
     assert!(error.contains("model.kiln"), "{error}");
-}
-
-#[test]
-fn memory_is_aligned() {
-    for len in [0, 1, 1000] {
-        let aligned = Aligned::copy(&vec![7; len]);
-        assert_eq!(aligned.slice().as_ptr().align_offset(64), 0);
-        assert_eq!(aligned.slice(), vec![7; len]);
-    }
 }

@@ -6,7 +6,7 @@ use super::build::{Built, Variant};
 use super::choose::Chosen;
 use super::{Progress, QuantizeError, Stage, WeightRange};
 use crate::calibrate::{CalibrateError, Calibration};
-use crate::engine::{Engine, Input};
+use crate::engine::{Engine, Input, OfGraph};
 use crate::float_graph::FloatGraph;
 use crate::graph::{Graph, Layout, Quant};
 use crate::qgraph::QOp;

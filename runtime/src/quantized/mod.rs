@@ -26,6 +26,13 @@ pub fn is_quantized(graph: &Graph) -> bool {
     graph.nodes.iter().any(|node| quantized(&node.op))
 }
 
+/// Whether any part of a file is quantized, by its operators alone.
+pub fn is_quantized_file(file: &OnnxFile) -> bool {
+    let nodes = file.proto.graph.iter().flat_map(|graph| &graph.node);
+    let mut ops = nodes.map(|node| &node.op_type[..]);
+    ops.any(|op| op == "DequantizeLinear" || op == "QGemm" || op.starts_with("QLinear"))
+}
+
 /// Reads a quantized file.
 ///
 /// # Errors

@@ -3,7 +3,7 @@ use std::path::Path;
 use tract_onnx::pb::tensor_proto::DataType;
 
 use super::*;
-use crate::engine::{Engine, Input};
+use crate::engine::{Engine, Input, OfGraph};
 use crate::float_graph::FloatGraph;
 use crate::graph::Quant;
 use crate::load::testing::*;

@@ -1,16 +1,17 @@
 //! `kiln eval`
 
 mod report;
-mod subject;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
-use kiln_runtime::float::FloatModel;
 
 use self::report::Report;
-pub use self::subject::{Model, Pictures, open_data};
+use kiln_runtime::float::FloatModel;
+
+use super::model::{Answerer, Foreign, Model, Pictures, open_data};
+use super::npy;
 use super::ui::{self, LazyBar};
 use crate::data::{Dataset, Sample, Split};
 use crate::device::DeviceChoice;
@@ -39,7 +40,8 @@ impl Part {
         }
     }
 
-    fn samples(self, data: &Dataset) -> Vec<Sample> {
+    /// The pictures of this part.
+    pub fn samples(self, data: &Dataset) -> Vec<Sample> {
         match self {
             Self::Train => data.train.clone(),
             Self::Val => data.val.clone(),
@@ -55,10 +57,11 @@ impl Part {
 Examples:
   kiln eval runs/first photos
   kiln eval runs/first/model.onnx photos --split val --json
+  kiln eval runs/first/model.kiln photos
   kiln eval runs/first new-photos --split all
   kiln eval runs/first photos --out report      figures, confusion matrix and worst mistakes")]
 pub struct EvalArgs {
-    /// A run's folder or an ONNX file that `kiln export` wrote.
+    /// A run's folder, an ONNX file, float or quantized, or a .kiln file.
     pub model: PathBuf,
     /// The pictures, laid out as for `kiln train`.
     pub data: PathBuf,
@@ -80,6 +83,26 @@ pub struct EvalArgs {
     /// Print the figures as JSON.
     #[arg(long)]
     pub json: bool,
+    /// What a model from elsewhere lacks.
+    #[command(flatten)]
+    pub foreign: Foreign,
+}
+
+impl EvalArgs {
+    /// What the command line has where model and pictures are named.
+    pub fn of(model: &Path, data: &Path) -> Self {
+        Self {
+            model: model.to_owned(),
+            data: data.to_owned(),
+            split: Part::Test,
+            out: None,
+            logits: None,
+            inputs: None,
+            device: DeviceChoice::default(),
+            json: false,
+            foreign: Foreign::default(),
+        }
+    }
 }
 
 /// Evaluates.
@@ -93,9 +116,9 @@ pub fn run(args: &EvalArgs) -> anyhow::Result<ExitCode> {
 
 /// Evaluates, writes what was asked for and prints the figures unless `--json` will.
 pub fn evaluate(args: &EvalArgs) -> anyhow::Result<Evaluation> {
-    let model = Model::open(&args.model)?;
+    let model = Model::open(&args.model, &args.foreign)?;
     let labels = model.labels()?;
-    let data = open_data(&model, &args.data, &labels)?;
+    let data = open_data(&model, &args.data, &labels, args.split == Part::All)?;
     let part = args.split.name();
     let pictures = Pictures::open(&data, part, &args.split.samples(&data), &model)?;
     let bar = LazyBar::default();
@@ -108,16 +131,20 @@ pub fn evaluate(args: &EvalArgs) -> anyhow::Result<Evaluation> {
             let loader = pictures.loader()?;
             devices.guard(|| Answers::of_network(&network, loader, device, &progress))??
         }
-        Model::Onnx(file) => {
-            let model = FloatModel::classifier(file)?;
-            Answers::of_onnx(&model, pictures.loader()?, &progress)?
+        Model::Float(file) => {
+            let answerer = Answerer::Float(FloatModel::classifier(file)?);
+            Answers::of(pictures.loader()?, |batch| answerer.batch(batch), &progress)?
+        }
+        Model::Int8(..) | Model::Kiln(..) => {
+            let answerer = model.answerer()?;
+            Answers::of(pictures.loader()?, |batch| answerer.batch(batch), &progress)?
         }
     };
     bar.clear();
     let evaluation = Evaluation::new(&answers);
     let own = match &model {
         Model::Run(run) => Some(run.evaluation()),
-        Model::Onnx(_) => None,
+        _ => None,
     };
     let out = args.out.clone().or(own);
     if let Some(out) = &out {
@@ -133,7 +160,7 @@ pub fn evaluate(args: &EvalArgs) -> anyhow::Result<Evaluation> {
     }
     if let Some(path) = &args.logits {
         let shape = [answers.labels.len() as u64, answers.classes() as u64];
-        report::write_npy(path, &shape, answers.logits.iter().copied())?;
+        npy::write(path, &shape, answers.logits.iter().copied())?;
     }
     if let Some(path) = &args.inputs {
         let recipe = model.recipe()?;
@@ -143,7 +170,7 @@ pub fn evaluate(args: &EvalArgs) -> anyhow::Result<Evaluation> {
             values.extend_from_slice(&batch?.pixels.values());
         }
         let shape = [answers.labels.len(), c, h, w].map(|n| n as u64);
-        report::write_npy(path, &shape, values.into_iter())?;
+        npy::write(path, &shape, values.into_iter())?;
     }
     if !args.json {
         report::print(&evaluation, &labels, part)?;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::eval::{Model, Pictures, open_data};
+use super::model::{Model, Pictures, open_data};
 use super::ui;
 use crate::data::Sample;
 use crate::export::{self, ExportError};
@@ -40,7 +40,7 @@ pub fn run(args: &ExportArgs) -> anyhow::Result<ExitCode> {
     let file = export::export(&run)?;
     let model = Model::Run(Box::new(run.clone()));
     let path = args.data.as_ref().unwrap_or(&run.config.data.path);
-    let data = open_data(&model, path, &run.labels)?;
+    let data = open_data(&model, path, &run.labels, false)?;
     // From all classes: the samples are sorted by path.
     let step = data.val.len().div_ceil(args.pictures.max(1)).max(1);
     let samples: Vec<Sample> = data.val.iter().step_by(step).cloned().collect();

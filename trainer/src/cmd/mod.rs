@@ -5,16 +5,24 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 pub mod check;
+pub mod classify;
+pub mod compile;
 pub mod eval;
 pub mod export;
 pub mod manual;
+pub mod model;
+pub mod npy;
+pub mod quantize;
 pub mod quickstart;
+pub mod run;
 pub mod synth;
 pub mod train;
 pub mod ui;
+pub mod verify;
 pub mod worker;
 
-/// From a folder of pictures to a classifier: train a CNN, evaluate it, export it to ONNX.
+/// From a folder of pictures to a classifier that runs anywhere: train a CNN, export it to ONNX, quantize
+/// it to integers, compile it for a device, and check that all of them agree.
 #[derive(Debug, Parser)]
 #[command(name = "kiln", version, max_term_width = 100, after_help = AFTER)]
 pub struct Cli {
@@ -33,6 +41,12 @@ Examples:
   kiln train photos --out runs/first     train the default network on it
   kiln eval runs/first photos            how good it is on the test split
   kiln export runs/first                 write runs/first/model.onnx
+  kiln quantize runs/first/model.onnx --calibrate photos
+                                         write runs/first/model.int8.onnx
+  kiln compile runs/first/model.int8.onnx
+                                         write runs/first/model.kiln
+  kiln verify runs/first photos          that all three agree
+  kiln classify runs/first/model.kiln photo.jpg
 
 Exit codes: 0 done, 1 a check said no, 2 an error.";
 
@@ -45,10 +59,20 @@ pub enum Command {
     Check(check::CheckArgs),
     /// Train a CNN on a folder of pictures.
     Train(Box<train::TrainArgs>),
-    /// Measure a run or an ONNX file on labelled pictures.
+    /// Measure a run, an ONNX file or a .kiln file on labelled pictures.
     Eval(eval::EvalArgs),
     /// Write a run's model as ONNX and check that it answers as the run does.
     Export(export::ExportArgs),
+    /// Bring a float ONNX file to int8, with pictures to calibrate on.
+    Quantize(quantize::QuantizeArgs),
+    /// Lay a quantized ONNX file out for a target, as one .kiln file.
+    Compile(compile::CompileArgs),
+    /// Compare the float file, the quantized file and the compiled file of one model.
+    Verify(verify::VerifyArgs),
+    /// Say what is on pictures.
+    Classify(classify::ClassifyArgs),
+    /// Run a model on a picture or a raw tensor, logits out.
+    Run(run::RunArgs),
     /// Draw a synthetic set of cats' and dogs' faces.
     Synth(synth::SynthArgs),
     /// Compute for a `kiln train --device remote:…` on another machine.
@@ -68,6 +92,11 @@ impl Command {
             Self::Train(args) => train::run(args),
             Self::Eval(args) => eval::run(args),
             Self::Export(args) => export::run(args),
+            Self::Quantize(args) => quantize::run(args),
+            Self::Compile(args) => compile::run(args),
+            Self::Verify(args) => verify::run(args),
+            Self::Classify(args) => classify::run(args),
+            Self::Run(args) => run::run(args),
             Self::Synth(args) => synth::run(args),
             Self::Worker(args) => worker::run(args),
             Self::Completions(args) => manual::completions(args),

@@ -1,14 +1,16 @@
 //! `kiln quickstart`: the whole way, on pictures that Kiln draws.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::Args;
+use kiln_run::pictures;
 
-use super::{eval, export, train, ui};
+use super::{classify, compile, eval, export, quantize, train, ui, verify};
 use crate::data::synthetic::{SyntheticOptions, write_synthetic};
 use crate::device::DeviceChoice;
+use crate::evaluate::Evaluation;
 use crate::training::Ending;
 
 /// `kiln quickstart`
@@ -33,12 +35,31 @@ fn stage(number: usize, title: &str) -> std::io::Result<()> {
     ui::print(format!("\n{number}. {title}"))
 }
 
-/// Draws, trains, evaluates, exports; says what was done and what to type next.
+/// Goes through all the stages; says at each what was done and what to type next.
 pub fn run(args: &QuickstartArgs) -> anyhow::Result<ExitCode> {
     let start = Instant::now();
     let pictures = args.out.join("pictures");
     let folder = args.out.join("run");
+    draw(args, &pictures)?;
+    if learn(args, &pictures, &folder)? == Ending::Stopped {
+        return Ok(ExitCode::from(2));
+    }
+    export_onnx(&folder)?;
+    let int8 = quantize_to_int8(&pictures, &folder)?;
+    let kiln = compile_for_here(&pictures, &int8)?;
+    verify_all(&pictures, &kiln)?;
+    let evaluation = ask(args, &pictures, &kiln)?;
+    ui::print(format!(
+        "\nDone in {}: {:.2}% of {} drawn test pictures are answered rightly by {}, in int8.",
+        ui::time(start.elapsed().as_secs_f64()),
+        evaluation.accuracy * 100.0,
+        evaluation.n,
+        kiln.display()
+    ))?;
+    Ok(ExitCode::SUCCESS)
+}
 
+fn draw(args: &QuickstartArgs, pictures: &Path) -> anyhow::Result<()> {
     stage(
         1,
         "Pictures: cats' and dogs' faces, drawn by Kiln (synthetic, not photographs)",
@@ -54,18 +75,21 @@ pub fn run(args: &QuickstartArgs) -> anyhow::Result<ExitCode> {
             ..Default::default()
         };
         let bar = ui::LazyBar::default();
-        write_synthetic(&pictures, &options, &|done, total| {
+        write_synthetic(pictures, &options, &|done, total| {
             bar.show("drawing", done, total)
         })?;
         let n = 2 * (options.train + options.val + options.test);
         ui::print(format!("   {n} pictures in {}", pictures.display()))?;
     }
     ui::print("   yours:  one folder a class, then  kiln check YOUR_PICTURES")?;
+    Ok(())
+}
 
+fn learn(args: &QuickstartArgs, pictures: &Path, folder: &Path) -> anyhow::Result<Ending> {
     stage(2, "Train: a small CNN learns them, epoch by epoch")?;
     let train_args = train::TrainArgs {
-        data: Some(pictures.clone()),
-        out: folder.clone(),
+        data: Some(pictures.to_owned()),
+        out: folder.to_owned(),
         overwrite: true,
         epochs: Some(args.epochs),
         set: vec!["model.channels=[16, 32, 64, 128]".into()],
@@ -73,44 +97,87 @@ pub fn run(args: &QuickstartArgs) -> anyhow::Result<ExitCode> {
         ..Default::default()
     };
     let (_, outcome) = train::train(&train_args)?;
-    if outcome.is_some_and(|outcome| outcome.ending == Ending::Stopped) {
-        return Ok(ExitCode::from(2));
-    }
     ui::print(format!(
         "   weights, curves.png and run.toml in {}",
         folder.display()
     ))?;
     ui::print("   yours:  kiln train YOUR_PICTURES --out runs/first")?;
+    Ok(outcome.map_or(Ending::Complete, |outcome| outcome.ending))
+}
 
-    stage(3, "Evaluate: on pictures that it has never seen")?;
-    let evaluation = eval::evaluate(&eval::EvalArgs {
-        model: folder.clone(),
-        data: pictures.clone(),
-        split: eval::Part::Test,
-        out: None,
-        logits: None,
-        inputs: None,
-        device: args.device.clone(),
-        json: false,
-    })?;
-    ui::print("   yours:  kiln eval runs/first YOUR_PICTURES")?;
-
-    stage(4, "Export: the model as ONNX, compared with the run")?;
+fn export_onnx(folder: &Path) -> anyhow::Result<()> {
+    stage(3, "Export: the model as ONNX, compared with the run")?;
     export::run(&export::ExportArgs {
-        run: folder.clone(),
+        run: folder.to_owned(),
         out: None,
         data: None,
         pictures: 256,
         json: false,
     })?;
     ui::print("   yours:  kiln export runs/first")?;
+    Ok(())
+}
 
-    ui::print(format!(
-        "\nDone in {}: {:.2}% of {} drawn test pictures are answered rightly by {}.",
-        ui::time(start.elapsed().as_secs_f64()),
-        evaluation.accuracy * 100.0,
-        evaluation.n,
-        folder.join("model.onnx").display()
-    ))?;
-    Ok(ExitCode::SUCCESS)
+fn quantize_to_int8(pictures: &Path, folder: &Path) -> anyhow::Result<PathBuf> {
+    stage(
+        4,
+        "Quantize: floats become 8-bit integers, chosen on training pictures",
+    )?;
+    let model = folder.join("model.onnx");
+    let out = folder.join("model.int8.onnx");
+    quantize::run(&quantize::QuantizeArgs {
+        calibrate: pictures.to_owned(),
+        pictures: 200,
+        out: Some(out.clone()),
+        ..quantize::QuantizeArgs::of(&model)
+    })?;
+    ui::print("   yours:  kiln quantize runs/first/model.onnx --calibrate YOUR_PICTURES")?;
+    Ok(out)
+}
+
+fn compile_for_here(pictures: &Path, int8: &Path) -> anyhow::Result<PathBuf> {
+    stage(
+        5,
+        "Compile: one file, every byte of memory known before it runs",
+    )?;
+    let out = int8.with_file_name("model.kiln");
+    compile::run(&compile::CompileArgs {
+        golden: Some(pictures.join("test")),
+        out: Some(out.clone()),
+        ..compile::CompileArgs::of(int8)
+    })?;
+    ui::print("   yours:  kiln compile runs/first/model.int8.onnx --target cortex-m4")?;
+    Ok(out)
+}
+
+fn verify_all(pictures: &Path, kiln: &Path) -> anyhow::Result<()> {
+    stage(
+        6,
+        "Verify: the float model, the int8 ONNX by tract, and the engine, side by side",
+    )?;
+    verify::run(&verify::VerifyArgs::of(kiln, &pictures.join("test")))?;
+    ui::print("   yours:  kiln verify runs/first YOUR_PICTURES")?;
+    Ok(())
+}
+
+fn ask(args: &QuickstartArgs, pictures: &Path, kiln: &Path) -> anyhow::Result<Evaluation> {
+    stage(
+        7,
+        "Evaluate: the compiled file on pictures that no one of them has seen",
+    )?;
+    let evaluation = eval::evaluate(&eval::EvalArgs {
+        device: args.device.clone(),
+        out: kiln.parent().map(|folder| folder.join("evaluation")),
+        ..eval::EvalArgs::of(kiln, pictures)
+    })?;
+    ui::print("   yours:  kiln eval runs/first/model.kiln YOUR_PICTURES")?;
+    stage(8, "Classify: what is on these?")?;
+    let some: Vec<PathBuf> = pictures::files(&[pictures.join("test")])?;
+    let step = some.len().div_ceil(4).max(1);
+    classify::run(&classify::ClassifyArgs {
+        pictures: some.into_iter().step_by(step).collect(),
+        ..classify::ClassifyArgs::of(kiln)
+    })?;
+    ui::print("   yours:  kiln classify runs/first/model.kiln YOUR_PHOTO.jpg")?;
+    Ok(evaluation)
 }

@@ -173,6 +173,7 @@ impl Dataset {
         }
         let [train, val, test] = lists;
         Ok(Dataset {
+            given: !scan.splits.is_empty(),
             root: scan.root,
             classes: scan.classes,
             train,

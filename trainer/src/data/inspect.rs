@@ -203,7 +203,7 @@ mod tests {
         }
         drop(gif);
         let webp = folder.path().join("two.webp");
-        let kept = include_bytes!("../../tests/pictures/quarters-animated.webp");
+        let kept = include_bytes!("../../../runtime/picture/tests/pictures/quarters-animated.webp");
         std::fs::write(&webp, kept).unwrap();
         let inspector = Inspector::new(Limits::default());
         for (path, want) in [

@@ -85,6 +85,7 @@ impl Dataset {
             Ok(samples)
         };
         Ok(Dataset {
+            given: true,
             root: root.to_owned(),
             train: samples(&listing.train)?,
             val: samples(&listing.val)?,

@@ -52,4 +52,6 @@ pub struct Dataset {
     pub val: Vec<Sample>,
     /// Samples to report on, sorted by path.
     pub test: Vec<Sample>,
+    /// Whether the splits are written down, as folders or in a list, and not drawn.
+    pub given: bool,
 }

@@ -1,11 +1,8 @@
 //! An evaluation on paper: files, tables, pictures.
 
-use std::fs::File;
-use std::io::BufWriter;
 use std::path::Path;
 
 use anyhow::Context;
-use npyz::WriterBuilder;
 
 use crate::cmd::ui;
 use crate::data::{Dataset, Sample};
@@ -64,20 +61,6 @@ pub fn write(out: &Path, report: &Report<'_>) -> anyhow::Result<()> {
         });
     }
     picture::draw_sheet(&path("mistakes.png"), &tiles)
-}
-
-/// Writes f32 values as NumPy's .npy, in C order.
-pub fn write_npy(
-    path: &Path,
-    shape: &[u64],
-    values: impl Iterator<Item = f32>,
-) -> anyhow::Result<()> {
-    let failed = || path.display().to_string();
-    let file = BufWriter::new(File::create(path).with_context(failed)?);
-    let options = npyz::WriteOptions::new().default_dtype().shape(shape);
-    let mut writer = options.writer(file).begin_nd().with_context(failed)?;
-    writer.extend(values).with_context(failed)?;
-    writer.finish().with_context(failed)
 }
 
 /// Prints the figures for people.

@@ -2,8 +2,6 @@ use std::path::PathBuf;
 
 use kiln_core::{FormatError, RunError};
 
-use crate::compile::CompileError;
-
 /// Why a model is not loaded or gives no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
@@ -46,9 +44,6 @@ pub enum EngineError {
     /// The engine gives no answer.
     #[error(transparent)]
     Run(#[from] RunError),
-    /// The graph does not compile.
-    #[error(transparent)]
-    Compile(#[from] CompileError),
     /// A golden vector comes out in another way.
     #[error(
         "golden vector {vector} differs from layer `{layer}` on: the model was compiled by another \

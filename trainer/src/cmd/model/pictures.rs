@@ -1,64 +1,17 @@
-//! What is evaluated: a model, and pictures as it sees them.
+//! Pictures as a model sees them.
 
 use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::bail;
 use kiln_core::preprocess::Recipe;
-use kiln_runtime::onnx::{self, OnnxFile};
 
+use super::Model;
 use crate::cmd::ui::LazyBar;
 use crate::data::augment::AugmentConfig;
 use crate::data::cache::{Cache, CacheOptions, Form, Source};
 use crate::data::loader::{Loader, LoaderOptions};
 use crate::data::{Dataset, Sample};
-use crate::run::Run;
-
-/// A model that can be asked.
-pub enum Model {
-    /// A run's folder.
-    Run(Box<Run>),
-    /// An ONNX file.
-    Onnx(Box<OnnxFile>),
-}
-
-impl Model {
-    /// Opens a run's folder or an ONNX file.
-    pub fn open(path: &Path) -> anyhow::Result<Self> {
-        Ok(match path.is_dir() {
-            true => Self::Run(Box::new(Run::open(path)?)),
-            false => Self::Onnx(Box::new(OnnxFile::load(path)?)),
-        })
-    }
-
-    /// Class names in the order of the logits.
-    pub fn labels(&self) -> anyhow::Result<Vec<String>> {
-        Ok(match self {
-            Self::Run(run) => run.labels.clone(),
-            Self::Onnx(file) => file.labels()?,
-        })
-    }
-
-    /// A run reads pictures under its own bounds. Where only a file is left, broken pictures are
-    /// named and no share of them is too large.
-    fn cache_options(&self) -> CacheOptions {
-        match self {
-            Self::Run(run) => run.config.data.cache_options(),
-            Self::Onnx(_) => CacheOptions {
-                broken_share: 1.0,
-                ..Default::default()
-            },
-        }
-    }
-
-    /// How a picture becomes an input.
-    pub fn recipe(&self) -> anyhow::Result<Recipe> {
-        Ok(match self {
-            Self::Run(run) => run.config.recipe(),
-            Self::Onnx(file) => file.recipe()?.into(),
-        })
-    }
-}
 
 /// A split's pictures as a model sees them.
 pub struct Pictures {
@@ -85,7 +38,7 @@ impl Pictures {
         let recipe = model.recipe()?;
         let form = Form::Exact(recipe);
         let progress = |done, total| bar.show("decoding", done, total);
-        let cache = Cache::open(&source, form, &model.cache_options(), &progress)?;
+        let cache = Cache::open(&source, form, &cache_options(model), &progress)?;
         for file in cache.broken() {
             bar.line(&format!("left out: {}: {}", file.path, file.reason));
         }
@@ -120,8 +73,30 @@ impl Pictures {
     }
 }
 
-/// Opens the pictures, split as the run split them, and compares the classes.
-pub fn open_data(model: &Model, path: &Path, labels: &[String]) -> anyhow::Result<Dataset> {
+/// A run reads pictures under its own bounds. Where only a file is left, broken pictures are named and
+/// no share of them is too large.
+fn cache_options(model: &Model) -> CacheOptions {
+    match model {
+        Model::Run(run) => run.config.data.cache_options(),
+        _ => CacheOptions {
+            broken_share: 1.0,
+            ..Default::default()
+        },
+    }
+}
+
+/// Opens the pictures, split as the run split them, and compares the classes. `all` says that the whole
+/// folder is wanted, however it is split.
+///
+/// # Errors
+/// The classes are others than the model's; the folder has no splits and the model does not tell how they
+/// were drawn.
+pub fn open_data(
+    model: &Model,
+    path: &Path,
+    labels: &[String],
+    all: bool,
+) -> anyhow::Result<Dataset> {
     let same = |a: &Path, b: &Path| match (a.canonicalize(), b.canonicalize()) {
         (Ok(a), Ok(b)) => a == b,
         _ => false,
@@ -131,9 +106,15 @@ pub fn open_data(model: &Model, path: &Path, labels: &[String]) -> anyhow::Resul
             Dataset::read_split(path, &run.split())?
         }
         // The draw goes by paths and seed: a copy of the pictures is split alike.
-        Model::Run(run) => Dataset::open(path, &run.config.split_options())?,
-        Model::Onnx(file) => Dataset::open(path, &file.get_json(onnx::SPLIT)?)?,
+        _ => Dataset::open(path, &model.split_options().unwrap_or_default())?,
     };
+    if !all && model.split_options().is_none() && !data.given {
+        bail!(
+            "{}: it has no train, val and test folders, and this model does not tell how its run drew \
+             them; evaluate the ONNX file, or all pictures: --split all",
+            path.display()
+        );
+    }
     if data.classes != labels {
         bail!(
             "{}: it has the classes {:?}, the model knows {labels:?}; name the class folders as the \

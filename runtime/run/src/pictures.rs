@@ -1,0 +1,117 @@
+//! From a picture file to a model's pixels, and the picture files of a folder.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use kiln_core::preprocess::{PreprocessError, Recipe, preprocess};
+use kiln_picture::{DecodeError, Limits, decode_file};
+
+/// Why a picture is no input.
+#[derive(Debug, thiserror::Error)]
+pub enum PictureError {
+    /// The file is no picture.
+    #[error(transparent)]
+    Decode(#[from] DecodeError),
+    /// The picture does not fit the recipe.
+    #[error("{}: {source}", path.display())]
+    Preprocess {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: PreprocessError,
+    },
+}
+
+/// Decodes a file and brings it to the recipe's pixels: u8, rows, columns, channels. `scratch` grows
+/// to what is needed.
+///
+/// # Errors
+/// What is wrong with the file, by its name.
+pub fn pixels(
+    path: &Path,
+    recipe: &Recipe,
+    scratch: &mut Vec<i32>,
+) -> Result<Vec<u8>, PictureError> {
+    let picture = decode_file(path, &Limits::default())?;
+    let mut pixels = vec![0; recipe.len()];
+    let words = recipe.scratch_len(picture.width, picture.height);
+    if scratch.len() < words {
+        scratch.resize(words, 0);
+    }
+    picture
+        .view()
+        .and_then(|view| preprocess(view, recipe, scratch, &mut pixels))
+        .map_err(|source| PictureError::Preprocess {
+            path: path.to_owned(),
+            source,
+        })?;
+    Ok(pixels)
+}
+
+/// Files as they are, and in place of a folder the files anywhere below it whose names end as
+/// pictures' do, sorted.
+///
+/// # Errors
+/// A path is not there, or a folder cannot be read.
+pub fn files(paths: &[PathBuf]) -> io::Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for path in paths {
+        let named =
+            |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
+        if fs::metadata(path).map_err(named)?.is_dir() {
+            let mut below = Vec::new();
+            walk(path, &mut below).map_err(named)?;
+            below.sort();
+            found.extend(below);
+        } else {
+            found.push(path.clone());
+        }
+    }
+    Ok(found)
+}
+
+fn walk(folder: &Path, found: &mut Vec<PathBuf>) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let path = entry.path();
+        let kind = entry.file_type()?;
+        // Links to folders are not followed: they may lead in circles.
+        if kind.is_dir() {
+            walk(&path, found)?;
+        } else if is_picture(&path) {
+            found.push(path);
+        }
+    }
+    Ok(())
+}
+
+fn is_picture(path: &Path) -> bool {
+    const ENDINGS: [&str; 6] = ["jpg", "jpeg", "png", "webp", "bmp", "gif"];
+    let ending = path.extension().and_then(|ending| ending.to_str());
+    ending.is_some_and(|ending| {
+        ENDINGS
+            .iter()
+            .any(|known| known.eq_ignore_ascii_case(ending))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folders_give_their_pictures_and_files_themselves() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        fs::create_dir_all(at("b")).unwrap();
+        for name in ["b/2.PNG", "b/1.jpg", "a.webp", "notes.txt"] {
+            fs::write(at(name), b"x").unwrap();
+        }
+        let found = files(&[at("notes.txt"), folder.path().to_owned()]).unwrap();
+        let expected = ["notes.txt", "a.webp", "b/1.jpg", "b/2.PNG"].map(at);
+        assert_eq!(found, expected);
+        let error = files(&[at("missing")]).unwrap_err().to_string();
+        assert!(error.contains("missing"), "{error}");
+    }
+}

@@ -1,0 +1,118 @@
+//! `kiln classify`
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use anyhow::bail;
+use clap::Args;
+use kiln_core::preprocess::Recipe;
+use kiln_run::answer::Answer;
+use kiln_run::pictures;
+use rayon::prelude::*;
+
+use super::model::{Foreign, Model, Session};
+use super::ui::{self, LazyBar};
+
+/// Files that are classified between two times of printing.
+const CHUNK: usize = 256;
+
+/// `kiln classify`
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Examples:
+  kiln classify model.kiln photo.jpg
+  kiln classify model.onnx photos --top 3
+  kiln classify model.int8.onnx photos --json > answers.jsonl
+
+With --json each line is an object: file, label, top (label and probability), logits.
+A broken file is named on stderr and the rest is done; the exit code is then 2.")]
+pub struct ClassifyArgs {
+    /// An ONNX file, float or quantized, or a .kiln file.
+    pub model: PathBuf,
+    /// Pictures, and folders of pictures.
+    #[arg(required = true)]
+    pub pictures: Vec<PathBuf>,
+    /// Name this many of the most probable classes.
+    #[arg(long, default_value_t = 2)]
+    pub top: usize,
+    /// Print a JSON object a picture, one a line.
+    #[arg(long)]
+    pub json: bool,
+    /// What a model from elsewhere lacks.
+    #[command(flatten)]
+    pub foreign: Foreign,
+}
+
+impl ClassifyArgs {
+    /// What the command line has where only the model is named. There are no pictures yet.
+    pub fn of(model: &Path) -> Self {
+        Self {
+            model: model.to_owned(),
+            pictures: Vec::new(),
+            top: 2,
+            json: false,
+            foreign: Foreign::default(),
+        }
+    }
+}
+
+/// Classifies.
+pub fn run(args: &ClassifyArgs) -> anyhow::Result<ExitCode> {
+    let model = Model::open(&args.model, &args.foreign)?;
+    let recipe = model.recipe()?;
+    // Without names, classes are numbers.
+    let labels = model.labels().unwrap_or_default();
+    let answerer = model.answerer()?;
+    let files = pictures::files(&args.pictures)?;
+    if files.is_empty() {
+        bail!("no pictures found in the folders named");
+    }
+    let bar = LazyBar::default();
+    let done = AtomicUsize::new(0);
+    let mut broken = 0;
+    for chunk in files.chunks(CHUNK) {
+        let answers: Vec<anyhow::Result<Answer>> = chunk
+            .par_iter()
+            .map_init(
+                || (answerer.session(), Vec::new()),
+                |(session, scratch), file| {
+                    let logits = logits(session, file, &recipe, scratch)?;
+                    let count = done.fetch_add(1, Ordering::Relaxed) + 1;
+                    bar.show("classifying", count, files.len());
+                    let file = file.display().to_string();
+                    Ok(Answer::new(file, &labels, logits, args.top))
+                },
+            )
+            .collect();
+        for answer in answers {
+            match answer {
+                Ok(answer) if args.json => ui::print(serde_json::to_string(&answer)?)?,
+                Ok(answer) => ui::print(answer.text())?,
+                Err(error) => {
+                    broken += 1;
+                    bar.line(&format!("kiln: {error:#}"));
+                }
+            }
+        }
+    }
+    bar.clear();
+    if broken > 0 {
+        ui::say(format!(
+            "kiln: {broken} of {} files were left out",
+            files.len()
+        ));
+        return Ok(ExitCode::from(2));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn logits(
+    session: &mut Session<'_>,
+    file: &Path,
+    recipe: &Recipe,
+    scratch: &mut Vec<i32>,
+) -> anyhow::Result<Vec<f32>> {
+    let pixels = pictures::pixels(file, recipe, scratch)?;
+    session.pixels(&pixels, recipe)
+}

@@ -1,0 +1,143 @@
+//! `kiln compile`
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, bail};
+use clap::Args;
+use kiln_core::Target;
+use kiln_run::engine::{Input, LoadedModel};
+use kiln_run::pictures::{self, pixels};
+use kiln_runtime::compile::{self, Options, TargetName};
+use kiln_runtime::files::write_atomic;
+
+use super::model::{Foreign, Model};
+use super::ui;
+
+/// `kiln compile`
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Examples:
+  kiln compile model.int8.onnx -o model.kiln
+  kiln compile model.int8.onnx --target cortex-m4 --golden photos/test -o model-m4.kiln
+  kiln compile model.int8.onnx --json                    where each byte goes, for machines")]
+pub struct CompileArgs {
+    /// A quantized ONNX file: `kiln quantize` makes it; QDQ and QLinear files from elsewhere do too.
+    pub model: PathBuf,
+    /// What it is to run on.
+    #[arg(long, default_value = "host", value_parser = target)]
+    pub target: Target,
+    /// The file to write [default: MODEL with the ending .kiln].
+    #[arg(long, short)]
+    pub out: Option<PathBuf>,
+    /// Put golden vectors into the file, made of pictures from here: a device checks itself with them.
+    #[arg(long, value_name = "PICTURES")]
+    pub golden: Option<PathBuf>,
+    /// Golden vectors.
+    #[arg(long, default_value_t = 4, requires = "golden")]
+    pub golden_count: usize,
+    /// The model's name, as a device shows it [default: the file's name].
+    #[arg(long)]
+    pub name: Option<String>,
+    /// Print the table as JSON.
+    #[arg(long)]
+    pub json: bool,
+    /// What a model from elsewhere lacks.
+    #[command(flatten)]
+    pub foreign: Foreign,
+}
+
+impl CompileArgs {
+    /// What the command line has where only the model is named.
+    pub fn of(model: &Path) -> Self {
+        Self {
+            model: model.to_owned(),
+            target: compile::host(),
+            out: None,
+            golden: None,
+            golden_count: 4,
+            name: None,
+            json: false,
+            foreign: Foreign::default(),
+        }
+    }
+}
+
+fn target(name: &str) -> Result<Target, String> {
+    name.parse::<TargetName>()
+        .map(|TargetName(target)| target)
+        .map_err(|error| error.to_string())
+}
+
+/// Compiles and prints where each byte goes.
+pub fn run(args: &CompileArgs) -> anyhow::Result<ExitCode> {
+    let named = || args.model.display().to_string();
+    let (graph, model) = match Model::open(&args.model, &args.foreign)? {
+        Model::Int8(_, graph, model) => (*graph, model),
+        Model::Float(_) => bail!(
+            "{0}: it is not quantized; first: kiln quantize {0} --calibrate PICTURES",
+            args.model.display()
+        ),
+        Model::Kiln(..) => bail!("{}: it is compiled already", args.model.display()),
+        Model::Run(run) => bail!(
+            "{0}: this is a run; first: kiln export {0}, then kiln quantize",
+            run.folder.display()
+        ),
+    };
+    let out = match &args.out {
+        Some(out) => out.clone(),
+        None => default_out(&args.model),
+    };
+    let golden = match &args.golden {
+        Some(folder) => golden(folder, args.golden_count, &model)?,
+        None => Vec::new(),
+    };
+    let name = args.name.clone().unwrap_or_else(|| stem(&args.model));
+    let options = Options {
+        target: args.target,
+        name: Some(&name),
+        golden: &golden,
+        ..Default::default()
+    };
+    let compiled = compile::compile(&graph, &options).with_context(named)?;
+    write_atomic(&out, &compiled.bytes).with_context(|| out.display().to_string())?;
+    if args.json {
+        ui::print(serde_json::to_string(&compiled.report)?)?;
+    } else {
+        ui::print(compiled.report.to_string())?;
+        ui::print(format!("{}: {} bytes", out.display(), compiled.bytes.len()))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// `runs/first/model.int8.onnx` gives `runs/first/model.kiln`.
+fn default_out(model: &Path) -> PathBuf {
+    model.with_file_name(format!("{}.kiln", stem(model)))
+}
+
+/// The file's name up to its first dot.
+pub(super) fn stem(model: &Path) -> String {
+    let name = model.file_name().unwrap_or_default().to_string_lossy();
+    name.split('.').next().unwrap_or_default().to_owned()
+}
+
+/// Quantized inputs from `count` pictures that lie evenly among those of a folder.
+fn golden(folder: &Path, count: usize, model: &LoadedModel) -> anyhow::Result<Vec<Vec<i8>>> {
+    let Some(recipe) = model.model().recipe() else {
+        bail!("the model carries no recipe for pictures; give --recipe");
+    };
+    let files = pictures::files(&[folder.to_owned()])?;
+    if files.is_empty() || count == 0 {
+        bail!("{}: no pictures for golden vectors", folder.display());
+    }
+    let step = files.len().div_ceil(count).max(1);
+    let mut scratch = Vec::new();
+    let mut engine = model.engine();
+    let chosen = files.iter().step_by(step);
+    chosen
+        .map(|file| {
+            let pixels = pixels(file, &recipe, &mut scratch)?;
+            Ok(engine.quantized(Input::Pixels(&pixels))?)
+        })
+        .collect()
+}

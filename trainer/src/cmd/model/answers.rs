@@ -1,0 +1,86 @@
+//! What answers for an exported model: tract for floats, the engine for integers.
+
+use anyhow::bail;
+use kiln_core::preprocess::Recipe;
+use kiln_run::engine::{Engine, Input, LoadedModel};
+use kiln_run::layout::{Layout, reorder};
+use kiln_runtime::float::FloatModel;
+
+use crate::data::loader::Batch;
+use rayon::prelude::*;
+
+/// What answers; shared by threads.
+#[derive(Clone)]
+pub enum Answerer {
+    /// Floats, by tract.
+    Float(FloatModel),
+    /// Integers, by the engine.
+    Engine(LoadedModel),
+}
+
+/// An answerer with memory of its own.
+pub enum Session<'a> {
+    /// Floats, by tract.
+    Float(&'a FloatModel),
+    /// Integers, by the engine.
+    Engine(Engine),
+}
+
+impl Answerer {
+    /// Something that answers one input after the other.
+    pub fn session(&self) -> Session<'_> {
+        match self {
+            Self::Float(model) => Session::Float(model),
+            Self::Engine(model) => Session::Engine(model.engine()),
+        }
+    }
+
+    /// Logits of a batch of normalised pictures, NCHW, on all cores.
+    pub fn batch(&self, batch: &Batch) -> anyhow::Result<Vec<f32>> {
+        let pixels = batch.pixels.values();
+        let values = pixels.len() / batch.shape[0].max(1);
+        let pictures = pixels.par_chunks_exact(values.max(1));
+        let logits: anyhow::Result<Vec<_>> = pictures
+            .map_init(
+                || self.session(),
+                |session, picture| session.tensor(picture, Layout::Nchw),
+            )
+            .collect();
+        Ok(logits?.concat())
+    }
+}
+
+impl Session<'_> {
+    /// Logits of a preprocessed picture: rows, columns, channels.
+    pub fn pixels(&mut self, pixels: &[u8], recipe: &Recipe) -> anyhow::Result<Vec<f32>> {
+        match self {
+            Self::Engine(engine) => Ok(engine.logits(Input::Pixels(pixels))?),
+            Self::Float(_) => self.tensor(&normalised(pixels, recipe), Layout::Nhwc),
+        }
+    }
+
+    /// Logits of an input in floats, as the float model takes it, its axes in the given order.
+    pub fn tensor(&mut self, values: &[f32], layout: Layout) -> anyhow::Result<Vec<f32>> {
+        match self {
+            Self::Engine(engine) => Ok(engine.logits(Input::Tensor(values, layout))?),
+            Self::Float(model) if model.layout() == layout => Ok(model.run(values)?),
+            Self::Float(model) => {
+                let shape = model.image_shape();
+                if shape.len() != values.len() {
+                    bail!(
+                        "the input has {} values, the model takes {shape:?}",
+                        values.len()
+                    );
+                }
+                Ok(model.run(&reorder(values, shape, layout))?)
+            }
+        }
+    }
+}
+
+/// What the float model sees of a preprocessed picture, NHWC.
+pub fn normalised(pixels: &[u8], recipe: &Recipe) -> Vec<f32> {
+    let channels = recipe.channels();
+    let value = |(index, &value)| recipe.normalise(index % channels, value);
+    pixels.iter().enumerate().map(value).collect()
+}

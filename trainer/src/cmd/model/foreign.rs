@@ -1,0 +1,62 @@
+//! What an ONNX file that Kiln did not write lacks: class names and the recipe.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use clap::Args;
+use kiln_runtime::load;
+use kiln_runtime::onnx::{self, OnnxFile};
+use kiln_runtime::recipe::RecipeText;
+
+/// For ONNX files that Kiln did not write.
+#[derive(Clone, Debug, Default, Args)]
+pub struct Foreign {
+    /// Class names in the order of the logits, one a line, for a model that carries none.
+    #[arg(long, value_name = "FILE", help_heading = "Models from elsewhere")]
+    pub labels: Option<PathBuf>,
+    /// How a picture becomes an input, for a model that carries none: a TOML file with width, height,
+    /// fit, color, mean and std, as [recipe] of a run.toml.
+    #[arg(long, value_name = "FILE", help_heading = "Models from elsewhere")]
+    pub recipe: Option<PathBuf>,
+}
+
+impl Foreign {
+    /// Adds to the file's metadata what is given, and the layout where it is not there.
+    pub fn complete(&self, file: &mut OnnxFile) -> anyhow::Result<()> {
+        if let Some(path) = &self.labels {
+            let labels: Vec<String> = text(path)?
+                .lines()
+                .map(str::trim)
+                .map(str::to_owned)
+                .collect();
+            let labels: Vec<String> = labels
+                .into_iter()
+                .filter(|label| !label.is_empty())
+                .collect();
+            if labels.is_empty() {
+                bail!("{}: no class names; write one a line", path.display());
+            }
+            file.set_json(onnx::LABELS, &labels);
+        }
+        if let Some(path) = &self.recipe {
+            let named = || path.display().to_string();
+            let recipe: RecipeText = toml::from_str(&text(path)?).with_context(named)?;
+            kiln_core::preprocess::Recipe::from(recipe)
+                .check()
+                .with_context(named)?;
+            file.set_json(onnx::RECIPE, &recipe);
+        }
+        // A file that the loader does not understand may still run in tract.
+        if file.get(onnx::LAYOUT).is_err()
+            && let Ok(graph) = load::load(file)
+        {
+            file.set(onnx::LAYOUT, graph.layout.name());
+        }
+        Ok(())
+    }
+}
+
+fn text(path: &Path) -> anyhow::Result<String> {
+    fs::read_to_string(path).with_context(|| path.display().to_string())
+}

@@ -1,0 +1,156 @@
+//! A model that a command is asked about, whatever it is: a run, a float or quantized ONNX file, or a
+//! compiled `.kiln` file.
+
+mod answers;
+mod foreign;
+mod pictures;
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use kiln_core::preprocess::Recipe;
+use kiln_core::tensor::Shape;
+use kiln_run::engine::LoadedModel;
+use kiln_run::layout::Layout;
+use kiln_runtime::engine::OfGraph;
+use kiln_runtime::float::FloatModel;
+use kiln_runtime::onnx::{self, OnnxFile};
+use kiln_runtime::qgraph::QGraph;
+use kiln_runtime::quantized;
+
+pub use self::answers::{Answerer, Session, normalised};
+pub use self::foreign::Foreign;
+pub use self::pictures::{Pictures, open_data};
+use crate::data::dataset::SplitOptions;
+use crate::run::Run;
+
+/// A model that can be asked.
+pub enum Model {
+    /// A run's folder.
+    Run(Box<Run>),
+    /// An ONNX file of floats.
+    Float(Box<OnnxFile>),
+    /// An ONNX file of integers, compiled in memory for any machine.
+    Int8(Box<OnnxFile>, Box<QGraph>, LoadedModel),
+    /// A compiled file.
+    Kiln(PathBuf, LoadedModel),
+}
+
+impl Model {
+    /// Opens a run's folder, an ONNX file or a `.kiln` file, told apart by content.
+    pub fn open(path: &Path, foreign: &Foreign) -> anyhow::Result<Self> {
+        if path.is_dir() {
+            return Ok(Self::Run(Box::new(Run::open(path)?)));
+        }
+        if is_kiln(path)? {
+            return Ok(Self::Kiln(path.to_owned(), LoadedModel::open(path)?));
+        }
+        let mut file = OnnxFile::load(path)?;
+        foreign.complete(&mut file)?;
+        if !quantized::is_quantized_file(&file) {
+            return Ok(Self::Float(Box::new(file)));
+        }
+        let graph = quantized::load_quantized(&file)?;
+        let named = || format!("{}: it does not compile", path.display());
+        let model = LoadedModel::of(&graph).with_context(named)?;
+        Ok(Self::Int8(Box::new(file), Box::new(graph), model))
+    }
+
+    /// Class names in the order of the logits.
+    pub fn labels(&self) -> anyhow::Result<Vec<String>> {
+        Ok(match self {
+            Self::Run(run) => run.labels.clone(),
+            Self::Float(file) | Self::Int8(file, ..) => file.labels()?,
+            Self::Kiln(path, model) => {
+                let labels: Vec<String> = model.model().labels().map(str::to_owned).collect();
+                if labels.is_empty() {
+                    bail!(
+                        "{}: it carries no labels; compile it from a model that does, or give --labels to `kiln quantize`",
+                        path.display()
+                    );
+                }
+                labels
+            }
+        })
+    }
+
+    /// How a picture becomes an input.
+    pub fn recipe(&self) -> anyhow::Result<Recipe> {
+        Ok(match self {
+            Self::Run(run) => run.config.recipe(),
+            Self::Float(file) | Self::Int8(file, ..) => file.recipe()?.into(),
+            Self::Kiln(path, model) => match model.model().recipe() {
+                Some(recipe) => recipe,
+                None => bail!(
+                    "{}: it carries no recipe for pictures; it takes tensors (kiln run MODEL INPUT.npy)",
+                    path.display()
+                ),
+            },
+        })
+    }
+
+    /// The order of the axes of the ONNX file's input; NHWC for a compiled file.
+    pub fn layout(&self) -> Layout {
+        match self {
+            Self::Run(_) => Layout::Nchw,
+            Self::Float(file) | Self::Int8(file, ..) => match file.get(onnx::LAYOUT) {
+                Ok("NHWC") => Layout::Nhwc,
+                _ => Layout::Nchw,
+            },
+            Self::Kiln(..) => Layout::Nhwc,
+        }
+    }
+
+    /// The input's rows, columns and channels.
+    pub fn input_shape(&self) -> anyhow::Result<Shape> {
+        Ok(match self {
+            Self::Run(run) => {
+                let [c, h, w] = run.config.input().map(|size| size as u32);
+                Shape::new(h, w, c)
+            }
+            Self::Float(file) => FloatModel::new(file)?.image_shape(),
+            Self::Int8(_, _, model) | Self::Kiln(_, model) => model.model().input().shape,
+        })
+    }
+
+    /// How the run that the model comes from drew its splits, for folders that have none.
+    pub fn split_options(&self) -> Option<SplitOptions> {
+        match self {
+            Self::Run(run) => Some(run.config.split_options()),
+            Self::Float(file) | Self::Int8(file, ..) => file.get_json(onnx::SPLIT).ok(),
+            Self::Kiln(..) => None,
+        }
+    }
+
+    /// What answers for an exported model.
+    ///
+    /// # Errors
+    /// A run, which is to be exported first; a float model that does not load.
+    pub fn answerer(&self) -> anyhow::Result<Answerer> {
+        Ok(match self {
+            Self::Run(run) => {
+                let folder = run.folder.display();
+                bail!("{folder}: this is a run; export it first: kiln export {folder}")
+            }
+            Self::Float(file) => Answerer::Float(FloatModel::new(file)?),
+            Self::Int8(_, _, model) | Self::Kiln(_, model) => Answerer::Engine(model.clone()),
+        })
+    }
+}
+
+/// Whether a file begins as `.kiln` files do.
+fn is_kiln(path: &Path) -> anyhow::Result<bool> {
+    let named = || path.display().to_string();
+    let mut start = [0; kiln_core::format::MAGIC.len()];
+    let mut file = File::open(path).with_context(named)?;
+    let mut found = 0;
+    while found < start.len() {
+        match file.read(&mut start[found..]).with_context(named)? {
+            0 => break,
+            more => found += more,
+        }
+    }
+    Ok(start[..found] == kiln_core::format::MAGIC[..])
+}

@@ -1,0 +1,223 @@
+//! `kiln quantize`
+
+mod calibration;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, bail};
+use clap::{Args, ValueEnum};
+use kiln_runtime::calibrate::{Calibration, Method};
+use kiln_runtime::fold::fold;
+use kiln_runtime::load::load;
+use kiln_runtime::onnx::OnnxFile;
+use kiln_runtime::onnx_out;
+use kiln_runtime::qgraph::Meta;
+use kiln_runtime::quantize::{Options, Progress, quantize};
+use kiln_runtime::report::Report;
+
+use self::calibration::{Pictures, Tensors};
+use super::compile::stem;
+use super::eval::Part;
+use super::model::{Foreign, Model};
+use super::ui::{self, LazyBar};
+
+/// How ranges of activations are chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum MethodChoice {
+    /// What measures best on the calibration pictures.
+    Auto,
+    /// The least and the greatest value seen.
+    MinMax,
+    /// All but a share of the values.
+    Percentile,
+    /// The least Kullback-Leibler divergence.
+    Entropy,
+    /// The least squared error.
+    Mse,
+}
+
+impl MethodChoice {
+    fn method(self) -> Option<Method> {
+        match self {
+            Self::Auto => None,
+            Self::MinMax => Some(Method::MinMax),
+            Self::Percentile => Some(Method::Percentile { outside: 100 }),
+            Self::Entropy => Some(Method::Entropy),
+            Self::Mse => Some(Method::Mse),
+        }
+    }
+}
+
+/// `kiln quantize`
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Examples:
+  kiln quantize runs/first/model.onnx --calibrate photos
+  kiln quantize model.onnx --calibrate photos/train -o small.int8.onnx --max-drop 1.0
+  kiln quantize pytorch.onnx --calibrate photos --labels labels.txt --recipe recipe.toml
+  kiln quantize keywords.onnx --calibrate spectrograms.npy
+
+Exit codes: 0 done, 1 the accuracy fell by more than --max-drop, 2 an error.")]
+pub struct QuantizeArgs {
+    /// A float ONNX file: of `kiln export`, PyTorch, Keras, …
+    pub model: PathBuf,
+    /// Pictures like those to come, with class folders or without; or inputs as the model takes them,
+    /// .npy with one input along axis 0 after the other.
+    #[arg(long, value_name = "PICTURES")]
+    pub calibrate: PathBuf,
+    /// Which part of the pictures, where the folder has parts.
+    #[arg(long, default_value = "train")]
+    pub split: Part,
+    /// Pictures used at most, evenly from all of them.
+    #[arg(long, default_value_t = 512)]
+    pub pictures: usize,
+    /// The file to write [default: MODEL with the ending .int8.onnx].
+    #[arg(long, short)]
+    pub out: Option<PathBuf>,
+    /// How ranges of activations are chosen.
+    #[arg(long, default_value = "auto")]
+    pub method: MethodChoice,
+    /// Leave the ranges of channels as they are: no cross-layer equalization.
+    #[arg(long)]
+    pub no_equalize: bool,
+    /// Leave biases as they are: no bias correction.
+    #[arg(long)]
+    pub no_bias_correction: bool,
+    /// Fail if top-1 accuracy on the calibration pictures falls by more than this, in points.
+    #[arg(long, value_name = "POINTS")]
+    pub max_drop: Option<f64>,
+    /// Also write the report, as JSON.
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+    /// Print the report as JSON.
+    #[arg(long)]
+    pub json: bool,
+    /// What a model from elsewhere lacks.
+    #[command(flatten)]
+    pub foreign: Foreign,
+}
+
+impl QuantizeArgs {
+    /// What the command line has where only the model is named. There are no calibration pictures yet.
+    pub fn of(model: &Path) -> Self {
+        Self {
+            model: model.to_owned(),
+            calibrate: PathBuf::new(),
+            split: Part::Train,
+            pictures: 512,
+            out: None,
+            method: MethodChoice::Auto,
+            no_equalize: false,
+            no_bias_correction: false,
+            max_drop: None,
+            report: None,
+            json: false,
+            foreign: Foreign::default(),
+        }
+    }
+}
+
+/// Quantizes, writes the file, prints the report.
+pub fn run(args: &QuantizeArgs) -> anyhow::Result<ExitCode> {
+    let file = match Model::open(&args.model, &args.foreign)? {
+        Model::Float(file) => *file,
+        Model::Int8(..) => bail!(
+            "{0}: it is quantized already; next: kiln compile {0}",
+            args.model.display()
+        ),
+        Model::Kiln(..) => bail!("{}: it is compiled already", args.model.display()),
+        Model::Run(run) => bail!(
+            "{0}: this is a run; first: kiln export {0}",
+            run.folder.display()
+        ),
+    };
+    let out = match &args.out {
+        Some(out) => out.clone(),
+        None => args
+            .model
+            .with_file_name(format!("{}.int8.onnx", stem(&args.model))),
+    };
+    let graph = fold(&load(&file)?);
+    let bar = LazyBar::default();
+    let mut calibration = calibration(args, &file, &bar)?;
+    let options = Options {
+        method: args.method.method(),
+        equalize: args.no_equalize.then_some(false),
+        correct_bias: args.no_bias_correction.then_some(false),
+        meta: meta(&file, &args.model),
+        ..Default::default()
+    };
+    let progress = |progress: Progress| {
+        bar.show(&progress.stage.to_string(), progress.done, progress.total);
+    };
+    let (quantized, report) = quantize(&graph, &mut *calibration, &options, &progress)
+        .with_context(|| args.model.display().to_string())?;
+    bar.clear();
+    let quantized = onnx_out::to_onnx(&quantized);
+    quantized.save(&out)?;
+    if let Some(path) = &args.report {
+        std::fs::write(path, serde_json::to_string_pretty(&report)?)
+            .with_context(|| path.display().to_string())?;
+    }
+    if args.json {
+        ui::print(serde_json::to_string(&report)?)?;
+    } else {
+        ui::print(report.to_string())?;
+        let bytes = std::fs::metadata(&out)?.len();
+        ui::print(format!("{}: {bytes} bytes", out.display()))?;
+    }
+    verdict(args, &report)
+}
+
+fn verdict(args: &QuantizeArgs, report: &Report) -> anyhow::Result<ExitCode> {
+    let Some(allowed) = args.max_drop else {
+        return Ok(ExitCode::SUCCESS);
+    };
+    let (Some(float), Some(int8)) = (report.float_top1, report.int8_top1) else {
+        bail!(
+            "--max-drop needs labelled pictures: {} has no class folders that are the model's labels",
+            args.calibrate.display()
+        );
+    };
+    let drop = (float - int8) * 100.0;
+    if drop > allowed {
+        ui::say(format!(
+            "kiln: accuracy fell by {drop:.2} points, from {:.2}% to {:.2}%; {allowed} are allowed",
+            float * 100.0,
+            int8 * 100.0
+        ));
+        return Ok(ExitCode::from(1));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn calibration(
+    args: &QuantizeArgs,
+    file: &OnnxFile,
+    bar: &LazyBar,
+) -> anyhow::Result<Box<dyn Calibration>> {
+    if args
+        .calibrate
+        .extension()
+        .is_some_and(|ending| ending == "npy")
+    {
+        return Ok(Box::new(Tensors::open(&args.calibrate, file)?));
+    }
+    let pictures = Pictures::open(&args.calibrate, file, args.split, args.pictures, bar)?;
+    Ok(Box::new(pictures))
+}
+
+/// What travels with the model.
+fn meta(file: &OnnxFile, path: &Path) -> Meta {
+    let properties = file.proto.metadata_props.iter();
+    Meta {
+        name: stem(path),
+        labels: file.labels().unwrap_or_default(),
+        recipe: file.recipe().ok(),
+        properties: properties
+            .map(|entry| (entry.key.clone(), entry.value.clone()))
+            .collect(),
+        ..Default::default()
+    }
+}
