@@ -1,10 +1,14 @@
 use kiln_core::window::Window;
+use prost::Message;
 
 use super::testing::{Net, Pictures};
 use super::*;
 use crate::graph::{Binary, Op};
+use crate::onnx::OnnxFile;
+use crate::onnx_out::to_onnx;
 use crate::pointwise::Pointwise;
 use crate::qgraph::QOp;
+use crate::quantized::load_quantized;
 
 const RELU: Pointwise = Pointwise::Relu;
 
@@ -280,4 +284,32 @@ fn constant_activations_and_dead_channels_are_reported_and_do_no_harm() {
             .into_iter()
             .all(|scale| scale.is_normal() && scale > 0.0)
     );
+}
+
+#[test]
+fn the_file_is_read_back_as_the_same_model() {
+    for (name, net) in nets() {
+        let meta = Meta {
+            name: "net".into(),
+            labels: ["a", "b", "c", "d", "e"].map(Into::into).into(),
+            ..Meta::default()
+        };
+        let options = Options {
+            meta,
+            ..Options::default()
+        };
+        let (mut graph, _) = run(&net, &options).unwrap();
+        let bytes = to_onnx(&graph).proto.encode_to_vec();
+        let file = OnnxFile::from_bytes(&bytes, "net.onnx".as_ref()).unwrap();
+        let mut back = load_quantized(&file).unwrap_or_else(|error| panic!("{name}: {error}"));
+        // The reader calls a tensor after what QuantizeLinear gives.
+        for graph in [&mut graph, &mut back] {
+            graph
+                .tensors
+                .iter_mut()
+                .for_each(|tensor| tensor.name.clear());
+            graph.meta.properties.clear();
+        }
+        assert_eq!(back, graph, "{name}");
+    }
 }
