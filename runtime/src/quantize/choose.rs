@@ -6,8 +6,9 @@ use super::{Options, Progress, QuantizeError, Stage, WeightRange};
 use crate::calibrate::{Calibration, Method};
 use crate::report::Candidate;
 
-/// One in this many pictures more or less right is chance: then the logits decide.
-const CHANCE: usize = 400;
+/// Two quantizations that differ on few of n pictures, each as good as the other, differ in how many
+/// they get right by a small part of √n: a difference below √n over this is chance, and the logits decide.
+const CHANCE: usize = 7;
 
 /// The best quantization, and what was measured on the way.
 pub(super) struct Chosen {
@@ -121,7 +122,7 @@ fn candidate(variants: &[Variant], recipe: Recipe, score: &Score) -> Candidate {
 fn best_of(scores: &[Score]) -> usize {
     let most = scores.iter().map(|score| score.right).max().unwrap_or(0);
     let good = scores.iter().enumerate().filter(|(_, score)| {
-        let chance = score.pictures / CHANCE;
+        let chance = score.labelled.isqrt() / CHANCE;
         score.labelled == 0 || score.right + chance >= most
     });
     let best = good.fold(None::<(usize, f64)>, |best, (index, score)| {
@@ -156,8 +157,8 @@ mod tests {
             ..score(0, error)
         };
         let cases = [
-            (vec![score(900, 0.1), score(950, 0.5), score(949, 0.2)], 2),
-            (vec![score(900, 0.1), score(950, 0.2), score(940, 0.1)], 1),
+            (vec![score(900, 0.1), score(950, 0.5), score(946, 0.2)], 2),
+            (vec![score(900, 0.1), score(950, 0.2), score(945, 0.1)], 1),
             (vec![unlabelled(0.3), unlabelled(0.2), unlabelled(0.25)], 1),
             (vec![score(5, 0.2), score(5, 0.2)], 0),
         ];

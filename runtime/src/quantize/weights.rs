@@ -9,6 +9,8 @@ const LARGEST: f32 = 127.0;
 /// The least multiplier. The weights of a channel with a smaller one change its output by less than a
 /// step in all, so that a coarser scale, with which integers round as the multiplier does, loses nothing.
 const LEAST_MULTIPLIER: f32 = 1.0 / 3400.0;
+/// By how much a scale may grow where the multiplier rule holds nowhere near.
+const COARSER: [f32; 4] = [1.0, 1.01, 1.02, 1.04];
 /// The greatest bias.
 const LARGEST_BIAS: f64 = (1 << 30) as f64;
 
@@ -89,8 +91,11 @@ impl Channel<'_> {
         let scale = self.scale(range);
         let (weights, bias) = self.with(scale);
         let reach = accumulators(bias, &weights, 0, self.input.zero_point);
-        let scales = [self.input.scale, scale, self.output.scale];
-        let found = find_scale(scales, self.rounding(scale), &self.widen(reach));
+        let reach = self.widen(reach);
+        let found = COARSER.into_iter().find_map(|factor| {
+            let scales = [self.input.scale, scale * factor, self.output.scale];
+            find_scale(scales, self.rounding(scale * factor), &reach)
+        });
         let Some(found) = found.filter(|found| *found != scale) else {
             return (scale, weights, bias);
         };
