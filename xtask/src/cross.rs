@@ -57,7 +57,8 @@ impl Toolchain {
         let sysroot = repo.first_line("rustc", &["--print", "sysroot"])?;
         let libraries = Path::new(&sysroot).join("lib/rustlib");
         let added = |target: &&str| libraries.join(target).join("lib").is_dir();
-        if Self::targets().iter().all(added) {
+        let sources = libraries.join("src/rust/library").is_dir();
+        if sources && Self::targets().iter().all(added) {
             Some(Self::Rustup)
         } else if DEBIAN.iter().all(|file| Path::new(file).exists()) {
             Some(Self::Debian)
@@ -78,6 +79,14 @@ impl Toolchain {
         }
     }
 
+    /// Lets a command of cargo build the standard library from its sources.
+    pub fn with_sources(self, command: &mut Command) {
+        if self == Self::Debian {
+            command.env("RUSTC", DEBIAN[0]);
+        }
+        command.env("RUSTC_BOOTSTRAP", "1");
+    }
+
     /// `cargo DO --package kiln-core`, but for targets.
     fn cargo(self, repo: &Repo, what: &str, crates: &str) -> Command {
         let mut command = repo.cargo(&[what, "--locked", "--package", "kiln-core", "--lib"]);
@@ -85,9 +94,8 @@ impl Toolchain {
             command
                 .arg(format!("-Zbuild-std={crates}"))
                 .arg("--target-dir")
-                .arg(repo.target.join("cross"))
-                .env("RUSTC", DEBIAN[0])
-                .env("RUSTC_BOOTSTRAP", "1");
+                .arg(repo.target.join("cross"));
+            self.with_sources(&mut command);
         }
         command
     }

@@ -6,6 +6,7 @@
 
 mod bench;
 mod cross;
+mod edge;
 mod gpu;
 mod quickstart;
 mod repo;
@@ -55,6 +56,8 @@ enum Chore {
     Cross,
     /// Check format, lints, documentation, and the licences of the dependencies.
     Style,
+    /// Build `kiln-run` for edge Linux, as small as it gets, and compare its size with the budget.
+    Edge,
     /// `test`, then `style`: what continuous integration runs.
     Ci,
     /// Build `kiln` for GPUs (features cuda and wgpu); no GPU, driver or CUDA is needed for that.
@@ -96,6 +99,7 @@ fn run(chore: Chore, stages: &mut Stages) -> anyhow::Result<()> {
             test::run(&repo, &[], stages)?;
             style::run(&repo, stages)?;
         }
+        Chore::Edge => edge::run(&repo, stages)?,
         Chore::Gpu => gpu::run(&repo, stages)?,
         Chore::Bench { name, args } => bench::run(&repo, name, &args, stages)?,
     }

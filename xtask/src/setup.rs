@@ -185,7 +185,9 @@ impl Need {
             Self::Targets => {
                 let mut command = repo.command("rustup");
                 command.args(["target", "add"]).args(Toolchain::targets());
-                vec![command]
+                let mut sources = repo.command("rustup");
+                sources.args(["component", "add", "rust-src"]);
+                vec![command, sources]
             }
             Self::Emulator => apt(repo, &["qemu-user"]),
             Self::Node => apt(repo, &["nodejs"]),

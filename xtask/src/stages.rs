@@ -56,7 +56,12 @@ impl Stages {
 
     /// Runs a check: when it fails it is remembered for [`Stages::verdict`], and the chore goes on.
     pub fn check(&mut self, name: &'static str, command: &mut Command) {
-        if let Err(error) = self.need(name, || repo::call(command)) {
+        self.check_that(name, || repo::call(command));
+    }
+
+    /// The same for a check that is more than one command.
+    pub fn check_that(&mut self, name: &'static str, check: impl FnOnce() -> Result<()>) {
+        if let Err(error) = self.need(name, check) {
             eprintln!("{error:#}");
         }
     }

@@ -3,6 +3,7 @@
 use anyhow::Result;
 
 use crate::cross;
+use crate::edge;
 use crate::repo::{Repo, call};
 use crate::setup::{self, Need};
 use crate::stages::Stages;
@@ -25,6 +26,7 @@ pub fn run(repo: &Repo, args: &[String], stages: &mut Stages) -> Result<()> {
             &mut repo.cargo(&["test", "--locked", "--doc", "--package", "kiln-core"]),
         );
         cross::run(repo, stages)?;
+        edge::run(repo, stages)?;
     }
     Ok(())
 }
