@@ -3,6 +3,9 @@
 //! The functions panic where something is missing that `cargo xtask test` provides; the message
 //! names the command.
 
+pub mod conformance;
+pub mod npy;
+
 use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
