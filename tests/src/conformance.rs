@@ -7,7 +7,7 @@ use std::path::Path;
 
 use kiln_core::Target;
 use kiln_runtime::compile::{Options, compile};
-use kiln_runtime::engine::{Input, LoadedModel};
+use kiln_runtime::engine::{Input, LoadedModel, OfGraph};
 use kiln_runtime::graph::Layout;
 use kiln_runtime::onnx::OnnxFile;
 use kiln_runtime::qgraph::QGraph;

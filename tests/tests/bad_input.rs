@@ -6,7 +6,7 @@ use std::path::Path;
 
 use kiln_runtime::calibrate::Calibration;
 use kiln_runtime::compile::{Options, compile};
-use kiln_runtime::engine::{EngineError, Input, LoadedModel};
+use kiln_runtime::engine::{EngineError, Input, LoadedModel, OfGraph};
 use kiln_runtime::float_graph::FloatGraph;
 use kiln_runtime::fold::fold;
 use kiln_runtime::graph::Layout;

@@ -7,7 +7,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use kiln_runtime::engine::{Input, LoadedModel};
+use kiln_runtime::engine::{Input, LoadedModel, OfGraph};
 use kiln_runtime::float::FloatModel;
 use kiln_runtime::float_graph::FloatGraph;
 use kiln_runtime::fold::fold;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
-use kiln_runtime::engine::{Input, LoadedModel};
+use kiln_runtime::engine::{Input, LoadedModel, OfGraph};
 use kiln_runtime::float::FloatModel;
 use kiln_runtime::float_graph::FloatGraph;
 use kiln_runtime::fold::fold;

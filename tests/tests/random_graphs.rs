@@ -3,7 +3,7 @@
 //! `KILN_SEEDS=FIRST..END` runs other seeds, `KILN_KEEP=FOLDER` keeps the files of what failed.
 
 use kiln_core::tensor::Shape;
-use kiln_runtime::engine::LoadedModel;
+use kiln_runtime::engine::{LoadedModel, OfGraph};
 use kiln_runtime::graph::Layout;
 use kiln_runtime::onnx_out::to_onnx;
 use kiln_runtime::qgraph::{QGraph, QOp};

@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use kiln_runtime::calibrate::Calibration;
-use kiln_runtime::engine::LoadedModel;
+use kiln_runtime::engine::{LoadedModel, OfGraph};
 use kiln_runtime::float_graph::FloatGraph;
 use kiln_runtime::fold::fold;
 use kiln_runtime::graph::{Graph, Layout};
