@@ -8,7 +8,7 @@
 //! | emit | `emit` | packed weights and records: the file |
 //! | verify | here | the engine's own check; golden vectors, made by running the file |
 //!
-//! [`target`] says what each target wants, [`report`] what came out.
+//! [`target`] says what each target wants, [`mod@report`] what came out.
 
 mod binary;
 #[cfg(test)]

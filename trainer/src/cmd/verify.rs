@@ -104,7 +104,7 @@ pub fn run(args: &VerifyArgs) -> anyhow::Result<ExitCode> {
     let Some(recipe) = forms.reference.model().recipe() else {
         bail!("the model carries no recipe for pictures; give --recipe");
     };
-    let all = files(&[args.data.clone()])?;
+    let all = files(std::slice::from_ref(&args.data))?;
     let step = all.len().div_ceil(args.pictures.max(1)).max(1);
     let chosen: Vec<_> = all.iter().step_by(step).collect();
     let bar = LazyBar::default();

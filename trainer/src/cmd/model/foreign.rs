@@ -16,7 +16,7 @@ pub struct Foreign {
     #[arg(long, value_name = "FILE", help_heading = "Models from elsewhere")]
     pub labels: Option<PathBuf>,
     /// How a picture becomes an input, for a model that carries none: a TOML file with width, height,
-    /// fit, color, mean and std, as [recipe] of a run.toml.
+    /// fit, color, mean and std, like the table `recipe` of a run.toml.
     #[arg(long, value_name = "FILE", help_heading = "Models from elsewhere")]
     pub recipe: Option<PathBuf>,
 }
