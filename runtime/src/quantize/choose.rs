@@ -6,10 +6,6 @@ use super::{Options, Progress, QuantizeError, Stage, WeightRange};
 use crate::calibrate::{Calibration, Method};
 use crate::report::Candidate;
 
-/// Two quantizations that differ on few of n pictures, each as good as the other, differ in how many
-/// they get right by a small part of √n: a difference below √n over this is chance, and the logits decide.
-const CHANCE: usize = 7;
-
 /// The best quantization, and what was measured on the way.
 pub(super) struct Chosen {
     pub recipe: Recipe,
@@ -117,22 +113,17 @@ fn candidate(variants: &[Variant], recipe: Recipe, score: &Score) -> Candidate {
     }
 }
 
-/// The index of the best score: of those that are right as often, but for chance, the one whose logits
-/// are nearest.
+/// The index of the best score: the one that is right most often and, of those that are as often, the
+/// one whose logits are nearest. The finer choices start from the best so far, so they never lose.
 fn best_of(scores: &[Score]) -> usize {
-    let most = scores.iter().map(|score| score.right).max().unwrap_or(0);
-    let good = scores.iter().enumerate().filter(|(_, score)| {
-        let chance = score.labelled.isqrt() / CHANCE;
-        score.labelled == 0 || score.right + chance >= most
-    });
-    let best = good.fold(None::<(usize, f64)>, |best, (index, score)| {
-        let db = score.logits.db();
-        match best {
-            Some((_, most)) if most >= db => best,
-            _ => Some((index, db)),
+    let key = |score: &Score| (score.right, score.logits.db());
+    let better = |a: (usize, f64), b: (usize, f64)| a.0 > b.0 || (a.0 == b.0 && a.1 > b.1);
+    (1..scores.len()).fold(0, |best, next| {
+        match better(key(&scores[next]), key(&scores[best])) {
+            true => next,
+            false => best,
         }
-    });
-    best.map_or(0, |(index, _)| index)
+    })
 }
 
 #[cfg(test)]
@@ -141,7 +132,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn accuracy_comes_first_and_the_logits_decide_what_chance_leaves() {
+    fn accuracy_comes_first_and_the_logits_decide_between_equals() {
         let score = |right, error| Score {
             pictures: 1000,
             labelled: 1000,
@@ -157,8 +148,8 @@ mod tests {
             ..score(0, error)
         };
         let cases = [
-            (vec![score(900, 0.1), score(950, 0.5), score(946, 0.2)], 2),
-            (vec![score(900, 0.1), score(950, 0.2), score(945, 0.1)], 1),
+            (vec![score(900, 0.1), score(950, 0.5), score(949, 0.2)], 1),
+            (vec![score(950, 0.3), score(950, 0.2), score(940, 0.1)], 1),
             (vec![unlabelled(0.3), unlabelled(0.2), unlabelled(0.25)], 1),
             (vec![score(5, 0.2), score(5, 0.2)], 0),
         ];
