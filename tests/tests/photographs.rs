@@ -1,6 +1,7 @@
 //! The whole way on photographs, where the machine has them: check, train, evaluate, export, and ONNX
 //! Runtime's word on the file.
 
+use std::fs;
 use std::path::PathBuf;
 
 use kiln_tests::{draw_pictures, kiln, python, script, shared_data, succeed};
@@ -13,8 +14,8 @@ fn pictures(temporary: &TempDir) -> (PathBuf, u64) {
         Some(data) => (data.join("catsdogs"), 2506),
         None => {
             let drawn = temporary.path().join("drawn");
-            draw_pictures(&drawn, [800, 100, 200], 48);
-            (drawn, 400)
+            draw_pictures(&drawn, [800, 100, 260], 48);
+            (drawn, 520)
         }
     }
 }
@@ -54,4 +55,29 @@ fn photographs_become_a_model_that_onnx_runtime_answers_alike() {
     check.arg("--logits").arg(at("logits.npy"));
     let report: Value = serde_json::from_str(&succeed(&mut check)).unwrap();
     assert_eq!(report["n"], tested);
+
+    // In integers, from pixels to logits: the same bits.
+    let mut quantize = kiln();
+    quantize.arg("quantize").arg(at("run/model.onnx"));
+    quantize.arg("--calibrate").arg(&pictures);
+    succeed(quantize.args(["--pictures", "200", "--max-drop", "2"]));
+    succeed(kiln().arg("compile").arg(at("run/model.int8.onnx")));
+    let integers = at("integers");
+    fs::create_dir(&integers).unwrap();
+    fs::copy(at("run/model.int8.onnx"), integers.join("model.onnx")).unwrap();
+    let mut eval = kiln();
+    eval.arg("eval").arg(at("run/model.kiln")).arg(&pictures);
+    eval.arg("--inputs").arg(integers.join("model.inputs.npy"));
+    eval.arg("--logits").arg(integers.join("model.logits.npy"));
+    let figures: Value = serde_json::from_str(&succeed(eval.arg("--json"))).unwrap();
+    let in_integers = figures["accuracy"].as_f64().unwrap();
+    assert!(
+        in_integers >= accuracy - 0.02,
+        "{in_integers}, not {accuracy}"
+    );
+    let mut check = python();
+    check.arg(script("int8_conformance.py")).arg(&integers);
+    let report: Value = serde_json::from_str(&succeed(&mut check)).unwrap();
+    assert_eq!(report["n"], tested);
+    assert_eq!(report["different"], 0);
 }
