@@ -12,7 +12,7 @@ import time
 
 
 def litert(path: str):
-    """The call that runs the model, and one of the same kind that does nothing."""
+    """The call that runs the model, and one of the same kind that does next to nothing."""
     import numpy as np
     from ai_edge_litert.interpreter import Interpreter
 
@@ -23,7 +23,7 @@ def litert(path: str):
     interpreter.set_tensor(given["index"], pattern(np, given["shape"], given["dtype"]))
     inner = interpreter._interpreter
     inner.Invoke()
-    return inner.Invoke, inner.InputIndices, start, "LiteRT int8"
+    return inner.Invoke, inner.NumNodes, start, "LiteRT int8"
 
 
 def onnxruntime(path: str):
