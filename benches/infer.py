@@ -23,7 +23,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kiln", required=True, help="the program infer_speed")
     parser.add_argument("--tract", required=True, help="the program tract_speed")
-    parser.add_argument("--compiled", required=True, type=Path, help="the folder of NET.kiln")
+    parser.add_argument("--compiled", required=True, type=Path, help="the folder of NET.kiln and NET.onnx")
     parser.add_argument("--models", required=True, type=Path, help="the folder of MLPerf Tiny's models")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--milliseconds", type=int, default=300, help="of each measurement")
@@ -38,6 +38,7 @@ def main() -> None:
             [args.kiln, net, str(args.compiled / f"{net}.kiln")],
             [sys.executable, str(PEERS), "litert", net, model("int8.tflite")],
             [sys.executable, str(PEERS), "onnxruntime", net, model("int8-qdq.onnx")],
+            [sys.executable, str(PEERS), "onnxruntime-u8", net, str(args.compiled / f"{net}.onnx")],
             [args.tract, net, model("float.onnx")],
         ]
 

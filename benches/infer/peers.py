@@ -1,4 +1,7 @@
-"""One peer's latency on one thread, for one model: `peers.py litert|onnxruntime NET MODEL [MILLISECONDS]`.
+"""One peer's latency on one thread, for one model: `peers.py PEER NET MODEL [MILLISECONDS]`.
+
+PEER is litert, onnxruntime, or onnxruntime-u8: the same with a file that Kiln wrote, whose unsigned
+activations ONNX Runtime fuses everywhere.
 
 Prints a line of JSON: microseconds an inference, as the median of many short measurements;
 milliseconds from the file to the first answer, the library loaded; the process's greatest resident
@@ -52,7 +55,12 @@ def onnxruntime(path: str):
         bound.get_outputs
 
     run()
-    return run, empty, start, "ONNX Runtime QDQ"
+    return run, empty, start, "ONNX Runtime s8"
+
+
+def onnxruntime_u8(path: str):
+    """ONNX Runtime under another name."""
+    return (*onnxruntime(path)[:3], "ONNX Runtime u8")
 
 
 def pattern(np, shape, dtype):
@@ -80,9 +88,12 @@ def peak() -> int:
         return next((int(line.split()[1]) for line in status if line.startswith("VmHWM")), 0)
 
 
+SIDES = {"litert": litert, "onnxruntime": onnxruntime, "onnxruntime-u8": onnxruntime_u8}
+
+
 def main() -> None:
     peer, net, path, *rest = sys.argv[1:]
-    call, empty, start, side = {"litert": litert, "onnxruntime": onnxruntime}[peer](path)
+    call, empty, start, side = SIDES[peer](path)
     first = (time.perf_counter() - start) * 1e3
     times = measure(call, float(rest[0]) if rest else 300)
     nothing = statistics.median(measure(empty, 30))

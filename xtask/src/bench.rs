@@ -76,7 +76,8 @@ fn infer(repo: &Repo, args: &[String], stages: &mut Stages) -> Result<()> {
         NETS.iter().try_for_each(|net| {
             let mut compile = repo.command(examples.join("compile_host"));
             compile.arg(models.join(format!("{net}.int8-qdq.onnx")));
-            call(compile.arg(compiled.join(format!("{net}.kiln"))))
+            compile.arg(compiled.join(format!("{net}.kiln")));
+            call(compile.arg(compiled.join(format!("{net}.onnx"))))
         })
     })?;
     let mut python = repo.command(Venv::PEERS.python(repo));
