@@ -7,6 +7,7 @@
 mod bench;
 mod cross;
 mod edge;
+mod fuzz;
 mod gpu;
 mod quickstart;
 mod repo;
@@ -54,6 +55,16 @@ enum Chore {
     },
     /// Run the engine's tests on emulated Arm and on WebAssembly, and build it for microcontrollers.
     Cross,
+    /// Feed the engine or the loader with made-up files, for bugs that no test thought of (needs a
+    /// nightly compiler).
+    Fuzz {
+        /// What to fuzz.
+        #[arg(value_enum)]
+        target: fuzz::Target,
+        /// For how long.
+        #[arg(long, default_value_t = 600)]
+        seconds: u32,
+    },
     /// Check format, lints, documentation, and the licences of the dependencies.
     Style,
     /// Build `kiln-run` for edge Linux, as small as it gets, and compare its size with the budget.
@@ -94,6 +105,7 @@ fn run(chore: Chore, stages: &mut Stages) -> anyhow::Result<()> {
         Chore::Quickstart { args } => quickstart::run(&repo, &args, stages)?,
         Chore::Test { args } => test::run(&repo, &args, stages)?,
         Chore::Cross => cross::run(&repo, stages)?,
+        Chore::Fuzz { target, seconds } => fuzz::run(&repo, target, seconds, stages)?,
         Chore::Style => style::run(&repo, stages)?,
         Chore::Ci => {
             test::run(&repo, &[], stages)?;

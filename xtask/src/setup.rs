@@ -11,6 +11,7 @@ use crate::venv::Venv;
 
 const NEXTEST: &str = "0.9.143";
 const DENY: &str = "0.20.2";
+const FUZZ: &str = "0.13.2";
 
 /// Something that a chore needs on the machine. Later ones may need earlier ones.
 #[derive(Clone, Copy)]
@@ -27,6 +28,10 @@ pub enum Need {
     Components,
     /// `cargo deny`.
     Deny,
+    /// A nightly compiler, which can instrument code.
+    Nightly,
+    /// `cargo fuzz`.
+    Fuzz,
     /// Compilers for processors that are not this machine's.
     Targets,
     /// An emulator of 64-bit Arm.
@@ -49,6 +54,8 @@ impl Need {
     pub const FOR_CROSS: [Self; 4] = [Self::Targets, Self::Emulator, Self::Node, Self::Components];
     /// For the checks of style.
     pub const FOR_STYLE: [Self; 3] = [Self::Compiler, Self::Components, Self::Deny];
+    /// For fuzzing.
+    pub const FOR_FUZZ: [Self; 3] = [Self::Compiler, Self::Nightly, Self::Fuzz];
     /// For tests and style.
     pub const FOR_CI: [Self; 9] = [
         Self::Compiler,
@@ -75,6 +82,8 @@ impl Need {
             Self::Packages(venv) => venv.what,
             Self::Components => "rustfmt and clippy",
             Self::Deny => "cargo-deny",
+            Self::Nightly => "a nightly Rust compiler",
+            Self::Fuzz => "cargo-fuzz",
             Self::Targets => "Rust for Arm and WebAssembly",
             Self::Emulator => "an emulator of 64-bit Arm",
             Self::Node => "node",
@@ -97,6 +106,8 @@ impl Need {
             Self::Deny => {
                 "it checks the licences and sources of all dependencies; about a minute to build"
             }
+            Self::Nightly => "libFuzzer needs code that counts its branches",
+            Self::Fuzz => "it builds and runs fuzz targets; about a minute to build",
             Self::Targets => "the engine is built for the processors that it is for",
             Self::Emulator => "the tests of the engine's kernels for Arm run in it",
             Self::Node => "the tests of the engine's kernels for WebAssembly run in it",
@@ -127,6 +138,8 @@ impl Need {
                 prints("rustfmt", &["--version"], "") && prints("cargo-clippy", &["--version"], "")
             }
             Self::Deny => prints("cargo-deny", &["--version"], &format!("cargo-deny {DENY}")),
+            Self::Nightly => prints("rustup", &["run", "nightly", "rustc", "--version"], "rustc"),
+            Self::Fuzz => prints("cargo-fuzz", &["--version"], &format!("cargo-fuzz {FUZZ}")),
             Self::Packages(venv) => venv.is_current(repo),
             Self::Targets => Toolchain::find(repo).is_some(),
             Self::Emulator => cross::emulator(repo).is_some(),
@@ -176,6 +189,12 @@ impl Need {
             Self::Python => apt(repo, &["python3", "python3-venv"]),
             Self::Nextest => vec![cargo_install(repo, "cargo-nextest", NEXTEST)],
             Self::Deny => vec![cargo_install(repo, "cargo-deny", DENY)],
+            Self::Fuzz => vec![cargo_install(repo, "cargo-fuzz", FUZZ)],
+            Self::Nightly => {
+                let mut command = repo.command("rustup");
+                command.args(["toolchain", "install", "nightly", "--profile", "minimal"]);
+                vec![command]
+            }
             Self::Components => {
                 let mut command = repo.command("rustup");
                 command.args(["component", "add", "rustfmt", "clippy"]);
