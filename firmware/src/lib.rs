@@ -1,0 +1,3 @@
+//! A classifier on a microcontroller: link, preprocessing, inference, display. No heap.
+
+#![no_std]
