@@ -9,7 +9,10 @@
 #[cfg(test)]
 extern crate std;
 
+pub mod frame;
 mod message;
+#[cfg(test)]
+mod testing;
 
 pub use message::{
     Answer, Call, CallError, Display, FrameError, Hello, Inferred, Memory, PixelFormat, Reply,

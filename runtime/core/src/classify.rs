@@ -73,11 +73,11 @@ impl<'a> Output<'a> {
             let better = |class: &Class| quantized(class.index) >= value as i8;
             let kept = classes.get(..found).unwrap_or_default();
             let place = kept.iter().take_while(|class| better(class)).count();
-            let Some(rest @ [_, ..]) = classes.get_mut(place..) else {
-                continue;
-            };
-            rest.rotate_right(1);
-            rest[0].index = index;
+            let rest = classes.get_mut(place..).unwrap_or_default();
+            let mut moved = index;
+            for class in rest {
+                core::mem::swap(&mut class.index, &mut moved);
+            }
             found = (found + 1).min(K);
         }
         let most = quantized(classes.first().map_or(0, |class| class.index));

@@ -22,6 +22,13 @@ impl<'m> Fields<'m> {
         }
     }
 
+    /// The first `N` bytes: reading within them needs no further look at how many there are.
+    pub(super) fn front<const N: usize>(&self) -> Result<&'m [u8; N], FormatError> {
+        let needed = self.base.saturating_add(N);
+        let front = self.bytes.first_chunk();
+        front.ok_or(self.error(self.bytes.len(), Problem::Short { needed }))
+    }
+
     /// `N` bytes from `at` on.
     #[inline(always)]
     pub(super) fn array<const N: usize>(&self, at: usize) -> Result<[u8; N], FormatError> {

@@ -83,6 +83,7 @@ impl Header {
         if fields.array(0)? != MAGIC {
             return Err(fields.error(0, Problem::Magic));
         }
+        let fields = Fields::new(fields.front::<{ Self::LEN }>()?, 0);
         let found = fields.u16(4)?;
         if found != VERSION {
             return Err(fields.error(4, Problem::Version { found }));

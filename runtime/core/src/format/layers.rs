@@ -161,21 +161,27 @@ impl LayerRecord {
         let fields = Fields::new(bytes, base);
         Ok(match fields.u8(0)? {
             ConvRecord::KIND => (
-                Self::Conv(ConvRecord::parse(fields, bytes, base)?),
+                Self::Conv(ConvRecord::parse(fields.front()?, base)?),
                 ConvRecord::LEN,
             ),
             BinaryRecord::KIND => (
-                Self::Binary(BinaryRecord::parse(fields)?),
+                Self::Binary(BinaryRecord::parse(fields.front()?, base)?),
                 BinaryRecord::LEN,
             ),
-            TableRecord::KIND => (Self::Table(TableRecord::parse(fields)?), TableRecord::LEN),
+            TableRecord::KIND => (
+                Self::Table(TableRecord::parse(fields.front()?, base)?),
+                TableRecord::LEN,
+            ),
             PoolRecord::KIND => (
-                Self::Pool(PoolRecord::parse(fields, bytes, base)?),
+                Self::Pool(PoolRecord::parse(fields.front()?, base)?),
                 PoolRecord::LEN,
             ),
-            CopyRecord::KIND => (Self::Copy(CopyRecord::parse(fields)?), CopyRecord::LEN),
+            CopyRecord::KIND => (
+                Self::Copy(CopyRecord::parse(fields.front()?, base)?),
+                CopyRecord::LEN,
+            ),
             ResizeRecord::KIND => (
-                Self::Resize(ResizeRecord::parse(fields)?),
+                Self::Resize(ResizeRecord::parse(fields.front()?, base)?),
                 ResizeRecord::LEN,
             ),
             kind => return Err(fields.error(0, Problem::LayerKind { kind })),
@@ -206,11 +212,12 @@ impl ConvRecord {
     #[inline(always)]
     pub(super) fn at_front(bytes: &[u8]) -> Option<Result<Self, FormatError>> {
         let bytes: &[u8; Self::LEN] = bytes.first_chunk()?;
-        (bytes[0] == Self::KIND).then(|| Self::parse(Fields::new(bytes, 0), bytes, 0))
+        (bytes[0] == Self::KIND).then(|| Self::parse(bytes, 0))
     }
 
     #[inline(always)]
-    fn parse(fields: Fields<'_>, bytes: &[u8], base: usize) -> Result<Self, FormatError> {
+    fn parse(bytes: &[u8; Self::LEN], base: usize) -> Result<Self, FormatError> {
+        let fields = Fields::new(bytes, base);
         let id = fields.u8(1)?;
         let window = bytes.get(8..).unwrap_or_default();
         Ok(Self {
@@ -257,7 +264,8 @@ impl BinaryRecord {
     /// Bytes.
     pub const LEN: usize = 28;
 
-    fn parse(fields: Fields<'_>) -> Result<Self, FormatError> {
+    fn parse(bytes: &[u8; Self::LEN], base: usize) -> Result<Self, FormatError> {
+        let fields = Fields::new(bytes, base);
         fields.reserved::<1>(11)?;
         Ok(Self {
             fixed: match fields.u8(10)? {
@@ -307,7 +315,8 @@ impl TableRecord {
     /// Bytes.
     pub const LEN: usize = 12;
 
-    fn parse(fields: Fields<'_>) -> Result<Self, FormatError> {
+    fn parse(bytes: &[u8; Self::LEN], base: usize) -> Result<Self, FormatError> {
+        let fields = Fields::new(bytes, base);
         fields.reserved::<2>(2)?;
         Ok(Self {
             per_channel: fields.flag(1)?,
@@ -328,7 +337,8 @@ impl PoolRecord {
     /// Bytes.
     pub const LEN: usize = 40;
 
-    fn parse(fields: Fields<'_>, bytes: &[u8], base: usize) -> Result<Self, FormatError> {
+    fn parse(bytes: &[u8; Self::LEN], base: usize) -> Result<Self, FormatError> {
+        let fields = Fields::new(bytes, base);
         let window = bytes.get(8..).unwrap_or_default();
         Ok(Self {
             kind: match fields.u8(1)? {
@@ -372,7 +382,8 @@ impl CopyRecord {
     /// Bytes.
     pub const LEN: usize = 24;
 
-    fn parse(fields: Fields<'_>) -> Result<Self, FormatError> {
+    fn parse(bytes: &[u8; Self::LEN], base: usize) -> Result<Self, FormatError> {
+        let fields = Fields::new(bytes, base);
         fields.reserved::<1>(3)?;
         let value = fields.i8(2)?;
         let fill = match fields.flag(1)? {
@@ -406,7 +417,8 @@ impl ResizeRecord {
     /// Bytes.
     pub const LEN: usize = 16;
 
-    fn parse(fields: Fields<'_>) -> Result<Self, FormatError> {
+    fn parse(bytes: &[u8; Self::LEN], base: usize) -> Result<Self, FormatError> {
+        let fields = Fields::new(bytes, base);
         fields.reserved::<3>(1)?;
         Ok(Self {
             input: fields.u16(4)?,

@@ -96,6 +96,7 @@ pub fn emit_window(window: &Window) -> [u8; WINDOW_LEN] {
 /// Too few bytes, an unknown fit or colour, a recipe that [`Recipe::check`] refuses.
 pub fn parse_recipe(bytes: &[u8], base: usize) -> Result<Recipe, FormatError> {
     let fields = Fields::new(bytes, base);
+    let fields = Fields::new(fields.front::<RECIPE_LEN>()?, base);
     let floats = |at| Ok([fields.f32(at)?, fields.f32(at + 4)?, fields.f32(at + 8)?]);
     let recipe = Recipe {
         width: fields.u16(0)?,

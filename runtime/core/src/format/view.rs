@@ -184,6 +184,10 @@ impl<'m> View<'m> {
     /// as long as a small one runs.
     #[inline(always)]
     pub fn for_each_layer(&self, mut f: impl FnMut(&Layer<'m>) -> Option<()>) -> Option<()> {
+        if cfg!(target_os = "none") {
+            // Where flash is dear, layers are read by the same code as in the check.
+            return self.layers().try_for_each(|layer| f(&layer.ok()?.1));
+        }
         let mut rest = self.section(Section::Layers);
         for _ in 0..self.header.layers {
             let len = if let Some(record) = ConvRecord::at_front(rest) {
@@ -279,7 +283,8 @@ impl Layers<'_> {
 impl<'m> Iterator for Layers<'m> {
     type Item = Result<(usize, Layer<'m>), FormatError>;
 
-    #[inline]
+    #[cfg_attr(target_os = "none", inline(never))]
+    #[cfg_attr(not(target_os = "none"), inline)]
     fn next(&mut self) -> Option<Self::Item> {
         self.left = self.left.checked_sub(1)?;
         let base = self.end - self.rest.len();
