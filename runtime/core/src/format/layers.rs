@@ -156,34 +156,33 @@ impl LayerRecord {
     /// # Errors
     ///
     /// Too few bytes, an unknown kind, operation or packing, a window with a 0, scales that are none.
-    #[inline(always)]
     pub fn parse(bytes: &[u8], base: usize) -> Result<(Self, usize), FormatError> {
         let fields = Fields::new(bytes, base);
         Ok(match fields.u8(0)? {
-            ConvRecord::KIND => (
-                Self::Conv(ConvRecord::parse(fields.front()?, base)?),
-                ConvRecord::LEN,
-            ),
-            BinaryRecord::KIND => (
-                Self::Binary(BinaryRecord::parse(fields.front()?, base)?),
-                BinaryRecord::LEN,
-            ),
-            TableRecord::KIND => (
-                Self::Table(TableRecord::parse(fields.front()?, base)?),
-                TableRecord::LEN,
-            ),
-            PoolRecord::KIND => (
-                Self::Pool(PoolRecord::parse(fields.front()?, base)?),
-                PoolRecord::LEN,
-            ),
-            CopyRecord::KIND => (
-                Self::Copy(CopyRecord::parse(fields.front()?, base)?),
-                CopyRecord::LEN,
-            ),
-            ResizeRecord::KIND => (
-                Self::Resize(ResizeRecord::parse(fields.front()?, base)?),
-                ResizeRecord::LEN,
-            ),
+            ConvRecord::KIND => {
+                let record = ConvRecord::parse(fields.front()?, base)?;
+                (Self::Conv(record), ConvRecord::LEN)
+            }
+            BinaryRecord::KIND => {
+                let record = BinaryRecord::parse(fields.front()?, base)?;
+                (Self::Binary(record), BinaryRecord::LEN)
+            }
+            TableRecord::KIND => {
+                let record = TableRecord::parse(fields.front()?, base)?;
+                (Self::Table(record), TableRecord::LEN)
+            }
+            PoolRecord::KIND => {
+                let record = PoolRecord::parse(fields.front()?, base)?;
+                (Self::Pool(record), PoolRecord::LEN)
+            }
+            CopyRecord::KIND => {
+                let record = CopyRecord::parse(fields.front()?, base)?;
+                (Self::Copy(record), CopyRecord::LEN)
+            }
+            ResizeRecord::KIND => {
+                let record = ResizeRecord::parse(fields.front()?, base)?;
+                (Self::Resize(record), ResizeRecord::LEN)
+            }
             kind => return Err(fields.error(0, Problem::LayerKind { kind })),
         })
     }
@@ -204,7 +203,7 @@ impl LayerRecord {
 }
 
 impl ConvRecord {
-    const KIND: u8 = 1;
+    pub(super) const KIND: u8 = 1;
     /// Bytes.
     pub const LEN: usize = 60;
 
@@ -216,7 +215,7 @@ impl ConvRecord {
     }
 
     #[inline(always)]
-    fn parse(bytes: &[u8; Self::LEN], base: usize) -> Result<Self, FormatError> {
+    pub(super) fn parse(bytes: &[u8; Self::LEN], base: usize) -> Result<Self, FormatError> {
         let fields = Fields::new(bytes, base);
         let id = fields.u8(1)?;
         let window = bytes.get(8..).unwrap_or_default();
@@ -260,11 +259,11 @@ impl ConvRecord {
 }
 
 impl BinaryRecord {
-    const KIND: u8 = 2;
+    pub(super) const KIND: u8 = 2;
     /// Bytes.
     pub const LEN: usize = 28;
 
-    fn parse(bytes: &[u8; Self::LEN], base: usize) -> Result<Self, FormatError> {
+    pub(super) fn parse(bytes: &[u8; Self::LEN], base: usize) -> Result<Self, FormatError> {
         let fields = Fields::new(bytes, base);
         fields.reserved::<1>(11)?;
         Ok(Self {
@@ -311,11 +310,11 @@ impl BinaryRecord {
 }
 
 impl TableRecord {
-    const KIND: u8 = 3;
+    pub(super) const KIND: u8 = 3;
     /// Bytes.
     pub const LEN: usize = 12;
 
-    fn parse(bytes: &[u8; Self::LEN], base: usize) -> Result<Self, FormatError> {
+    pub(super) fn parse(bytes: &[u8; Self::LEN], base: usize) -> Result<Self, FormatError> {
         let fields = Fields::new(bytes, base);
         fields.reserved::<2>(2)?;
         Ok(Self {
@@ -333,11 +332,11 @@ impl TableRecord {
 }
 
 impl PoolRecord {
-    const KIND: u8 = 4;
+    pub(super) const KIND: u8 = 4;
     /// Bytes.
     pub const LEN: usize = 40;
 
-    fn parse(bytes: &[u8; Self::LEN], base: usize) -> Result<Self, FormatError> {
+    pub(super) fn parse(bytes: &[u8; Self::LEN], base: usize) -> Result<Self, FormatError> {
         let fields = Fields::new(bytes, base);
         let window = bytes.get(8..).unwrap_or_default();
         Ok(Self {
@@ -378,11 +377,11 @@ impl PoolRecord {
 }
 
 impl CopyRecord {
-    const KIND: u8 = 5;
+    pub(super) const KIND: u8 = 5;
     /// Bytes.
     pub const LEN: usize = 24;
 
-    fn parse(bytes: &[u8; Self::LEN], base: usize) -> Result<Self, FormatError> {
+    pub(super) fn parse(bytes: &[u8; Self::LEN], base: usize) -> Result<Self, FormatError> {
         let fields = Fields::new(bytes, base);
         fields.reserved::<1>(3)?;
         let value = fields.i8(2)?;
@@ -413,11 +412,11 @@ impl CopyRecord {
 }
 
 impl ResizeRecord {
-    const KIND: u8 = 6;
+    pub(super) const KIND: u8 = 6;
     /// Bytes.
     pub const LEN: usize = 16;
 
-    fn parse(bytes: &[u8; Self::LEN], base: usize) -> Result<Self, FormatError> {
+    pub(super) fn parse(bytes: &[u8; Self::LEN], base: usize) -> Result<Self, FormatError> {
         let fields = Fields::new(bytes, base);
         fields.reserved::<3>(1)?;
         Ok(Self {

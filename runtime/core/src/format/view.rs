@@ -2,8 +2,8 @@
 
 use super::fields::Fields;
 use super::{
-    ConvRecord, FormatError, Golden, Header, LayerRecord, NONE, Problem, Section, Span, TENSOR_LEN,
-    Texts, parse_tensor,
+    BinaryRecord, ConvRecord, CopyRecord, FormatError, Golden, Header, NONE, PoolRecord, Problem,
+    ResizeRecord, Section, Span, TENSOR_LEN, TableRecord, Texts, parse_tensor,
 };
 use crate::layer::{Binary, Conv, Copy, Layer, Pool, Resize, Rounding, Table};
 use crate::tensor::Tensor;
@@ -71,20 +71,24 @@ impl<'m> View<'m> {
     /// # Errors
     ///
     /// There is none of that number.
-    #[inline]
     pub fn tensor(&self, index: u16) -> Result<Tensor, FormatError> {
-        let at = usize::from(index) * TENSOR_LEN;
-        let rest = self.tensors.get(at..);
-        match rest.and_then(|rest| rest.first_chunk::<TENSOR_LEN>()) {
-            // All that reading it takes is there.
-            Some(bytes) => parse_tensor(bytes, at),
-            None => {
-                let Span { start, .. } = self.header.span(Section::Tensors);
-                let count = self.tensor_count();
-                let fields = Fields::new(self.tensors, start);
-                Err(fields.error(0, Problem::TensorIndex { index, count }))
-            }
-        }
+        self.find(index).ok_or_else(|| self.no_tensor(index))
+    }
+
+    /// A tensor, if there is one of that number.
+    #[cfg_attr(target_os = "none", inline(never))]
+    #[cfg_attr(not(target_os = "none"), inline(always))]
+    fn find(&self, index: u16) -> Option<Tensor> {
+        let rest = self.tensors.get(usize::from(index) * TENSOR_LEN..)?;
+        // All that reading it takes is there.
+        parse_tensor(rest.first_chunk::<TENSOR_LEN>()?, 0).ok()
+    }
+
+    #[cold]
+    fn no_tensor(&self, index: u16) -> FormatError {
+        let Span { start, .. } = self.header.span(Section::Tensors);
+        let count = self.tensor_count();
+        Fields::new(self.tensors, start).error(0, Problem::TensorIndex { index, count })
     }
 
     /// The model's name, then the layers' names.
@@ -128,32 +132,27 @@ impl<'m> View<'m> {
     }
 
     /// `len` bytes of the constants, from a multiple of `align` on.
-    #[inline(always)]
-    fn constants(&self, at: u32, len: usize, align: u32) -> Result<&'m [u8], FormatError> {
-        let rest = self.constants.get(at as usize..).unwrap_or_default();
-        match rest.get(..len) {
-            Some(bytes) if at.is_multiple_of(align) => Ok(bytes),
-            _ => {
-                let Span { start, .. } = self.header.span(Section::Constants);
-                Err(Fields::new(self.constants, start).error(0, Problem::Constant))
-            }
-        }
+    #[cfg_attr(target_os = "none", inline(never))]
+    #[cfg_attr(not(target_os = "none"), inline(always))]
+    fn constants(&self, at: u32, len: usize, align: u32) -> Option<&'m [u8]> {
+        let bytes = self.constants.get(at as usize..)?.get(..len)?;
+        at.is_multiple_of(align).then_some(bytes)
     }
 
     /// [`constants`](Self::constants), or nothing for [`NONE`].
     #[inline(always)]
-    fn optional(&self, at: u32, len: usize, align: u32) -> Result<&'m [u8], FormatError> {
+    fn optional(&self, at: u32, len: usize, align: u32) -> Option<&'m [u8]> {
         match at {
-            NONE => Ok(&[]),
+            NONE => Some(&[]),
             _ => self.constants(at, len, align),
         }
     }
 
     #[inline(always)]
-    fn conv(&self, record: &ConvRecord) -> Result<Conv<'m>, FormatError> {
+    fn conv(&self, record: &ConvRecord) -> Option<Conv<'m>> {
         let mut conv = Conv {
-            input: self.tensor(record.input)?,
-            output: self.tensor(record.output)?,
+            input: self.find(record.input)?,
+            output: self.find(record.output)?,
             window: record.window,
             groups: record.groups,
             packing: record.packing,
@@ -176,7 +175,7 @@ impl<'m> View<'m> {
         conv.bias = self.constants(record.bias, words, 4)?;
         conv.rounding.multipliers = self.constants(record.multipliers, words, 4)?;
         conv.rounding.fixed = self.optional(record.fixed, words, 4)?;
-        Ok(conv)
+        Some(conv)
     }
 
     /// Calls a function with each layer in order; none if there is one that is none, or if the
@@ -191,11 +190,11 @@ impl<'m> View<'m> {
         let mut rest = self.section(Section::Layers);
         for _ in 0..self.header.layers {
             let len = if let Some(record) = ConvRecord::at_front(rest) {
-                f(&Layer::Conv(self.conv(&record.ok()?).ok()?))?;
+                f(&Layer::Conv(self.conv(&record.ok()?)?))?;
                 ConvRecord::LEN
             } else {
-                let (record, len) = LayerRecord::parse(rest, 0).ok()?;
-                f(&self.layer(&record).ok()?)?;
+                let (layer, len) = self.read(rest, 0).ok()?;
+                f(&layer)?;
                 len
             };
             rest = rest.get(len..)?;
@@ -203,58 +202,123 @@ impl<'m> View<'m> {
         Some(())
     }
 
-    /// A layer with its tensors and constants.
-    ///
-    /// # Errors
-    ///
-    /// No such tensors, or constants that leave their section.
+    /// What of a layer is not there: one of its tensors, or else constants.
+    #[cold]
+    fn missing(&self, tensors: [u16; 3]) -> Problem {
+        let missing = tensors
+            .into_iter()
+            .find(|&index| self.find(index).is_none());
+        missing.map_or(Problem::Constant, |index| self.no_tensor(index).problem)
+    }
+
+    /// The layer of the record at the front of `bytes`, which lies at byte `base` of the file, and
+    /// the record's length. Each kind is made straight from its bytes: a record of any kind in between
+    /// takes twice the flash.
     #[inline(always)]
-    pub fn layer(&self, record: &LayerRecord) -> Result<Layer<'m>, FormatError> {
-        Ok(match *record {
-            LayerRecord::Conv(record) => Layer::Conv(self.conv(&record)?),
-            LayerRecord::Binary(record) => Layer::Binary(Binary {
-                op: record.op,
-                a: self.tensor(record.a)?,
-                b: self.tensor(record.b)?,
-                output: self.tensor(record.output)?,
-                scales: record.scales,
-                fixed: record.fixed,
-                low: record.limits[0],
-                high: record.limits[1],
-            }),
-            LayerRecord::Table(record) => {
-                let input = self.tensor(record.input)?;
-                let tables = match record.per_channel {
-                    true => input.shape.channels as usize,
-                    false => 1,
-                };
-                Layer::Table(Table {
-                    input,
-                    output: self.tensor(record.output)?,
-                    table: self.constants(record.table, tables * 256, 1)?,
-                })
+    fn read(&self, bytes: &[u8], base: usize) -> Result<(Layer<'m>, usize), FormatError> {
+        let fields = Fields::new(bytes, base);
+        let (layer, tensors, len) = match fields.u8(0)? {
+            ConvRecord::KIND => {
+                let record = ConvRecord::parse(fields.front()?, base)?;
+                let tensors = [record.input, record.output, record.output];
+                (
+                    self.conv(&record).map(Layer::Conv),
+                    tensors,
+                    ConvRecord::LEN,
+                )
             }
-            LayerRecord::Pool(record) => Layer::Pool(Pool {
-                kind: record.kind,
-                input: self.tensor(record.input)?,
-                output: self.tensor(record.output)?,
-                window: record.window,
-                low: record.limits[0],
-                high: record.limits[1],
-            }),
-            LayerRecord::Copy(record) => Layer::Copy(Copy {
-                input: self.tensor(record.input)?,
-                output: self.tensor(record.output)?,
-                at: record.at,
-                fill: record.fill,
-                table: self.optional(record.table, 256, 1)?,
-            }),
-            LayerRecord::Resize(record) => Layer::Resize(Resize {
-                input: self.tensor(record.input)?,
-                output: self.tensor(record.output)?,
-                factors: record.factors,
-            }),
-        })
+            BinaryRecord::KIND => {
+                let record = BinaryRecord::parse(fields.front()?, base)?;
+                let tensors = [record.a, record.b, record.output];
+                (self.binary(&record), tensors, BinaryRecord::LEN)
+            }
+            TableRecord::KIND => {
+                let record = TableRecord::parse(fields.front()?, base)?;
+                let tensors = [record.input, record.output, record.output];
+                (self.table(&record), tensors, TableRecord::LEN)
+            }
+            PoolRecord::KIND => {
+                let record = PoolRecord::parse(fields.front()?, base)?;
+                let tensors = [record.input, record.output, record.output];
+                (self.pool(&record), tensors, PoolRecord::LEN)
+            }
+            CopyRecord::KIND => {
+                let record = CopyRecord::parse(fields.front()?, base)?;
+                let tensors = [record.input, record.output, record.output];
+                (self.copy(&record), tensors, CopyRecord::LEN)
+            }
+            ResizeRecord::KIND => {
+                let record = ResizeRecord::parse(fields.front()?, base)?;
+                let tensors = [record.input, record.output, record.output];
+                (self.resize(&record), tensors, ResizeRecord::LEN)
+            }
+            kind => return Err(fields.error(0, Problem::LayerKind { kind })),
+        };
+        match layer {
+            Some(layer) => Ok((layer, len)),
+            // It is the record that names what is not there.
+            None => Err(fields.error(0, self.missing(tensors))),
+        }
+    }
+
+    #[inline(always)]
+    fn binary(&self, record: &BinaryRecord) -> Option<Layer<'m>> {
+        Some(Layer::Binary(Binary {
+            op: record.op,
+            a: self.find(record.a)?,
+            b: self.find(record.b)?,
+            output: self.find(record.output)?,
+            scales: record.scales,
+            fixed: record.fixed,
+            low: record.limits[0],
+            high: record.limits[1],
+        }))
+    }
+
+    #[inline(always)]
+    fn table(&self, record: &TableRecord) -> Option<Layer<'m>> {
+        let input = self.find(record.input)?;
+        let tables = match record.per_channel {
+            true => input.shape.channels as usize,
+            false => 1,
+        };
+        Some(Layer::Table(Table {
+            input,
+            output: self.find(record.output)?,
+            table: self.constants(record.table, tables * 256, 1)?,
+        }))
+    }
+
+    #[inline(always)]
+    fn pool(&self, record: &PoolRecord) -> Option<Layer<'m>> {
+        Some(Layer::Pool(Pool {
+            kind: record.kind,
+            input: self.find(record.input)?,
+            output: self.find(record.output)?,
+            window: record.window,
+            low: record.limits[0],
+            high: record.limits[1],
+        }))
+    }
+
+    #[inline(always)]
+    fn copy(&self, record: &CopyRecord) -> Option<Layer<'m>> {
+        Some(Layer::Copy(Copy {
+            input: self.find(record.input)?,
+            output: self.find(record.output)?,
+            at: record.at,
+            fill: record.fill,
+            table: self.optional(record.table, 256, 1)?,
+        }))
+    }
+
+    #[inline(always)]
+    fn resize(&self, record: &ResizeRecord) -> Option<Layer<'m>> {
+        Some(Layer::Resize(Resize {
+            input: self.find(record.input)?,
+            output: self.find(record.output)?,
+            factors: record.factors,
+        }))
     }
 }
 
@@ -288,15 +352,9 @@ impl<'m> Iterator for Layers<'m> {
     fn next(&mut self) -> Option<Self::Item> {
         self.left = self.left.checked_sub(1)?;
         let base = self.end - self.rest.len();
-        let parsed = LayerRecord::parse(self.rest, base).and_then(|(record, len)| {
+        let parsed = self.view.read(self.rest, base).map(|(layer, len)| {
             self.rest = self.rest.get(len..).unwrap_or_default();
-            let layer = self.view.layer(&record);
-            // It is the record that names what is not there.
-            let named = |error| FormatError {
-                offset: base,
-                ..error
-            };
-            Ok((base, layer.map_err(named)?))
+            (base, layer)
         });
         if parsed.is_err() {
             self.left = 0;
