@@ -50,6 +50,11 @@ pub enum Call<'a> {
         /// The first byte wanted.
         offset: u32,
     },
+    /// The name of a class. → [`Answer::Label`]
+    Label {
+        /// Which.
+        class: u16,
+    },
     /// Runs one of the model's golden vectors and compares every layer. → [`Answer::Verified`]
     Verify {
         /// Which.
@@ -95,6 +100,11 @@ pub enum Answer<'a> {
         #[serde(borrow)]
         bytes: &'a [u8],
     },
+    /// To [`Call::Label`].
+    Label {
+        /// The class's name; empty where the model has no names.
+        name: &'a str,
+    },
     /// To [`Call::Verify`].
     Verified {
         /// The first layer that differs from the golden vector: its number and name.
@@ -132,6 +142,10 @@ pub struct Hello<'a> {
     pub largest: [u16; 2],
     /// The number of logits.
     pub logits: u32,
+    /// `logit = scale * (quantized - zero_point)`.
+    pub scale: f32,
+    /// The zero point of the logits.
+    pub zero_point: i8,
     /// The number of layers.
     pub layers: u16,
     /// The number of golden vectors.
@@ -242,7 +256,7 @@ pub enum CallError {
     },
     /// No inference has run since the start, or since other data came.
     NotInferred,
-    /// There is no such golden vector or layer.
+    /// There is no such class, golden vector or layer.
     NoSuch {
         /// How many there are.
         count: u16,

@@ -23,6 +23,7 @@ pub fn requests() -> Vec<Request<'static>> {
         },
         Call::Infer,
         Call::Logits { offset: 512 },
+        Call::Label { class: 1 },
         Call::Verify { vector: 3 },
         Call::Profile { layer: 0 },
         Call::Screen { offset: 0 },
@@ -54,6 +55,7 @@ pub fn replies() -> Vec<Reply<'static>> {
     let mut answers = vec![Answer::Hello(hello("lm3s6965evb")), received, bytes, layer];
     answers.push(Answer::Inferred(inferred));
     answers.extend([None, Some((4, "add"))].map(|differs| Answer::Verified { differs }));
+    answers.push(Answer::Label { name: "cat" });
     answers.push(Answer::Memory(memory()));
     let formats = [PixelFormat::Mono, PixelFormat::Gray4, PixelFormat::Rgb565];
     answers.extend(formats.map(|format| {
@@ -127,6 +129,8 @@ fn hello(board: &str) -> Hello<'_> {
         takes_pictures: true,
         largest: [640, 480],
         logits: 2,
+        scale: 0.125,
+        zero_point: -128,
         layers: 12,
         vectors: 1,
         display: Display {
