@@ -122,3 +122,123 @@ impl<S: SpiDevice, P: OutputPin> Ssd0323<S, P> {
         self.spi.write(bytes).map_err(Error::Spi)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use core::{cell::RefCell, convert::Infallible};
+
+    use embedded_graphics::prelude::*;
+    use embedded_hal::{digital, spi};
+    use heapless::Vec;
+
+    use super::*;
+
+    /// What went over the wires: a byte, and whether D/C was high.
+    #[derive(Default)]
+    struct Wires {
+        data: bool,
+        sent: Vec<(bool, u8), 8192>,
+    }
+
+    struct Spi<'a>(&'a RefCell<Wires>);
+    struct Pin<'a>(&'a RefCell<Wires>);
+
+    impl spi::ErrorType for Spi<'_> {
+        type Error = Infallible;
+    }
+
+    impl SpiDevice for Spi<'_> {
+        fn transaction(&mut self, steps: &mut [spi::Operation<'_, u8>]) -> Result<(), Infallible> {
+            let mut wires = self.0.borrow_mut();
+            for step in steps {
+                let spi::Operation::Write(bytes) = step else {
+                    panic!("the driver only writes: {step:?}");
+                };
+                let data = wires.data;
+                wires.sent.extend(bytes.iter().map(|&byte| (data, byte)));
+            }
+            Ok(())
+        }
+    }
+
+    impl digital::ErrorType for Pin<'_> {
+        type Error = Infallible;
+    }
+
+    impl OutputPin for Pin<'_> {
+        fn set_low(&mut self) -> Result<(), Infallible> {
+            self.0.borrow_mut().data = false;
+            Ok(())
+        }
+
+        fn set_high(&mut self) -> Result<(), Infallible> {
+            self.0.borrow_mut().data = true;
+            Ok(())
+        }
+    }
+
+    /// The commands and the pixels that `use_it` sends.
+    fn sent(
+        use_it: impl FnOnce(&mut Ssd0323<Spi<'_>, Pin<'_>>) -> Result<(), Error<Infallible, Infallible>>,
+    ) -> (Vec<u8, 128>, Vec<u8, 4096>) {
+        let wires = RefCell::new(Wires::default());
+        use_it(&mut Ssd0323::new(Spi(&wires), Pin(&wires))).unwrap();
+        let sent = wires.into_inner().sent;
+        let of = |data| {
+            sent.iter()
+                .filter(move |(d, _)| *d == data)
+                .map(|(_, byte)| *byte)
+        };
+        (of(false).collect(), of(true).collect())
+    }
+
+    #[test]
+    fn commands_are_these_bytes() {
+        type Case = (
+            fn(&mut Ssd0323<Spi<'_>, Pin<'_>>) -> Result<(), Error<Infallible, Infallible>>,
+            &'static [u8],
+        );
+        let cases: [Case; 4] = [
+            (|display| display.set_on(true), &[0xaf]),
+            (|display| display.set_on(false), &[0xae]),
+            (|display| display.set_contrast(0x20), &[0x81, 0x20]),
+            (|display| display.set_contrast(0xff), &[0x81, 0x7f]),
+        ];
+        for (use_it, bytes) in cases {
+            let (commands, data) = sent(use_it);
+            assert_eq!(commands, bytes);
+            assert!(data.is_empty());
+        }
+    }
+
+    #[test]
+    fn a_frame_goes_out_by_rows_the_left_pixel_in_the_upper_half() {
+        let mut frame = Frame::new();
+        for (x, y, grey) in [(0, 0, 15), (1, 0, 3), (127, 0, 9), (0, 1, 5), (126, 63, 12)] {
+            frame.set_pixel(Point::new(x, y), Gray4::new(grey));
+        }
+        let (commands, data) = sent(|display| display.show(&frame));
+        assert_eq!(commands, [0x15, 0x00, 0x3f, 0x75, 0x00, 0x3f]);
+        assert_eq!(data.len(), 4096);
+        let set: Vec<(usize, u8), 8> = data
+            .iter()
+            .copied()
+            .enumerate()
+            .filter(|(_, byte)| *byte != 0)
+            .collect();
+        assert_eq!(set, [(0, 0xf3), (63, 0x09), (64, 0x50), (4095, 0xc0)]);
+    }
+
+    #[test]
+    fn init_sets_up_shows_and_only_then_turns_on() {
+        let (commands, data) = sent(|display| display.init(&Frame::new()));
+        let setup = [
+            0xae, 0xa0, 0x52, 0xa1, 0x00, 0xa2, 0x00, 0xa4, 0xa8, 0x3f, 0x86, 0x81, 0x37, 0xb1,
+            0x55, 0xb2, 0x46, 0xb3, 0x41, 0xbc, 0x10, 0xbe, 0x1c, 0xbf, 0x0e, 0xad, 0x02, 0xb8,
+            0x01, 0x11, 0x22, 0x32, 0x43, 0x54, 0x65, 0x76, 0x15, 0x00, 0x3f, 0x75, 0x00, 0x3f,
+            0xaf,
+        ];
+        assert_eq!(commands, setup);
+        assert_eq!(data, [0; 4096]);
+    }
+}

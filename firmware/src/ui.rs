@@ -2,7 +2,7 @@
 //!
 //! - [`Screen`]: what is to be seen; [`draw`] draws it.
 //! - [`layout`]: where it goes, by the size of the display alone.
-//! - [`text`]: lines that are cut with an ellipsis, wrapped paragraphs, numbers.
+//! - [`text`]: lines and paragraphs that stay in their box; [`mod@line`]: what they say.
 //! - [`bar`]: how far, or how sure. [`thumbnail`]: the picture, scaled, dithered on black and white.
 //! - [`palette`]: the colours, and what becomes of them on grey and on black and white.
 //!
@@ -10,7 +10,11 @@
 
 mod answer;
 pub mod bar;
+mod cost;
+mod dither;
+mod icon;
 pub mod layout;
+pub mod line;
 mod message;
 pub mod palette;
 pub mod text;
@@ -18,6 +22,7 @@ pub mod thumbnail;
 
 use embedded_graphics::{draw_target::DrawTarget, pixelcolor::Rgb888};
 
+pub use cost::Cost;
 use layout::Layout;
 pub use thumbnail::Thumbnail;
 
@@ -41,7 +46,7 @@ pub enum Screen<'a> {
     /// The model runs. Its arena may overwrite the picture afterwards: [`Screen::Answer`] leaves the
     /// picture's area as it is.
     Thinking {
-        /// What the model sees, if that can be shown.
+        /// What the model sees, if that can be shown; else Kiln's sign is.
         picture: Option<Thumbnail<'a>>,
     },
     /// The model has run, after [`Screen::Thinking`].
@@ -77,15 +82,6 @@ impl Guess<'_> {
         // `as` gives 0 for what is negative or no number.
         ((self.probability * 1000.0 + 0.5) as u32).min(1000)
     }
-}
-
-/// What an inference cost.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cost {
-    /// Time in milliseconds.
-    Milliseconds(u32),
-    /// Executed instructions, where an emulator counts them.
-    Instructions(u64),
 }
 
 /// Draws a screen. The whole display is drawn, but for [`Screen::Answer`], which leaves the picture's

@@ -1,14 +1,22 @@
 //! The picture, and what the model makes of it.
 
-use embedded_graphics::{draw_target::DrawTarget, pixelcolor::Rgb888};
-use heapless::String;
+use embedded_graphics::{
+    draw_target::DrawTarget,
+    geometry::{AnchorPoint, Size},
+    mono_font::MonoFont,
+    pixelcolor::Rgb888,
+    primitives::Rectangle,
+};
 
 use super::{
-    Cost, Guess, Thumbnail,
+    Guess, Thumbnail,
     bar::bar,
+    cost::Cost,
+    icon::icon,
     layout::{Layout, inset, rows},
+    line::{Line, cut, push_number, push_str},
     palette::{FAINT, INK, PAPER},
-    text::{Align, LINE, Style, line, push, push_number, push_str},
+    text::{Align, Style, columns, line, width},
 };
 
 /// The picture, while the model runs.
@@ -21,17 +29,21 @@ where
     D: DrawTarget<Color: From<Rgb888>>,
 {
     display.clear(PAPER.into())?;
-    if let Some(picture) = picture {
-        picture.draw(display, layout.picture)?;
+    match picture {
+        Some(picture) => picture.draw(display, layout.picture)?,
+        None => {
+            let middle = layout.picture.size / 2;
+            icon(display, layout.picture.resized(middle, AnchorPoint::Center))?;
+        }
     }
+    let (_, body) = layout.line_heights();
+    let top = layout.panel.size.height.saturating_sub(body) / 2;
     let style = Style {
         font: layout.body,
         ink: FAINT,
         align: Align::Middle,
     };
-    let height = layout.body.character_size.height;
-    let top = (layout.panel.size.height - height) / 2;
-    line(display, rows(layout.panel, top, height), &style, "thinking")
+    line(display, rows(layout.panel, top, body), &style, "thinking")
 }
 
 /// What the model makes of it.
@@ -47,70 +59,72 @@ where
 {
     display.fill_solid(&layout.panel, PAPER.into())?;
     let style = |font, ink, align| Style { font, ink, align };
-    let panel = if layout.beside {
-        layout.panel
+    let label = style(layout.title, INK, Align::Left);
+    let small = style(layout.body, FAINT, Align::Left);
+    let right = style(layout.body, FAINT, Align::Right);
+    let (title, body) = layout.line_heights();
+    let sure = percent(best);
+    let spelled = cost.spelled();
+
+    if layout.beside {
+        let panel = layout.panel;
+        line(display, rows(panel, 0, title), &label, best.label)?;
+        let top = title + layout.gap / 2;
+        bar(display, rows(panel, top, layout.bar), best.permille())?;
+        let top = top + layout.bar + layout.gap / 2;
+        line(display, rows(panel, top, title), &label, &sure)?;
+        let bottom = panel.size.height.saturating_sub(body);
+        let text = with_percent(second, layout.body, panel.size.width);
+        let above = bottom.saturating_sub(body + 1);
+        line(display, rows(panel, above, body), &small, &text)?;
+        line(display, rows(panel, bottom, body), &small, &spelled)
     } else {
-        inset(layout.panel, layout.gap)
-    };
-    let title = layout.title.character_size.height;
-    let body = layout.body.character_size.height;
-    let top = layout.gap / 2;
-    line(
-        display,
-        rows(panel, top, title),
-        &style(layout.title, INK, Align::Left),
-        best.label,
-    )?;
-    let top = top + title + layout.gap;
-    bar(display, rows(panel, top, layout.bar), best.permille())?;
-    let top = top + layout.bar + layout.gap;
-    if let Some(second) = second {
-        let mut text: String<LINE> = String::new();
-        push_str(&mut text, second.label);
-        push(&mut text, ' ');
-        push_number(&mut text, second.permille() / 10);
-        push(&mut text, '%');
+        let panel = inset(layout.panel, layout.gap);
+        let top = layout.gap;
+        let head = rows(panel, top, title);
+        let loud = style(layout.title, INK, Align::Right);
+        line(display, head, &loud, &sure)?;
         line(
             display,
-            rows(panel, top, body),
-            &style(layout.body, FAINT, Align::Left),
-            &text,
+            without(head, &sure, layout.title),
+            &label,
+            best.label,
         )?;
+        let top = top + title + layout.gap / 2;
+        bar(display, rows(panel, top, layout.bar), best.permille())?;
+        let top = top + layout.bar + layout.gap;
+        let foot = rows(panel, top, body);
+        line(display, foot, &right, &spelled)?;
+        let rest = without(foot, &spelled, layout.body);
+        let text = with_percent(second, layout.body, rest.size.width);
+        line(display, rest, &small, &text)
     }
-    let top = if layout.beside {
-        layout.panel.size.height - body
-    } else {
-        top
-    };
-    line(
-        display,
-        rows(panel, top, body),
-        &style(layout.body, FAINT, Align::Right),
-        &spelled(cost),
-    )
 }
 
-/// The cost in three digits and a unit; what is less than the last digit is left out.
-fn spelled(cost: Cost) -> String<LINE> {
-    let mut text = String::new();
-    let (mut value, units, name) = match cost {
-        Cost::Milliseconds(time) => (u64::from(time), [" ms", " s", " ks", "", ""], ""),
-        Cost::Instructions(count) => (count, [" ", " k ", " M ", " G ", " T "], "instr"),
+/// What is left of `row` beside a text at its right end.
+fn without(row: Rectangle, text: &Line, font: &MonoFont<'_>) -> Rectangle {
+    let taken = width(font, text) + font.character_size.width;
+    let rest = row.size.saturating_sub(Size::new(taken, 0));
+    row.resized(rest, AnchorPoint::TopLeft)
+}
+
+/// The label, cut where it and the percentage are wider than `room` pixels, and the percentage.
+fn with_percent(guess: Option<&Guess<'_>>, font: &MonoFont<'_>, room: u32) -> Line {
+    let Some(guess) = guess else {
+        return Line::new();
     };
-    let mut units = units.into_iter();
-    let mut unit = units.next().unwrap_or("");
-    let mut thousandths = 0;
-    while value >= 1000 {
-        thousandths = (value % 1000) as u32;
-        value /= 1000;
-        unit = units.next().unwrap_or("");
-    }
-    push_number(&mut text, value as u32);
-    if value < 100 && !unit.trim().is_empty() {
-        push(&mut text, '.');
-        push_number(&mut text, thousandths / 100);
-    }
-    push_str(&mut text, unit);
-    push_str(&mut text, name);
+    let percent = percent(guess);
+    let room = columns(font, room).saturating_sub(percent.len() + 1);
+    let mut text = cut(guess.label, room);
+    push_str(&mut text, " ");
+    push_str(&mut text, &percent);
+    text
+}
+
+/// The probability in per cent, rounded.
+fn percent(guess: &Guess<'_>) -> Line {
+    let mut text = Line::new();
+    push_number(&mut text, (guess.permille() + 5) / 10, 1);
+    push_str(&mut text, "%");
     text
 }

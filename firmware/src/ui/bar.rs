@@ -31,3 +31,35 @@ where
     };
     display.fill_contiguous(&area, area.points().map(|point| colour(point).into()))
 }
+
+#[cfg(test)]
+mod tests {
+    use embedded_graphics::{mock_display::MockDisplay, pixelcolor::BinaryColor};
+
+    use super::*;
+
+    #[test]
+    fn filled_from_the_left_within_a_border() {
+        let cases = [
+            (0, ["##########", "#........#", "##########"]),
+            (500, ["##########", "#####....#", "##########"]),
+            (999, ["##########", "########.#", "##########"]),
+            (1000, ["##########", "##########", "##########"]),
+            (u32::MAX, ["##########", "##########", "##########"]),
+        ];
+        for (permille, pattern) in cases {
+            let mut display = MockDisplay::<BinaryColor>::new();
+            let area = Rectangle::new(Point::zero(), Size::new(10, 3));
+            bar(&mut display, area, permille).unwrap();
+            display.assert_pattern(&pattern);
+        }
+    }
+
+    #[test]
+    fn too_small_for_an_inside() {
+        let mut display = MockDisplay::<BinaryColor>::new();
+        let area = Rectangle::new(Point::zero(), Size::new(3, 1));
+        bar(&mut display, area, 500).unwrap();
+        display.assert_pattern(&["###"]);
+    }
+}

@@ -16,9 +16,10 @@ use embedded_graphics::{
     geometry::{AnchorPoint, Point, Size},
     mono_font::{
         MonoFont,
-        iso_8859_1::{FONT_5X8, FONT_6X10, FONT_6X13_BOLD, FONT_8X13, FONT_9X18_BOLD, FONT_10X20},
+        iso_8859_1::{FONT_5X8, FONT_6X10, FONT_6X13, FONT_8X13, FONT_9X18_BOLD, FONT_10X20},
     },
     primitives::Rectangle,
+    transform::Transform,
 };
 
 /// Where things go on a display.
@@ -47,7 +48,7 @@ impl Layout {
     pub fn of(whole: Rectangle) -> Self {
         let Size { width, height } = whole.size;
         let (title, body, gap, bar) = match width.min(height) {
-            0..96 => (&FONT_6X13_BOLD, &FONT_5X8, 4, 8),
+            0..96 => (&FONT_6X13, &FONT_5X8, 4, 8),
             96..200 => (&FONT_9X18_BOLD, &FONT_6X10, 4, 10),
             _ => (&FONT_10X20, &FONT_8X13, 8, 16),
         };
@@ -60,7 +61,11 @@ impl Layout {
         } else {
             let lines = title.character_size.height + bar + body.character_size.height + 4 * gap;
             let side = height.saturating_sub(lines).min(width);
-            let top = whole.resized(Size::new_equal(side), AnchorPoint::TopCenter);
+            let margin = Point::new(0, gap as i32);
+            let square = Size::new_equal(side.saturating_sub(gap));
+            let top = whole
+                .resized(square, AnchorPoint::TopCenter)
+                .translate(margin);
             let rest = Size::new(width, height - side);
             (top, whole.resized(rest, AnchorPoint::BottomLeft))
         };
@@ -74,6 +79,14 @@ impl Layout {
             gap,
             bar,
         }
+    }
+
+    /// The heights of a line in the title's font and in the body's.
+    pub fn line_heights(&self) -> (u32, u32) {
+        (
+            self.title.character_size.height,
+            self.body.character_size.height,
+        )
     }
 }
 

@@ -1,16 +1,17 @@
 //! Screens of text: waiting, receiving, an error.
 
 use embedded_graphics::{draw_target::DrawTarget, pixelcolor::Rgb888};
-use heapless::String;
 
 use super::{
     bar::bar,
+    icon::{SIDE, icon},
     layout::{Layout, inset, rows},
-    palette::{ALARM, FAINT, INK, PAPER},
-    text::{Align, LINE, Style, line, push, push_number, wrapped},
+    line::{Line, push_number, push_str},
+    palette::{FAINT, INK, PAPER, alarm},
+    text::{Align, Style, line, paragraph},
 };
 
-/// Who is here, and what is waited for.
+/// Who is here.
 pub fn waiting<D>(
     layout: &Layout,
     display: &mut D,
@@ -22,33 +23,31 @@ where
 {
     display.clear(PAPER.into())?;
     let page = inset(layout.whole, layout.gap);
-    let title = layout.title.character_size.height;
-    let body = layout.body.character_size.height;
-    let style = |font, ink| Style {
-        font,
-        ink,
-        align: Align::Middle,
-    };
-    let top = (layout.whole.size.height - (title + 3 * body + 3 * layout.gap)) / 2;
+    let (title, body) = layout.line_heights();
+    let side = SIDE * (page.size.height / (3 * SIDE)).max(1);
+    let height = side + title + 2 * body + 3 * layout.gap;
+    let top = page.size.height.saturating_sub(height) / 2;
+    icon(display, rows(page, top, side))?;
+    let top = top + side + layout.gap;
     line(
         display,
         rows(page, top, title),
-        &style(layout.title, INK),
+        &centred(layout.title, INK),
         model,
     )?;
     let top = top + title + layout.gap;
     line(
         display,
         rows(page, top, body),
-        &style(layout.body, FAINT),
+        &centred(layout.body, FAINT),
         board,
     )?;
-    let top = top + body + 2 * layout.gap;
+    let top = top + body + layout.gap;
     line(
         display,
         rows(page, top, body),
-        &style(layout.body, FAINT),
-        "send a picture",
+        &centred(layout.body, FAINT),
+        "ready",
     )
 }
 
@@ -58,35 +57,27 @@ where
     D: DrawTarget<Color: From<Rgb888>>,
 {
     display.clear(PAPER.into())?;
-    let permille = (u64::from(done) * 1000)
-        .checked_div(u64::from(total))
-        .unwrap_or(0)
-        .min(1000) as u32;
     let page = inset(layout.whole, layout.gap);
-    let title = layout.title.character_size.height;
-    let body = layout.body.character_size.height;
-    let style = |font, ink| Style {
-        font,
-        ink,
-        align: Align::Middle,
-    };
-    let top = (layout.whole.size.height - (title + body + layout.bar + 2 * layout.gap)) / 2;
+    let (title, body) = layout.line_heights();
+    let height = title + layout.bar + body + 2 * layout.gap;
+    let top = page.size.height.saturating_sub(height) / 2;
     line(
         display,
         rows(page, top, title),
-        &style(layout.title, INK),
+        &centred(layout.title, INK),
         "Receiving",
     )?;
     let top = top + title + layout.gap;
-    bar(display, rows(page, top, layout.bar), permille)?;
+    let share = permille(done, total);
+    bar(display, rows(page, top, layout.bar), share)?;
     let top = top + layout.bar + layout.gap;
-    let mut percent: String<LINE> = String::new();
-    push_number(&mut percent, permille / 10);
-    push(&mut percent, '%');
+    let mut percent = Line::new();
+    push_number(&mut percent, share / 10, 1);
+    push_str(&mut percent, "%");
     line(
         display,
         rows(page, top, body),
-        &style(layout.body, FAINT),
+        &centred(layout.body, FAINT),
         &percent,
     )
 }
@@ -97,30 +88,36 @@ where
     D: DrawTarget<Color: From<Rgb888>>,
 {
     display.clear(PAPER.into())?;
-    let head = rows(
-        layout.whole,
-        0,
-        layout.title.character_size.height + layout.gap,
-    );
-    display.fill_solid(&head, ALARM.into())?;
+    let page = inset(layout.whole, layout.gap);
+    let (height, _) = layout.line_heights();
+    let head = rows(layout.whole, 0, height + layout.gap);
+    display.fill_solid(&head, alarm::<D::Color>().into())?;
     let style = Style {
         font: layout.title,
         ink: PAPER,
         align: Align::Left,
     };
-    let page = inset(layout.whole, layout.gap);
-    line(
-        display,
-        rows(page, layout.gap / 2, head.size.height),
-        &style,
-        title,
-    )?;
+    line(display, rows(page, layout.gap / 2, height), &style, title)?;
     let style = Style {
         font: layout.body,
         ink: INK,
         align: Align::Left,
     };
     let top = head.size.height + layout.gap;
-    let height = layout.whole.size.height.saturating_sub(top);
-    wrapped(display, rows(page, top, height), &style, text)
+    let rest = layout.whole.size.height.saturating_sub(top);
+    paragraph(display, rows(page, top, rest), &style, text)
+}
+
+fn centred(font: &'static embedded_graphics::mono_font::MonoFont<'static>, ink: Rgb888) -> Style {
+    Style {
+        font,
+        ink,
+        align: Align::Middle,
+    }
+}
+
+/// `done` of `total` in thousandths, at most 1000; of nothing, 0.
+fn permille(done: u32, total: u32) -> u32 {
+    let share = (u64::from(done) * 1000).checked_div(u64::from(total));
+    share.map_or(0, |share| share.min(1000) as u32)
 }

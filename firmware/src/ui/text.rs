@@ -1,17 +1,17 @@
-//! Lines of text that never leave their box, paragraphs, and numbers without `core::fmt`.
+//! Lines of text that never leave their box, and paragraphs.
 
+use super::{
+    layout::rows,
+    line::{ELLIPSIS, Line, cut},
+};
 use embedded_graphics::{
     draw_target::DrawTarget,
-    geometry::Point,
+    geometry::{Point, Size},
     mono_font::{MonoFont, MonoTextStyle},
     pixelcolor::Rgb888,
     primitives::Rectangle,
     text::{Baseline, renderer::TextRenderer},
 };
-use heapless::String;
-
-/// The bytes of the longest line.
-pub const LINE: usize = 128;
 
 /// Where a line stands in its box.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,97 +45,46 @@ where
     D: DrawTarget<Color: From<Rgb888>>,
 {
     let text = cut(text, columns(style.font, area.size.width));
-    let free = area.size.width as i32 - width(style.font, &text) as i32;
+    let free = area.size.width.saturating_sub(width(style.font, &text));
     let indent = match style.align {
         Align::Left => 0,
         Align::Middle => free / 2,
         Align::Right => free,
     };
-    let start = area.top_left + Point::new(indent, 0);
-    MonoTextStyle::new(style.font, style.ink.into()).draw_string(
-        &text,
-        start,
-        Baseline::Top,
-        display,
-    )?;
+    let mut at = area.top_left + Point::new(indent as i32, 0);
+    let mono = MonoTextStyle::new(style.font, style.ink.into());
+    for (number, part) in text.split(ELLIPSIS).enumerate() {
+        if number > 0 {
+            at = dots(display, at, style)?;
+        }
+        at = mono.draw_string(part, at, Baseline::Top, display)?;
+    }
     Ok(())
 }
 
-/// How many characters fit into `width` pixels.
-pub fn columns(font: &MonoFont<'_>, width: u32) -> usize {
-    width.checked_div(font.character_size.width).unwrap_or(0) as usize
-}
-
-/// The pixels that `text` takes.
-pub fn width(font: &MonoFont<'_>, text: &str) -> u32 {
-    text.chars().count() as u32 * font.character_size.width
-}
-
-/// `text` in characters that the fonts have, at most `columns` of them; where some are left out, the
-/// last are dots.
-pub fn cut(text: &str, columns: usize) -> String<LINE> {
-    let mut line = String::new();
-    let whole = text.chars().count() <= columns;
-    let kept = if whole {
-        columns
-    } else {
-        columns.saturating_sub(2)
-    };
-    for character in text.chars().take(kept) {
-        push(&mut line, printable(character));
+/// Draws an ellipsis as one character and gives the place of the next.
+fn dots<D>(display: &mut D, at: Point, style: &Style) -> Result<Point, D::Error>
+where
+    D: DrawTarget<Color: From<Rgb888>>,
+{
+    let width = style.font.character_size.width;
+    let step = width.div_ceil(3);
+    let dot = Size::new_equal(step.saturating_sub(1).clamp(1, 2));
+    let foot = style.font.baseline + 1;
+    for number in 0..3 {
+        let corner = Point::new((number * step) as i32, foot as i32 - dot.height as i32);
+        display.fill_solid(&Rectangle::new(at + corner, dot), style.ink.into())?;
     }
-    if !whole {
-        for _ in 0..columns.min(2) {
-            push(&mut line, '.');
-        }
-    }
-    line
+    Ok(at + Point::new(width as i32, 0))
 }
 
-/// Adds a character if there is room.
-pub fn push<const N: usize>(line: &mut String<N>, character: char) {
-    // What does not fit is left out: lines are longer than displays are wide.
-    let _ = line.push(character);
-}
-
-/// Adds a text as far as there is room.
-pub fn push_str<const N: usize>(line: &mut String<N>, text: &str) {
-    text.chars().for_each(|character| push(line, character));
-}
-
-/// Adds a number in decimal.
-pub fn push_number<const N: usize>(line: &mut String<N>, mut value: u32) {
-    let mut power = 1_000_000_000;
-    let mut started = false;
-    while power > 0 {
-        let mut digit = b'0';
-        while value >= power {
-            value -= power;
-            digit += 1;
-        }
-        started |= digit > b'0' || power == 1;
-        if started {
-            push(line, digit as char);
-        }
-        power /= 10;
-    }
-}
-
-/// The character, or one that the fonts (ISO 8859-1) have in its place.
-fn printable(character: char) -> char {
-    match character {
-        ' '..='~' | '\u{a1}'..='\u{ff}' => character,
-        c if c.is_control() || c.is_whitespace() => ' ',
-        _ => '?',
-    }
-}
-
-/// Draws a paragraph from the top of `area`, broken at spaces; what does not fit is left out.
+/// Draws a paragraph from the top of `area`, broken at spaces. If there are not enough lines, the last
+/// one is cut.
 ///
 /// # Errors
 ///
 /// Those of the display.
-pub fn wrapped<D>(
+pub fn paragraph<D>(
     display: &mut D,
     area: Rectangle,
     style: &Style,
@@ -147,36 +96,140 @@ where
     let height = style.font.character_size.height;
     let lines = area.size.height.checked_div(height).unwrap_or(0);
     let columns = columns(style.font, area.size.width);
-    let mut rest = text.trim();
+    let mut rest = text.trim_ascii();
     for number in 0..lines {
-        let last = number + 1 == lines;
-        let (taken, left) = if last {
+        let (taken, left) = if number + 1 == lines {
             (rest, "")
         } else {
-            broken(rest, columns)
+            split(rest, columns)
         };
-        line(
-            display,
-            super::layout::rows(area, number * height, height),
-            style,
-            taken,
-        )?;
+        line(display, rows(area, number * height, height), style, taken)?;
         rest = left;
     }
     Ok(())
 }
 
-/// The first line of `text` and what follows it.
-fn broken(text: &str, columns: usize) -> (&str, &str) {
-    let Some((most, _)) = text.char_indices().nth(columns) else {
+/// The first line of a paragraph, and what follows it.
+fn split(text: &str, columns: usize) -> (&str, &str) {
+    // Where the first character is that has no room any more.
+    let Some((most, next)) = text.char_indices().nth(columns.max(1)) else {
         return (text, "");
     };
-    let space = text
-        .char_indices()
-        .take(columns + 1)
-        .filter(|(_, c)| *c == ' ')
-        .last();
-    let end = space.map_or(most, |(at, _)| at);
+    let (full, _) = text.split_at_checked(most).unwrap_or((text, ""));
+    let end = if next == ' ' {
+        most
+    } else {
+        full.rfind(' ').unwrap_or(most)
+    };
     let (taken, left) = text.split_at_checked(end).unwrap_or((text, ""));
-    (taken, left.trim_start())
+    (taken, left.trim_ascii_start())
+}
+
+/// How many characters fit into `width` pixels.
+pub fn columns(font: &MonoFont<'_>, width: u32) -> usize {
+    width.checked_div(font.character_size.width).unwrap_or(0) as usize
+}
+
+/// The pixels that a line takes.
+pub fn width(font: &MonoFont<'_>, line: &Line) -> u32 {
+    line.chars().count() as u32 * font.character_size.width
+}
+
+#[cfg(test)]
+mod tests {
+    use embedded_graphics::{
+        mock_display::MockDisplay,
+        mono_font::iso_8859_1::{FONT_5X8, FONT_6X10},
+        pixelcolor::BinaryColor,
+    };
+
+    use super::*;
+
+    #[test]
+    fn paragraphs_break_at_spaces() {
+        let cases = [
+            ("one two three", 7, ("one two", "three")),
+            ("one two three", 8, ("one two", "three")),
+            ("one two three", 6, ("one", "two three")),
+            ("unbreakable", 4, ("unbr", "eakable")),
+            ("short", 5, ("short", "")),
+            ("çççç çç", 4, ("çççç", "çç")),
+            ("zero", 0, ("z", "ero")),
+        ];
+        for (text, columns, expected) in cases {
+            assert_eq!(split(text, columns), expected, "{text:?} in {columns}");
+        }
+    }
+
+    #[test]
+    fn a_line_stays_in_its_box() {
+        let draw = |text, align, width| {
+            let mut display = MockDisplay::<BinaryColor>::new();
+            let style = Style {
+                font: &FONT_5X8,
+                ink: Rgb888::new(255, 255, 255),
+                align,
+            };
+            let area = Rectangle::new(Point::new(0, 0), Size::new(width, 8));
+            line(&mut display, area, &style, text).unwrap();
+            display
+        };
+        let cases: [(&str, Align, u32, [&str; 7]); 3] = [
+            (
+                "lion",
+                Align::Left,
+                14,
+                [
+                    "          ",
+                    " ##       ",
+                    "  #       ",
+                    "  #       ",
+                    "  #       ",
+                    "  #       ",
+                    " ### # # #",
+                ],
+            ),
+            (
+                "l",
+                Align::Right,
+                8,
+                [
+                    "       ", "    ## ", "     # ", "     # ", "     # ", "     # ", "    ###",
+                ],
+            ),
+            (
+                "l",
+                Align::Middle,
+                8,
+                [
+                    "     ", "  ## ", "   # ", "   # ", "   # ", "   # ", "  ###",
+                ],
+            ),
+        ];
+        for (text, align, width, pattern) in cases {
+            draw(text, align, width).assert_pattern(&pattern);
+        }
+    }
+
+    #[test]
+    fn a_paragraph_stays_in_its_box() {
+        let mut display = MockDisplay::<BinaryColor>::new();
+        let style = Style {
+            font: &FONT_6X10,
+            ink: Rgb888::new(255, 255, 255),
+            align: Align::Left,
+        };
+        let area = Rectangle::new(Point::new(2, 3), Size::new(59, 25));
+        let text = "far more words than fit into two lines of nine letters";
+        paragraph(&mut display, area, &style, text).unwrap();
+        let drawn = display.affected_area();
+        assert!(area.contains(drawn.top_left), "{drawn:?}");
+        assert!(
+            drawn
+                .bottom_right()
+                .is_some_and(|corner| area.contains(corner)),
+            "{drawn:?}"
+        );
+        assert!(drawn.size.height > 10, "there are two lines: {drawn:?}");
+    }
 }

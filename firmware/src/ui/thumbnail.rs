@@ -1,14 +1,17 @@
 //! A picture, scaled into a box: the mean of what a pixel covers when it shrinks, its nearest when it
-//! grows. Dithered in order where a pixel is one bit (Bayer's 4×4 matrix).
+//! grows. Dithered where a pixel is one bit.
 
 use embedded_graphics::{
     draw_target::DrawTarget,
     geometry::{AnchorPoint, Point, Size},
-    pixelcolor::{PixelColor, Rgb888, raw::RawData},
+    pixelcolor::{Gray8, GrayColor, PixelColor, Rgb888, raw::RawData},
     primitives::{PointsIter, Rectangle},
 };
 
-/// A picture. Where there are fewer pixels than width, height and channels say, the rest is black.
+use super::dither::Dither;
+
+/// A picture. Where there are fewer pixels than width, height and channels say, the rest is black; where
+/// one of them is 0, nothing is drawn.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Thumbnail<'a> {
     /// Columns.
@@ -40,13 +43,21 @@ impl Thumbnail<'_> {
     where
         D: DrawTarget<Color: From<Rgb888>>,
     {
+        if self.width == 0 || self.height == 0 || self.channels == 0 {
+            return Ok(());
+        }
         let size = self.fitted(area.size);
         let place = area.resized(size, AnchorPoint::Center);
-        let dithered = <D::Color as PixelColor>::Raw::BITS_PER_PIXEL == 1;
+        let one_bit = <D::Color as PixelColor>::Raw::BITS_PER_PIXEL == 1;
+        let dither = one_bit.then(|| Dither::of(self.brightnesses()));
         let colours = place.points().map(|point| {
             let at = point - place.top_left;
             let colour = self.mean(at, size);
-            if dithered { dither(colour, at) } else { colour }.into()
+            match &dither {
+                Some(dither) => dither.apply(brightness(colour), at),
+                None => colour,
+            }
+            .into()
         });
         display.fill_contiguous(&place, colours)
     }
@@ -62,6 +73,15 @@ impl Thumbnail<'_> {
             let height = across.checked_div(self.width).unwrap_or(0);
             Size::new(room.width, height.max(1))
         }
+    }
+
+    /// The brightness of every pixel.
+    fn brightnesses(&self) -> impl Iterator<Item = u8> + Clone {
+        let rows = (0..self.height).flat_map(|y| (0..self.width).map(move |x| (x, y)));
+        rows.map(|(x, y)| {
+            let channel = |number| self.value(x, y, number);
+            brightness(Rgb888::new(channel(0), channel(1), channel(2)))
+        })
     }
 
     /// The mean colour of what the pixel at `at` covers in a picture scaled to `size`.
@@ -85,13 +105,19 @@ impl Thumbnail<'_> {
     /// A channel of a pixel.
     fn value(&self, x: u32, y: u32, channel: u32) -> u8 {
         let channel = if self.channels < 3 { 0 } else { channel };
-        let index = ((y * self.width + x) * self.channels + channel) as usize;
+        let pixel = y.wrapping_mul(self.width).wrapping_add(x);
+        let index = pixel.wrapping_mul(self.channels).wrapping_add(channel) as usize;
         let value = match self.pixels {
             Pixels::Bytes(bytes) => bytes.get(index).copied(),
             Pixels::Tensor(values) => values.get(index).map(|&value| value as u8 ^ 0x80),
         };
         value.unwrap_or(0)
     }
+}
+
+/// The brightness of a colour, 0 to 255.
+fn brightness(colour: Rgb888) -> u8 {
+    Gray8::from(colour).luma()
 }
 
 /// The source pixels, of `from`, that pixel `at` of `to` covers; at least one.
@@ -101,16 +127,95 @@ fn covered(at: u32, from: u32, to: u32) -> core::ops::Range<u32> {
     start..end.max(start + 1)
 }
 
-/// Black or white, so that the neighbourhood is as bright as `colour`.
-fn dither(colour: Rgb888, at: Point) -> Rgb888 {
-    use embedded_graphics::pixelcolor::{Gray8, GrayColor, RgbColor};
-    // Each row of the matrix as four hexadecimal digits.
-    const BAYER: [u32; 4] = [0x082a, 0xc4e6, 0x3b19, 0xf7d5];
-    let row = BAYER.get(at.y as usize % 4).copied().unwrap_or(0);
-    let threshold = (row >> (12 - 4 * (at.x as u32 % 4)) & 15) * 16 + 8;
-    if u32::from(Gray8::from(colour).luma()) >= threshold {
-        Rgb888::WHITE
-    } else {
-        Rgb888::BLACK
+#[cfg(test)]
+mod tests {
+    use embedded_graphics::{
+        mock_display::MockDisplay,
+        pixelcolor::{BinaryColor, Gray4},
+    };
+
+    use super::*;
+
+    fn square(side: u32) -> Rectangle {
+        Rectangle::new(Point::zero(), Size::new_equal(side))
+    }
+
+    #[test]
+    fn grey_shrinks_to_means_and_grows_to_the_nearest() {
+        let bytes = [0, 34, 255, 255, 34, 68, 255, 255];
+        let wide = Thumbnail {
+            width: 4,
+            height: 2,
+            channels: 1,
+            pixels: Pixels::Bytes(&bytes),
+        };
+        let cases: [(u32, &[&str]); 3] = [
+            (2, &["2F"]),
+            (4, &["    ", "02FF", "24FF"]),
+            (
+                8,
+                &[
+                    "        ", "        ", "0022FFFF", "0022FFFF", "2244FFFF", "2244FFFF",
+                ],
+            ),
+        ];
+        for (side, pattern) in cases {
+            let mut display = MockDisplay::<Gray4>::new();
+            wide.draw(&mut display, square(side)).unwrap();
+            display.assert_pattern(pattern);
+        }
+    }
+
+    #[test]
+    fn a_tensor_is_as_bright_as_its_bytes() {
+        let tall = Thumbnail {
+            width: 1,
+            height: 3,
+            channels: 1,
+            pixels: Pixels::Tensor(&[-128, 0, 127]),
+        };
+        let mut display = MockDisplay::<Gray4>::new();
+        tall.draw(&mut display, square(3)).unwrap();
+        display.assert_pattern(&[" 0", " 8", " F"]);
+    }
+
+    #[test]
+    fn black_and_white_is_dithered() {
+        let ramp: [u8; 24] = core::array::from_fn(|at| [0, 51, 102, 153, 204, 255][at / 4]);
+        let pixels = Pixels::Bytes(&ramp);
+        let tall = Thumbnail {
+            width: 4,
+            height: 6,
+            channels: 1,
+            pixels,
+        };
+        let mut display = MockDisplay::<BinaryColor>::new();
+        tall.draw(&mut display, Rectangle::new(Point::zero(), Size::new(4, 6)))
+            .unwrap();
+        display.assert_pattern(&["....", "....", "#.#.", ".#.#", "####", "####"]);
+    }
+
+    #[test]
+    fn nonsense_does_no_harm() {
+        let cases: [(u32, u32, u32, &[&str]); 5] = [
+            (0, 5, 3, &[]),
+            (5, 0, 1, &[]),
+            (5, 5, 0, &[]),
+            (3, 3, 3, &["F0", "00"]),
+            (1, 1, 7, &["FF", "FF"]),
+        ];
+        for (width, height, channels, pattern) in cases {
+            let pixels = Pixels::Bytes(&[255, 255, 255]);
+            let broken = Thumbnail {
+                width,
+                height,
+                channels,
+                pixels,
+            };
+            let mut display = MockDisplay::<Gray4>::new();
+            broken.draw(&mut display, square(2)).unwrap();
+            display.assert_pattern(pattern);
+            broken.draw(&mut display, square(0)).unwrap();
+        }
     }
 }
