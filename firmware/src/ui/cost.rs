@@ -26,8 +26,9 @@ impl Cost {
         let mut unit = units.next().unwrap_or("");
         let mut fraction = None;
         while let (1000.., Some(next)) = (value, units.as_slice().first()) {
-            fraction = Some((value % 1000) as u32);
-            value /= 1000;
+            let (thousands, rest) = by_thousand(value);
+            fraction = Some(rest);
+            value = thousands;
             unit = next;
             units.next();
         }
@@ -49,9 +50,36 @@ impl Cost {
     }
 }
 
+/// `value / 1000` and `value % 1000`, by long division in base 2¹⁶: the compiler's division of 64 bits
+/// is a kilobyte of program.
+fn by_thousand(value: u64) -> (u64, u32) {
+    let (mut quotient, mut rest) = (0, 0);
+    for places in [48, 32, 16, 0] {
+        let part = rest << 16 | (value >> places) as u32 & 0xffff;
+        quotient = quotient << 16 | u64::from(part / 1000);
+        rest = part % 1000;
+    }
+    (quotient, rest)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn long_division() {
+        for value in [
+            0,
+            999,
+            1000,
+            65_535_999,
+            1 << 32,
+            123_456_789_012_345,
+            u64::MAX,
+        ] {
+            assert_eq!(by_thousand(value), (value / 1000, (value % 1000) as u32));
+        }
+    }
 
     #[test]
     fn three_digits_and_a_unit() {

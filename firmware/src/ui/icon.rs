@@ -1,5 +1,7 @@
 //! Kiln's sign: a fire under a vault.
 
+use core::num::NonZeroU32;
+
 use embedded_graphics::{
     draw_target::DrawTarget,
     geometry::{AnchorPoint, Size},
@@ -41,8 +43,9 @@ pub fn icon<D>(display: &mut D, area: Rectangle) -> Result<(), D::Error>
 where
     D: DrawTarget<Color: From<Rgb888>>,
 {
-    let scale = (area.size.width.min(area.size.height) / SIDE).max(1);
-    let place = area.resized(Size::new_equal(SIDE * scale), AnchorPoint::Center);
+    let scale = NonZeroU32::new(area.size.width.min(area.size.height) / SIDE);
+    let scale = scale.unwrap_or(NonZeroU32::MIN);
+    let place = area.resized(Size::new_equal(SIDE * scale.get()), AnchorPoint::Center);
     let colours = place.points().map(|point| {
         let at = point - place.top_left;
         let row = ROWS

@@ -45,6 +45,8 @@ pub struct Layout {
 
 impl Layout {
     /// The layout of a display of these bounds.
+    // Inlined, so that a display of fixed size brings its own fonts alone.
+    #[inline(always)]
     pub fn of(whole: Rectangle) -> Self {
         let Size { width, height } = whole.size;
         let (title, body, gap, bar) = match width.min(height) {

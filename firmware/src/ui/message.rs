@@ -116,8 +116,31 @@ fn centred(font: &'static embedded_graphics::mono_font::MonoFont<'static>, ink: 
     }
 }
 
-/// `done` of `total` in thousandths, at most 1000; of nothing, 0.
+/// `done` of `total` in thousandths, at most 1000; of nothing, 0. Without division of 64 bits, which
+/// is a kilobyte of program.
 fn permille(done: u32, total: u32) -> u32 {
-    let share = (u64::from(done) * 1000).checked_div(u64::from(total));
-    share.map_or(0, |share| share.min(1000) as u32)
+    let places = (u32::BITS - total.leading_zeros()).saturating_sub(22);
+    let share = ((done.min(total) >> places) * 1000).checked_div(total >> places);
+    share.unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thousandths_of_any_numbers() {
+        let cases = [
+            (0, 0, 0),
+            (1, 0, 0),
+            (1, 3, 333),
+            (4, 3, 1000),
+            (2_097_152, 4_194_304, 500),
+            (u32::MAX / 4, u32::MAX, 249),
+            (u32::MAX, u32::MAX, 1000),
+        ];
+        for (done, total, share) in cases {
+            assert_eq!(permille(done, total), share, "{done} of {total}");
+        }
+    }
 }

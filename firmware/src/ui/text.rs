@@ -116,10 +116,14 @@ fn split(text: &str, columns: usize) -> (&str, &str) {
         return (text, "");
     };
     let (full, _) = text.split_at_checked(most).unwrap_or((text, ""));
-    let end = if next == ' ' {
-        most
-    } else {
-        full.rfind(' ').unwrap_or(most)
+    // Not `str::rfind`, which can panic as far as the compiler sees.
+    let space = || {
+        full.char_indices()
+            .rfind(|&(_, character)| character == ' ')
+    };
+    let end = match next {
+        ' ' => most,
+        _ => space().map_or(most, |(at, _)| at),
     };
     let (taken, left) = text.split_at_checked(end).unwrap_or((text, ""));
     (taken, left.trim_ascii_start())
