@@ -1,0 +1,140 @@
+use kiln_core::format::output_sum;
+use kiln_core::{Model, RunError};
+use kiln_link::{Answer, CallError, Inferred, Top};
+
+use super::input::{Input, Kind};
+use super::{App, Board, answers, draw};
+use crate::ui::thumbnail::{Pixels, Thumbnail};
+use crate::ui::{Cost, Guess, Screen};
+
+impl<B: Board> App<'_, B> {
+    /// Runs the model on what has come, and shows picture and answer.
+    pub(super) fn infer(&mut self, input: &mut Input<'_>) -> Result<Answer<'_>, CallError> {
+        let model = self.model.ok_or(CallError::Model)?;
+        let Input { done, total, .. } = *input;
+        let picture = match input.kind {
+            Kind::Nothing => return Err(CallError::NothingBegun),
+            _ if done < total => return Err(CallError::Incomplete { done, total }),
+            Kind::Picture { .. } => true,
+            Kind::Tensor => false,
+        };
+        let mut preprocess_ticks = input.ticks;
+        input.clear();
+        self.thinking(&model, picture).ok_or(CallError::Model)?;
+        if picture {
+            let start = self.board.ticks();
+            let quantized = model.quantize_pixels(self.arena);
+            quantized.map_err(|_| CallError::Model)?;
+            let ticks = self.board.ticks().wrapping_sub(start);
+            preprocess_ticks = preprocess_ticks.wrapping_add(ticks);
+        }
+        let (top, infer_ticks) = self.timed(&model).map_err(|_| CallError::Model)?;
+        let inferred = Inferred {
+            top,
+            preprocess_ticks,
+            infer_ticks,
+        };
+        self.inferred = Some(inferred);
+        self.show(&model, &inferred);
+        Ok(Answer::Inferred(inferred))
+    }
+
+    /// Shows what the model sees, before it is overwritten.
+    fn thinking(&mut self, model: &Model<'_>, picture: bool) -> Option<()> {
+        let shape = model.input().shape;
+        let pixels = picture.then_some(Pixels::Bytes(model.input_mut(self.arena).ok()?));
+        let picture = pixels.map(|pixels| Thumbnail {
+            width: shape.width,
+            height: shape.height,
+            channels: shape.channels,
+            pixels,
+        });
+        draw(&mut self.board, &Screen::Thinking { picture });
+        Some(())
+    }
+
+    /// Runs the model, and takes the time of each layer.
+    fn timed(&mut self, model: &Model<'_>) -> Result<([Top; 3], u32), RunError> {
+        let Self { board, layers, .. } = self;
+        layers.fill(0);
+        let mut layers = layers.iter_mut();
+        let mut total = 0_u32;
+        let mut start = board.ticks();
+        let output = model.run_with(self.arena, &mut |_, _, _| {
+            let ticks = board.ticks().wrapping_sub(start);
+            total = total.wrapping_add(ticks);
+            if let Some(layer) = layers.next() {
+                *layer = ticks;
+            }
+            board.feed();
+            start = board.ticks();
+        })?;
+        let top = output.top::<3>().map(|class| Top {
+            class: u16::try_from(class.index).unwrap_or(u16::MAX),
+            probability: class.probability,
+        });
+        Ok((top, total))
+    }
+
+    /// Shows the answer.
+    fn show(&mut self, model: &Model<'_>, inferred: &Inferred) {
+        let guess = |top: &Top| Guess {
+            label: model.label(top.class.into()).unwrap_or("?"),
+            probability: top.probability,
+        };
+        let [best, second, _] = &inferred.top;
+        let classes = model.output().shape.len();
+        let screen = Screen::Answer {
+            best: guess(best),
+            second: (classes > 1).then(|| guess(second)),
+            cost: cost::<B>(inferred.infer_ticks),
+        };
+        draw(&mut self.board, &screen);
+    }
+
+    /// Runs a golden vector, and compares every layer.
+    pub(super) fn verify(
+        &mut self,
+        input: &mut Input<'_>,
+        vector: u16,
+    ) -> Result<Answer<'_>, CallError> {
+        let model = self.model.ok_or(CallError::Model)?;
+        let golden = model.golden().nth(vector.into());
+        let golden = golden.ok_or_else(|| CallError::NoSuch {
+            count: u16::try_from(model.golden().count()).unwrap_or(u16::MAX),
+        })?;
+        input.clear();
+        self.inferred = None;
+        let place = model.input_mut(self.arena);
+        let place = place.map_err(|_| CallError::Model)?;
+        for (place, &value) in place.iter_mut().zip(golden.input) {
+            *place = value;
+        }
+        let mut sums = golden.sums();
+        let mut differs = None;
+        let board = &mut self.board;
+        let run = model.run_with(self.arena, &mut |index, layer, output| {
+            board.feed();
+            let sum = sums.next();
+            if differs.is_none() && sum != Some(output_sum(layer, output)) {
+                differs = Some(index);
+            }
+        });
+        run.map_err(|_| CallError::Model)?;
+        let name = |index| model.layers().nth(index).map_or("", |(name, _)| name);
+        let differs = differs.map(|index| {
+            let number = u16::try_from(index).unwrap_or(u16::MAX);
+            (number, answers::cut(name(index)))
+        });
+        Ok(Answer::Verified { differs })
+    }
+}
+
+/// What to show of the time that an inference took.
+fn cost<B: Board>(ticks: u32) -> Cost {
+    let second = u64::from(B::TICKS_PER_SECOND.max(1));
+    match u64::from(B::NANOSECONDS_PER_INSTRUCTION) {
+        0 => Cost::Milliseconds((u64::from(ticks) * 1000 / second) as u32),
+        each => Cost::Instructions(u64::from(ticks) * 1_000_000_000 / (second * each)),
+    }
+}

@@ -1,0 +1,187 @@
+//! What a board does with what comes over the line: idle → a frame arrives → preprocess → infer → show →
+//! answer.
+//!
+//! Frames come from [`kiln_link::frame`]. A frame that cannot be read is answered with
+//! [`CallError::Frame`](kiln_link::CallError::Frame) and number 0; the next one can. A request that comes
+//! again, the same in every byte, is answered with the bytes of the first answer, and not done again.
+//!
+//! A picture is never held: its rows are preprocessed as they come, into the input's place in the arena.
+//! An inference uses that up; another one needs another picture or tensor. So does a golden vector.
+//!
+//! Nothing here panics, whatever comes.
+
+mod answers;
+mod arena;
+mod board;
+mod infer;
+mod input;
+mod kept;
+
+use kiln_core::Model;
+use kiln_link::frame::{Decoder, message};
+use kiln_link::{Answer, Call, CallError, Inferred, Reply, Request};
+
+pub use board::Board;
+use input::{Begin, Input};
+use kept::{Kept, refuse};
+
+use crate::ui::{self, Screen};
+
+/// The most bytes of a frame's content that a board takes, and keeps for an answer: all of a message.
+#[derive(Debug)]
+pub struct Line {
+    decoder: Decoder,
+    kept: Kept,
+}
+
+impl Line {
+    /// A line on which nothing has come yet.
+    pub const fn new() -> Self {
+        Self {
+            decoder: Decoder::new(),
+            kept: Kept::new(),
+        }
+    }
+}
+
+impl Default for Line {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// The app's memory, as [`Plan`](crate::plan::Plan) says.
+#[derive(Debug)]
+pub struct Buffers<'b> {
+    /// What has come over the line, and what has gone.
+    pub line: &'b mut Line,
+    /// The model's arena.
+    pub arena: &'b mut [u8],
+    /// Scratch to preprocess with.
+    pub scratch: &'b mut [i32],
+    /// `[width][3]`: a row of the largest picture.
+    pub row: &'b mut [u8],
+    /// `[layers]`: the ticks of each layer in the last inference.
+    pub layers: &'b mut [u32],
+}
+
+/// A board with a model.
+#[derive(Debug)]
+pub struct App<'b, B> {
+    board: B,
+    /// None if the bytes in flash are no longer a model.
+    model: Option<Model<'b>>,
+    checksum: u32,
+    arena: &'b mut [u8],
+    row: &'b mut [u8],
+    layers: &'b mut [u32],
+    /// The last inference, if its logits are still in the arena.
+    inferred: Option<Inferred>,
+}
+
+/// Serves until no byte will ever come: on a real board, for ever.
+pub fn run<B: Board>(board: B, model: &[u8], buffers: Buffers<'_>) {
+    let Buffers { line, scratch, .. } = buffers;
+    arena::paint(buffers.arena);
+    let mut app = App {
+        board,
+        model: Model::new(model).ok(),
+        checksum: answers::checksum(model),
+        arena: buffers.arena,
+        row: buffers.row,
+        layers: buffers.layers,
+        inferred: None,
+    };
+    app.welcome();
+    let mut next = Some(Begin::Nothing);
+    while let Some(begin) = next {
+        let mut input = Input::of(begin, app.model.as_ref(), scratch);
+        next = app.serve(line, &mut input);
+    }
+}
+
+impl<B: Board> App<'_, B> {
+    /// Serves until another picture or tensor begins, or no byte will ever come.
+    fn serve(&mut self, line: &mut Line, input: &mut Input<'_>) -> Option<Begin> {
+        let Line { decoder, kept } = line;
+        loop {
+            self.board.feed();
+            let Some(byte) = self.board.receive() else {
+                if self.board.wait() {
+                    continue;
+                }
+                return None;
+            };
+            let bytes = match decoder.feed(byte) {
+                None => continue,
+                Some(Err(error)) => {
+                    refuse(&mut self.board, error);
+                    continue;
+                }
+                Some(Ok(bytes)) => bytes,
+            };
+            if kept.is_for(bytes) {
+                self.board.send(kept.frame());
+                continue;
+            }
+            match message(bytes) {
+                Err(error) => refuse(&mut self.board, error),
+                Ok(Request { number, call }) => {
+                    let result = self.answer(call, input);
+                    let begin = Begin::by(&call).filter(|_| result.is_ok());
+                    kept.keep(bytes, &Reply { number, result });
+                    self.board.send(kept.frame());
+                    if begin.is_some() {
+                        return begin;
+                    }
+                }
+            }
+        }
+    }
+
+    fn answer(&mut self, call: Call<'_>, input: &mut Input<'_>) -> Result<Answer<'_>, CallError> {
+        match call {
+            Call::Hello => Ok(self.hello()),
+            Call::Picture { width, height } => self.picture(width, height),
+            Call::Tensor => self.tensor(),
+            Call::Data { offset, bytes } => self.data(input, offset, bytes),
+            Call::Infer => self.infer(input),
+            Call::Logits { offset } => self.logits(offset),
+            Call::Label { class } => self.label(class),
+            Call::Verify { vector } => self.verify(input, vector),
+            Call::Profile { layer } => self.profile(layer),
+            Call::Screen { offset } => Ok(answers::bytes(self.board.frame_bytes(), offset)),
+            Call::Memory => Ok(self.memory()),
+        }
+    }
+
+    /// The first screen.
+    fn welcome(&mut self) {
+        // The frame buffer and the text are both the board's.
+        let mut text = heapless::String::<{ kiln_link::MAX_NAME }>::new();
+        let _ = text.push_str(answers::cut(self.board.last_fault().unwrap_or_default()));
+        let board = B::NAME;
+        let screen = match &self.model {
+            None => Screen::Fault {
+                title: "no model",
+                text: "The model in flash has changed: write the firmware again.",
+            },
+            Some(_) if !text.is_empty() => Screen::Fault {
+                title: "restarted",
+                text: &text,
+            },
+            Some(model) => Screen::Waiting {
+                board,
+                model: model.name(),
+            },
+        };
+        draw(&mut self.board, &screen);
+    }
+}
+
+/// Draws a screen and shows it.
+fn draw<B: Board>(board: &mut B, screen: &Screen<'_>) {
+    match ui::draw(screen, board.frame()) {
+        Ok(()) => board.show(),
+    }
+}

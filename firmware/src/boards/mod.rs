@@ -1,0 +1,101 @@
+//! Boards with a Cortex-M: start, registers, interrupts, faults. Each is a machine of QEMU.
+//!
+//! | bin and feature | core | target | `-C target-cpu=` |
+//! |---|---|---|---|
+//! | `lm3s6965evb` | M3 | `thumbv7m-none-eabi` | |
+//! | `mps2-an386` | M4F | `thumbv7em-none-eabihf` | `cortex-m4` |
+//! | `mps2-an500` | M7 | `thumbv7em-none-eabihf` | `cortex-m7` |
+//! | `mps2-an505` | M33 | `thumbv8m.main-none-eabihf` | `cortex-m33` |
+//! | `mps3-an547` | M55 | `thumbv8m.main-none-eabihf` | `cortex-m55` |
+//!
+//! A board is built from the workspace with its model, the whole path of a `.kiln` file:
+//!
+//! ```text
+//! KILN_MODEL=/path/model.kiln cargo build -p kiln-firmware --profile firmware \
+//!     --bin lm3s6965evb --features lm3s6965evb --target thumbv7m-none-eabi
+//! ```
+//!
+//! and run with its line on a socket, 16 ns an instruction:
+//!
+//! ```text
+//! qemu-system-arm -M lm3s6965evb -icount shift=4 -display none -monitor none \
+//!     -serial unix:/path/socket,server=on,wait=off -kernel target/thumbv7m-none-eabi/firmware/lm3s6965evb
+//! ```
+//!
+//! The feature `fault` adds calls that go wrong, for tests: [`Profile`](kiln_link::Call::Profile) of layer
+//! 0xffff panics, 0xfffe reads from where nothing is, 0xfffd never ends.
+//!
+//! The watchdog is fed between bytes and between layers. Where it is not for two seconds, the reason is kept
+//! in RAM and shown, and two seconds after that it resets. So it is after a panic or a fault, but for the
+//! first wait.
+
+#![allow(
+    unsafe_code,
+    reason = "registers, and what the linker and an interrupt give; each block says why it holds"
+)]
+
+mod clock;
+#[cfg(not(feature = "lm3s6965evb"))]
+mod cmsdk;
+mod fault;
+mod frame;
+mod interrupt;
+mod machine;
+mod memory;
+mod receive;
+mod register;
+mod watchdog;
+
+#[cfg(feature = "lm3s6965evb")]
+mod lm3s6965evb;
+#[cfg(feature = "mps2-an386")]
+mod mps2_an386;
+#[cfg(feature = "mps2-an500")]
+mod mps2_an500;
+#[cfg(feature = "mps2-an505")]
+mod mps2_an505;
+#[cfg(feature = "mps3-an547")]
+mod mps3_an547;
+
+#[cfg(feature = "lm3s6965evb")]
+use lm3s6965evb as board;
+#[cfg(feature = "mps2-an386")]
+use mps2_an386 as board;
+#[cfg(feature = "mps2-an500")]
+use mps2_an500 as board;
+#[cfg(feature = "mps2-an505")]
+use mps2_an505 as board;
+#[cfg(feature = "mps3-an547")]
+use mps3_an547 as board;
+
+use crate::app;
+use crate::model::{self, Statics};
+use machine::Machine;
+pub use receive::Bytes;
+
+/// That of `-icount shift=4`.
+const NANOSECONDS_PER_INSTRUCTION: u16 = 16;
+
+/// Half of the milliseconds without progress after which the watchdog resets.
+const WATCHDOG: u32 = 2000;
+
+/// Starts the board and serves for ever.
+pub fn run(bytes: &'static mut Bytes, statics: &'static mut Statics) -> ! {
+    let last_fault = fault::take();
+    if let (Some(peripherals), Some(frame)) = (cortex_m::Peripherals::take(), frame::take()) {
+        clock::start(peripherals.SYST);
+        board::start(frame);
+        board::WATCHDOG.start(WATCHDOG);
+        if let Some(interrupt) = board::WATCHDOG_INTERRUPT {
+            interrupt.allow();
+        }
+        let machine = Machine {
+            receiver: receive::Receiver::start(bytes),
+            frame,
+            last_fault,
+        };
+        app::run(machine, model::bytes(), statics.buffers());
+    }
+    // Nobody calls this twice, and only tests have a line that ends.
+    cortex_m::peripheral::SCB::sys_reset()
+}

@@ -1,0 +1,88 @@
+//! What a model and a board need of each other's memory, in bytes. The build script and the firmware
+//! both ask here, so that a model that does not fit is refused with numbers before anything is built.
+
+use kiln_core::Model;
+use kiln_core::preprocess::scratch_len;
+
+/// What the app is given for a model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// The model's file, in flash.
+    pub model: usize,
+    /// The arena.
+    pub arena: usize,
+    /// Words of scratch to preprocess with.
+    pub scratch: usize,
+    /// A row of a picture, in RGB.
+    pub row: usize,
+    /// The number of layers: a word of time for each.
+    pub layers: usize,
+}
+
+impl Plan {
+    /// For pictures of at most `largest` columns and rows.
+    pub fn of(model: &Model<'_>, largest: [u16; 2]) -> Self {
+        let [width, height] = largest.map(u32::from);
+        let (scratch, row) = model.recipe().map_or((0, 0), |recipe| {
+            let input = (u32::from(recipe.width), u32::from(recipe.height));
+            let scratch = scratch_len(width, height, input.0, input.1);
+            (scratch, width as usize * 3)
+        });
+        Self {
+            model: model.file_bytes(),
+            arena: model.arena_bytes(),
+            scratch,
+            row,
+            layers: model.layer_count(),
+        }
+    }
+
+    /// Bytes of RAM, without frame buffer, link and stack.
+    pub const fn ram(&self) -> usize {
+        self.arena + self.scratch * 4 + self.row + self.layers * 4
+    }
+}
+
+/// What a board takes pictures of and shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// The name of the board: that of its feature, its bin and its memory map.
+    pub name: &'static str,
+    /// The most columns and rows of a picture. Rows cost nothing, since they are never kept.
+    pub largest: [u16; 2],
+    /// The frame buffer's bytes.
+    pub frame: usize,
+}
+
+/// The boards.
+pub const BOARDS: [Limits; 5] = [LM3S6965EVB, MPS2_AN386, MPS2_AN500, MPS2_AN505, MPS3_AN547];
+
+/// Cortex-M3 with 64 KB of RAM and an OLED display of 128×64 pixels in 16 greys.
+pub const LM3S6965EVB: Limits = Limits {
+    name: "lm3s6965evb",
+    largest: [320, 4096],
+    frame: 128 * 64 / 2,
+};
+/// Cortex-M4F.
+pub const MPS2_AN386: Limits = colour("mps2-an386");
+/// Cortex-M7.
+pub const MPS2_AN500: Limits = colour("mps2-an500");
+/// Cortex-M33.
+pub const MPS2_AN505: Limits = colour("mps2-an505");
+/// Cortex-M55.
+pub const MPS3_AN547: Limits = colour("mps3-an547");
+
+/// A board with a display of 240×240 colours.
+const fn colour(name: &'static str) -> Limits {
+    Limits {
+        name,
+        largest: [2048, 4096],
+        frame: 240 * 240 * 2,
+    }
+}
+
+/// RAM of the link and of all else that does not depend on the model: a little more than there is.
+pub const OTHER_RAM: usize = 2560;
+
+/// Flash of the program without the model: a little more than there is.
+pub const PROGRAM: usize = 96 * 1024;
