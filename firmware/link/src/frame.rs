@@ -1,14 +1,13 @@
 //! Frames: how a message lies on the wire.
 //!
 //! ```text
-//! frame   = COBS(content) 0x00
+//! frame   = 0x00 COBS(content) 0x00
 //! content = version (1 byte), message (postcard), CRC-32 of both (4 bytes, little endian)
 //! ```
 //!
-//! COBS leaves no zero but the last, so whatever was cut or garbled, the next frame begins after the
-//! next zero. Empty frames mean nothing: a side may send zeros to end what the line made up. The version
-//! comes first and is looked at first, so that a version with other messages, or another checksum, is
-//! told as such.
+//! COBS leaves no zero but those at the ends, so whatever was cut or garbled before it, a frame arrives:
+//! its first zero ends what the line made up. Empty frames mean nothing. All of this but the message stays
+//! the same in every version, so that a frame of another version is told as such and not as damaged.
 //!
 //! Nothing here panics, whatever comes.
 
@@ -23,22 +22,24 @@ use crate::{FrameError, MAX_MESSAGE, VERSION};
 pub const MAX_CONTENT: usize = 1 + MAX_MESSAGE + CHECKSUM;
 
 /// The most bytes of a frame on the wire: for [`encode`]'s buffer.
-pub const MAX_FRAME: usize = cobs::max_encoding_length(MAX_CONTENT) + 1;
+pub const MAX_FRAME: usize = cobs::max_encoding_length(MAX_CONTENT) + 2;
 
 /// Bytes of the checksum.
 const CHECKSUM: usize = size_of::<u32>();
 
-/// Writes the frame of a message; its bytes, the zero included. `None` if it is longer than any frame
+/// Writes the frame of a message; its bytes, the zeros included. `None` if it is longer than any frame
 /// may be, or than the buffer.
 pub fn encode<'b, M: Serialize>(message: &M, buffer: &'b mut [u8]) -> Option<&'b [u8]> {
+    let (first, rest) = buffer.split_first_mut()?;
+    *first = 0;
     let content = Content {
-        cobs: CobsEncoder::new(buffer),
+        cobs: CobsEncoder::new(rest),
         crc: Crc32::new(),
         left: MAX_CONTENT,
     };
-    let len = write(message, content).ok()?;
-    *buffer.get_mut(len)? = 0;
-    buffer.get(..=len)
+    let end = 1 + write(message, content).ok()?;
+    *buffer.get_mut(end)? = 0;
+    buffer.get(..=end)
 }
 
 fn write<M: Serialize>(message: &M, mut content: Content<'_>) -> postcard::Result<usize> {
@@ -63,7 +64,7 @@ impl Content<'_> {
 }
 
 impl Flavor for Content<'_> {
-    /// Bytes on the wire, but for the zero.
+    /// Bytes on the wire, but for the zeros.
     type Output = usize;
 
     fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
@@ -160,8 +161,8 @@ fn open(content: Option<&[u8]>) -> Result<&[u8], FrameError> {
         .ok_or(FrameError::Malformed)?;
     match checked.split_first() {
         None => Err(FrameError::Malformed),
-        Some((&theirs, _)) if theirs != VERSION => Err(FrameError::Version { theirs }),
         Some(_) if crc32(checked) != u32::from_le_bytes(*checksum) => Err(FrameError::Checksum),
+        Some((&theirs, _)) if theirs != VERSION => Err(FrameError::Version { theirs }),
         Some((_, message)) => Ok(message),
     }
 }

@@ -19,8 +19,8 @@ pub use message::{
     Request, Top,
 };
 
-/// The version of what is said. It is the first byte of every frame, so that each side can tell
-/// that the other speaks another version.
+/// The version of what is said. It is the first byte of every frame's content, so that each side can
+/// tell that the other speaks another version.
 pub const VERSION: u8 = 1;
 
 /// The most bytes of data in one message.

@@ -1,0 +1,317 @@
+//! The host's side of the link: what can be asked of a board, with time-outs and retries.
+
+mod about;
+mod error;
+mod exchange;
+#[cfg(test)]
+mod mock;
+
+use kiln_link::{Answer, CHUNK, Call, Inferred, Memory};
+use kiln_picture::Picture;
+
+pub use self::about::About;
+pub use self::error::BoardError;
+use self::exchange::Exchange;
+pub use self::exchange::Patience;
+use crate::port::Port;
+use crate::qemu::{Qemu, QemuError};
+use crate::screen;
+
+/// What a layer cost in the last inference.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LayerCost {
+    /// The layer's name.
+    pub name: String,
+    /// Ticks of the board's clock.
+    pub ticks: u32,
+}
+
+/// A layer that does not give what a golden vector says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Difference {
+    /// The layer's number.
+    pub layer: u16,
+    /// Its name.
+    pub name: String,
+}
+
+/// A board at the other end of a line.
+#[derive(Debug)]
+pub struct Board {
+    exchange: Exchange,
+    about: About,
+}
+
+impl Board {
+    /// Greets the board on a line, and the emulator that plays it where it is one.
+    ///
+    /// # Errors
+    /// Nothing answers, or something else than Kiln's firmware.
+    pub fn greet(port: Port, qemu: Option<Qemu>, patience: Patience) -> Result<Self, BoardError> {
+        let mut board = Self {
+            exchange: Exchange::new(port, qemu, patience),
+            about: About::default(),
+        };
+        board.about = board.hello()?;
+        Ok(board)
+    }
+
+    /// What the board said of itself when it was greeted.
+    pub fn about(&self) -> &About {
+        &self.about
+    }
+
+    /// The emulator that plays the board.
+    pub fn qemu(&mut self) -> Option<&mut Qemu> {
+        self.exchange.qemu.as_mut()
+    }
+
+    /// The line, for whoever wants to disturb it.
+    pub fn port(&mut self) -> &mut Port {
+        &mut self.exchange.port
+    }
+
+    /// Asks what the board is and holds.
+    ///
+    /// # Errors
+    /// Those of the line.
+    pub fn hello(&mut self) -> Result<About, BoardError> {
+        self.quick(Call::Hello, |answer| match answer {
+            Answer::Hello(hello) => Some(About::from(hello)),
+            _ => None,
+        })
+    }
+
+    /// Sees that the board holds the model with this checksum.
+    ///
+    /// # Errors
+    /// [`BoardError::OtherModel`].
+    pub fn expect(&self, checksum: u32) -> Result<(), BoardError> {
+        if self.about.checksum == checksum {
+            return Ok(());
+        }
+        Err(BoardError::OtherModel {
+            name: self.about.model.clone(),
+            theirs: self.about.checksum,
+            ours: checksum,
+        })
+    }
+
+    /// Sends a picture and runs the model on it; `sent` is told how much has gone, of how much.
+    ///
+    /// # Errors
+    /// Those of the line; the picture is too large; the model takes no pictures.
+    pub fn classify(
+        &mut self,
+        picture: &Picture,
+        sent: &mut dyn FnMut(usize, usize),
+    ) -> Result<Inferred, BoardError> {
+        let largest = self.about.largest;
+        let too_large = BoardError::PictureSize {
+            width: picture.width,
+            height: picture.height,
+            largest,
+        };
+        let fits = |size: u32, most: u16| u16::try_from(size).ok().filter(|&size| size <= most);
+        let (Some(width), Some(height)) = (
+            fits(picture.width, largest[0]),
+            fits(picture.height, largest[1]),
+        ) else {
+            return Err(too_large);
+        };
+        self.begin(Call::Picture { width, height })?;
+        self.data(&picture.rgb, sent)?;
+        self.infer()
+    }
+
+    /// Sends an input tensor, i8 in NHWC, and runs the model on it.
+    ///
+    /// # Errors
+    /// Those of the line; it has another length.
+    pub fn run(
+        &mut self,
+        tensor: &[i8],
+        sent: &mut dyn FnMut(usize, usize),
+    ) -> Result<Inferred, BoardError> {
+        let needed = self.begin(Call::Tensor)? as usize;
+        let given = tensor.len();
+        if given != needed {
+            return Err(BoardError::TensorSize { given, needed });
+        }
+        let bytes: Vec<u8> = tensor.iter().map(|&value| value as u8).collect();
+        self.data(&bytes, sent)?;
+        self.infer()
+    }
+
+    /// The quantized logits of the last inference.
+    ///
+    /// # Errors
+    /// Those of the line; nothing has been inferred.
+    pub fn quantized_logits(&mut self) -> Result<Vec<i8>, BoardError> {
+        let bytes = self.bytes(|offset| Call::Logits { offset })?;
+        Ok(bytes.iter().map(|&byte| byte as i8).collect())
+    }
+
+    /// The logits of the last inference.
+    ///
+    /// # Errors
+    /// Those of [`quantized_logits`](Self::quantized_logits).
+    pub fn logits(&mut self) -> Result<Vec<f32>, BoardError> {
+        let quantized = self.quantized_logits()?;
+        let About {
+            scale, zero_point, ..
+        } = self.about;
+        let value = |&q: &i8| scale * f32::from(i16::from(q) - i16::from(zero_point));
+        Ok(quantized.iter().map(value).collect())
+    }
+
+    /// The names of the classes; none if the model has none.
+    ///
+    /// # Errors
+    /// Those of the line.
+    pub fn labels(&mut self) -> Result<Vec<String>, BoardError> {
+        let mut labels = Vec::new();
+        for class in 0..u16::try_from(self.about.logits).unwrap_or(u16::MAX) {
+            let label = self.quick(Call::Label { class }, |answer| match answer {
+                Answer::Label { name } => Some(name.to_owned()),
+                _ => None,
+            })?;
+            if label.is_empty() {
+                return Ok(Vec::new());
+            }
+            labels.push(label);
+        }
+        Ok(labels)
+    }
+
+    /// Runs a golden vector on the board: the first layer that gives something else.
+    ///
+    /// # Errors
+    /// Those of the line; there is no such vector.
+    pub fn verify(&mut self, vector: u16) -> Result<Option<Difference>, BoardError> {
+        let slow = self.exchange.patience.slow;
+        self.exchange
+            .call(Call::Verify { vector }, slow, |answer| match answer {
+                Answer::Verified { differs } => Some(differs.map(|(layer, name)| Difference {
+                    layer,
+                    name: name.to_owned(),
+                })),
+                _ => None,
+            })
+    }
+
+    /// What each layer cost in the last inference.
+    ///
+    /// # Errors
+    /// Those of the line; nothing has been inferred.
+    pub fn profile(&mut self) -> Result<Vec<LayerCost>, BoardError> {
+        let layers = 0..self.about.layers;
+        let cost = |layer| {
+            self.quick(Call::Profile { layer }, |answer| match answer {
+                Answer::Layer { name, ticks } => Some(LayerCost {
+                    name: name.to_owned(),
+                    ticks,
+                }),
+                _ => None,
+            })
+        };
+        layers.map(cost).collect()
+    }
+
+    /// What the board's display shows, from its frame buffer.
+    ///
+    /// # Errors
+    /// Those of the line.
+    pub fn screen(&mut self) -> Result<Picture, BoardError> {
+        let bytes = self.bytes(|offset| Call::Screen { offset })?;
+        Ok(screen::picture(&self.about.display, &bytes))
+    }
+
+    /// The picture of the display as the emulator draws it, pixel for pixel. `None` if the board is not
+    /// emulated.
+    ///
+    /// # Errors
+    /// The emulator's.
+    pub fn screendump(&mut self) -> Option<Result<Picture, QemuError>> {
+        let width = u32::from(self.about.display.width).max(1);
+        let dump = self.exchange.qemu.as_mut()?.screendump();
+        Some(dump.map(|dump| screen::shrink(&dump, dump.width / width)))
+    }
+
+    /// What memory has been used since the start.
+    ///
+    /// # Errors
+    /// Those of the line.
+    pub fn memory(&mut self) -> Result<Memory, BoardError> {
+        self.quick(Call::Memory, |answer| match answer {
+            Answer::Memory(memory) => Some(memory),
+            _ => None,
+        })
+    }
+
+    /// Begins a picture or a tensor; the bytes that are needed.
+    fn begin(&mut self, call: Call<'_>) -> Result<u32, BoardError> {
+        self.quick(call, |answer| match answer {
+            Answer::Received { done: 0, total } => Some(total),
+            _ => None,
+        })
+    }
+
+    /// Sends all of what has begun.
+    fn data(&mut self, data: &[u8], sent: &mut dyn FnMut(usize, usize)) -> Result<(), BoardError> {
+        let mut offset = 0;
+        for bytes in data.chunks(CHUNK) {
+            let end = offset + bytes.len() as u32;
+            // The last bytes of a picture make the board bring it to size.
+            self.quick(Call::Data { offset, bytes }, |answer| match answer {
+                Answer::Received { done, .. } if done == end => Some(()),
+                _ => None,
+            })?;
+            offset = end;
+            sent(offset as usize, data.len());
+        }
+        Ok(())
+    }
+
+    fn infer(&mut self) -> Result<Inferred, BoardError> {
+        let slow = self.exchange.patience.slow;
+        self.exchange
+            .call(Call::Infer, slow, |answer| match answer {
+                Answer::Inferred(inferred) => Some(inferred),
+                _ => None,
+            })
+    }
+
+    /// Bytes that come in pieces.
+    fn bytes(&mut self, call: impl Fn(u32) -> Call<'static>) -> Result<Vec<u8>, BoardError> {
+        let mut all = Vec::new();
+        loop {
+            let offset = all.len();
+            let total = self.quick(call(offset as u32), |answer| match answer {
+                Answer::Bytes { total, bytes } => {
+                    all.extend_from_slice(bytes);
+                    Some(total as usize)
+                }
+                _ => None,
+            })?;
+            if all.len() == total {
+                return Ok(all);
+            }
+            if all.len() > total || all.len() == offset {
+                return Err(BoardError::Unexpected);
+            }
+        }
+    }
+
+    fn quick<T>(
+        &mut self,
+        call: Call<'_>,
+        read: impl FnMut(Answer<'_>) -> Option<T>,
+    ) -> Result<T, BoardError> {
+        let quick = self.exchange.patience.quick;
+        self.exchange.call(call, quick, read)
+    }
+}
+
+#[cfg(test)]
+mod tests;
