@@ -58,6 +58,26 @@ pub struct Report {
     pub dead_channels: usize,
     /// Each layer, the worst first.
     pub layers: Vec<LayerReport>,
+    /// The same on pictures that had no part in it.
+    pub held_out: Option<HeldOut>,
+}
+
+/// The float model and its integers on pictures that had no part in quantizing it. Shares are from 0
+/// to 1.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct HeldOut {
+    /// Pictures.
+    pub pictures: usize,
+    /// Those whose class is known.
+    pub labelled: usize,
+    /// The float model's top-1 accuracy on those.
+    pub float_top1: Option<f64>,
+    /// The integers' top-1 accuracy on those.
+    pub int8_top1: Option<f64>,
+    /// Pictures on which both name the same class.
+    pub agreement: f64,
+    /// The logits' signal-to-quantization-noise ratio, in decibels.
+    pub logits_sqnr_db: f64,
 }
 
 /// One layer's output.
@@ -95,9 +115,19 @@ pub struct Candidate {
 }
 
 impl Report {
-    /// What was lost, in points of top-1 accuracy; negative where the integers are better.
+    /// Top-1 accuracy of the float model and of the integers, on the held-out pictures where there are
+    /// some, else on the calibration pictures.
+    pub fn top1(&self) -> Option<(f64, f64)> {
+        match &self.held_out {
+            Some(held_out) => held_out.float_top1.zip(held_out.int8_top1),
+            None => self.float_top1.zip(self.int8_top1),
+        }
+    }
+
+    /// What was lost, in points of [`top1`](Self::top1); negative where the integers are better.
     pub fn drop_points(&self) -> Option<f64> {
-        Some((self.float_top1? - self.int8_top1?) * 100.0)
+        let (float, int8) = self.top1()?;
+        Some((float - int8) * 100.0)
     }
 
     /// What to do where the result is not good; nothing where it is.
@@ -147,23 +177,18 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        let percent = |share: f64| format!("{:.2}%", share * 100.0);
         write!(f, "calibration     {} pictures", self.pictures)?;
         match self.candidates.len() {
             0 => writeln!(f)?,
             tried => writeln!(f, ", which also chose among {tried} ways: test on others")?,
         }
-        if let (Some(float), Some(int8), Some(drop)) =
-            (self.float_top1, self.int8_top1, self.drop_points())
-        {
-            let (float, int8) = (percent(float), percent(int8));
-            writeln!(
-                f,
-                "top-1           float {float}, int8 {int8}, lost {drop:.2} points"
-            )?;
+        let top1 = self.float_top1.zip(self.int8_top1);
+        likeness(f, top1, self.agreement, self.logits_sqnr_db)?;
+        if let Some(other) = &self.held_out {
+            writeln!(f, "held out        {} pictures", other.pictures)?;
+            let top1 = other.float_top1.zip(other.int8_top1);
+            likeness(f, top1, other.agreement, other.logits_sqnr_db)?;
         }
-        writeln!(f, "same class      {}", percent(self.agreement))?;
-        writeln!(f, "logits          {:.1} dB SQNR", self.logits_sqnr_db)?;
         write!(f, "method          {}", self.method)?;
         if self.equalized_pairs > 0 {
             write!(f, ", {} pairs of layers equalized", self.equalized_pairs)?;
@@ -206,6 +231,25 @@ impl fmt::Display for Report {
         }
         Ok(())
     }
+}
+
+/// How near the integers come to the float model, in three lines.
+fn likeness(
+    f: &mut fmt::Formatter,
+    top1: Option<(f64, f64)>,
+    agreement: f64,
+    sqnr_db: f64,
+) -> fmt::Result {
+    if let Some((float, int8)) = top1 {
+        let lost = (float - int8) * 100.0;
+        let (float, int8) = (float * 100.0, int8 * 100.0);
+        writeln!(
+            f,
+            "top-1           float {float:.2}%, int8 {int8:.2}%, lost {lost:.2} points"
+        )?;
+    }
+    writeln!(f, "same class      {:.2}%", agreement * 100.0)?;
+    writeln!(f, "logits          {sqnr_db:.1} dB SQNR")
 }
 
 #[cfg(test)]
@@ -266,6 +310,21 @@ mod tests {
             "14.0 dB SQNR",
             "     9.0 dB  first (Conv)",
         ] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+        let held_out = Report {
+            held_out: Some(HeldOut {
+                pictures: 70,
+                labelled: 70,
+                float_top1: Some(0.9),
+                int8_top1: Some(0.88),
+                ..HeldOut::default()
+            }),
+            ..report.clone()
+        };
+        assert!((held_out.drop_points().unwrap() - 2.0).abs() < 1e-9);
+        let text = held_out.to_string();
+        for part in ["lost 2.50 points", "held out        70", "lost 2.00 points"] {
             assert!(text.contains(part), "{part}: {text}");
         }
         let json = serde_json::to_string(&report).unwrap();

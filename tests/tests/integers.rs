@@ -266,6 +266,28 @@ fn a_drop_of_accuracy_is_exit_1_and_bad_input_exit_2() {
     assert_eq!(found.status.code(), Some(1), "{stderr}");
     assert!(stderr.contains("points"), "{stderr}");
 
+    // Other pictures have the word where there are some.
+    let (found, stderr) = output(
+        &[
+            "quantize",
+            "--max-drop=-200",
+            "--pictures",
+            "20",
+            "--evaluate",
+        ],
+        &[
+            &pictures,
+            Path::new("--calibrate"),
+            &at("pictures/test"),
+            &model,
+            Path::new("-o"),
+            &at("dropped.int8.onnx"),
+        ],
+    );
+    assert_eq!(found.status.code(), Some(1), "{stderr}");
+    let text = String::from_utf8_lossy(&found.stdout);
+    assert!(text.contains("held out"), "{text}");
+
     let empty = at("empty");
     fs::create_dir_all(&empty).unwrap();
     let whole = fs::read(at("run/model.kiln")).unwrap();

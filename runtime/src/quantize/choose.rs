@@ -88,7 +88,8 @@ impl Trial<'_> {
         let mut best = 0;
         if built.len() > 1 {
             let graph = &self.variants[0].graph;
-            let scores = measure(graph, &built, calibration, stage, progress)?;
+            let graphs: Vec<_> = built.iter().map(|built| &built.graph).collect();
+            let scores = measure(graph, &graphs, calibration, stage, progress)?;
             best = best_of(&scores);
             let told = recipes.iter().zip(&scores);
             let told = told.map(|(recipe, score)| candidate(self.variants, *recipe, score));

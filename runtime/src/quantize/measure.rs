@@ -9,8 +9,8 @@ use crate::calibrate::{CalibrateError, Calibration};
 use crate::engine::{Engine, Input, OfGraph};
 use crate::float_graph::FloatGraph;
 use crate::graph::{Graph, Layout, Quant};
-use crate::qgraph::QOp;
-use crate::report::{LayerReport, Report};
+use crate::qgraph::{QGraph, QOp};
+use crate::report::{HeldOut, LayerReport, Report};
 
 /// Signal to quantization noise.
 #[derive(Clone, Copy, Debug, Default)]
@@ -100,16 +100,16 @@ fn engine_error(error: impl std::fmt::Display) -> QuantizeError {
 /// Scores of some quantized graphs, on all pictures; each picture goes through the float model once.
 pub(super) fn measure(
     graph: &Graph,
-    built: &[Built],
+    quantized: &[&QGraph],
     calibration: &mut dyn Calibration,
     stage: Stage,
     progress: &dyn Fn(Progress),
 ) -> Result<Vec<Score>, QuantizeError> {
-    let engines = built.iter().map(|built| Engine::of(&built.graph));
+    let engines = quantized.iter().map(|graph| Engine::of(*graph));
     let mut engines = engines
         .collect::<Result<Vec<Engine>, _>>()
         .map_err(engine_error)?;
-    let mut scores = vec![Score::default(); built.len()];
+    let mut scores = vec![Score::default(); quantized.len()];
     let mut float = FloatGraph::new(graph);
     let mut input = vec![0.0; graph.shape(graph.input).len()];
     let total = calibration.len();
@@ -127,6 +127,28 @@ pub(super) fn measure(
         progress(Progress { stage, done, total });
     }
     Ok(scores)
+}
+
+/// The float model and its integers on pictures that had no part in quantizing it.
+///
+/// # Errors
+/// See [`QuantizeError`].
+pub fn held_out(
+    graph: &Graph,
+    quantized: &QGraph,
+    pictures: &mut dyn Calibration,
+    progress: &dyn Fn(Progress),
+) -> Result<HeldOut, QuantizeError> {
+    let scores = measure(graph, &[quantized], pictures, Stage::Evaluate, progress)?;
+    let score = scores.first().copied().unwrap_or_default();
+    Ok(HeldOut {
+        pictures: score.pictures,
+        labelled: score.labelled,
+        float_top1: score.share(score.float_right),
+        int8_top1: score.accuracy(),
+        agreement: score.agreement(),
+        logits_sqnr_db: score.logits.db(),
+    })
 }
 
 /// The chosen quantization against the float model, layer by layer.
@@ -243,5 +265,6 @@ fn make_report(variant: &Variant, chosen: &Chosen, score: &Score, layers: &[Sqnr
             .collect(),
         dead_channels: convs.map(dead).sum(),
         layers,
+        held_out: None,
     }
 }

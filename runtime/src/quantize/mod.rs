@@ -33,6 +33,7 @@ use crate::calibrate::{CalibrateError, Calibration, Method};
 use crate::graph::Graph;
 use crate::qgraph::{Meta, QGraph};
 use crate::report::Report;
+pub use measure::held_out;
 pub use weights::WeightRange;
 
 /// How to quantize. What is not said is chosen by what measures best on the calibration pictures: top-1
@@ -75,6 +76,8 @@ pub enum Stage {
     Refine,
     /// The float model and the integers, layer by layer.
     Compare,
+    /// The same on pictures that had no part in it.
+    Evaluate,
 }
 
 impl fmt::Display for Stage {
@@ -85,6 +88,7 @@ impl fmt::Display for Stage {
             Self::Choose => "choosing the method",
             Self::Refine => "refining",
             Self::Compare => "comparing",
+            Self::Evaluate => "evaluating",
         })
     }
 }

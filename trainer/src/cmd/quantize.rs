@@ -13,7 +13,7 @@ use kiln_runtime::load::load;
 use kiln_runtime::onnx::OnnxFile;
 use kiln_runtime::onnx_out;
 use kiln_runtime::qgraph::Meta;
-use kiln_runtime::quantize::{Options, Progress, quantize};
+use kiln_runtime::quantize::{Options, Progress, held_out, quantize};
 use kiln_runtime::report::Report;
 
 use self::calibration::{Pictures, Tensors};
@@ -54,7 +54,7 @@ impl MethodChoice {
 #[command(after_help = "\
 Examples:
   kiln quantize runs/first/model.onnx --calibrate photos
-  kiln quantize model.onnx --calibrate photos/train -o small.int8.onnx --max-drop 1.0
+  kiln quantize model.onnx --calibrate photos -o small.int8.onnx --evaluate photos --max-drop 1.0
   kiln quantize pytorch.onnx --calibrate photos --labels labels.txt --recipe recipe.toml
   kiln quantize keywords.onnx --calibrate spectrograms.npy
 
@@ -72,6 +72,12 @@ pub struct QuantizeArgs {
     /// Pictures used at most, evenly from all of them.
     #[arg(long, default_value_t = 512)]
     pub pictures: usize,
+    /// Labelled pictures that say how much was lost: others than those that quantized.
+    #[arg(long, value_name = "PICTURES")]
+    pub evaluate: Option<PathBuf>,
+    /// Which part of those, where the folder has parts.
+    #[arg(long, value_name = "SPLIT", default_value = "val")]
+    pub evaluate_split: Part,
     /// The file to write [default: MODEL with the ending .int8.onnx].
     #[arg(long, short)]
     pub out: Option<PathBuf>,
@@ -84,7 +90,8 @@ pub struct QuantizeArgs {
     /// Leave biases as they are: no bias correction.
     #[arg(long)]
     pub no_bias_correction: bool,
-    /// Fail if top-1 accuracy on the calibration pictures falls by more than this, in points.
+    /// Fail if top-1 accuracy falls by more than this, in points: on the pictures of --evaluate, else on
+    /// those of --calibrate, which is a little optimistic.
     #[arg(long, value_name = "POINTS")]
     pub max_drop: Option<f64>,
     /// Also write the report, as JSON.
@@ -106,6 +113,8 @@ impl QuantizeArgs {
             calibrate: PathBuf::new(),
             split: Part::Train,
             pictures: 512,
+            evaluate: None,
+            evaluate_split: Part::Val,
             out: None,
             method: MethodChoice::Auto,
             no_equalize: false,
@@ -151,8 +160,12 @@ pub fn run(args: &QuantizeArgs) -> anyhow::Result<ExitCode> {
     let progress = |progress: Progress| {
         bar.show(&progress.stage.to_string(), progress.done, progress.total);
     };
-    let (quantized, report) = quantize(&graph, &mut *calibration, &options, &progress)
+    let (quantized, mut report) = quantize(&graph, &mut *calibration, &options, &progress)
         .with_context(|| args.model.display().to_string())?;
+    if let Some(folder) = &args.evaluate {
+        let mut pictures = Pictures::open(folder, &file, args.evaluate_split, usize::MAX, &bar)?;
+        report.held_out = Some(held_out(&graph, &quantized, &mut pictures, &progress)?);
+    }
     bar.clear();
     let quantized = onnx_out::to_onnx(&quantized);
     quantized.save(&out)?;
@@ -174,10 +187,11 @@ fn verdict(args: &QuantizeArgs, report: &Report) -> anyhow::Result<ExitCode> {
     let Some(allowed) = args.max_drop else {
         return Ok(ExitCode::SUCCESS);
     };
-    let (Some(float), Some(int8)) = (report.float_top1, report.int8_top1) else {
+    let Some((float, int8)) = report.top1() else {
+        let folder = args.evaluate.as_ref().unwrap_or(&args.calibrate);
         bail!(
             "--max-drop needs labelled pictures: {} has no class folders that are the model's labels",
-            args.calibrate.display()
+            folder.display()
         );
     };
     let drop = (float - int8) * 100.0;
