@@ -227,15 +227,16 @@ impl Board {
         Ok(screen::picture(&self.about.display, &bytes))
     }
 
-    /// The picture of the display as the emulator draws it, pixel for pixel. `None` if the board is not
-    /// emulated.
+    /// What the display shows as the emulator draws it. `None` if the board is not emulated, or its
+    /// emulator draws nothing.
     ///
     /// # Errors
     /// The emulator's.
-    pub fn screendump(&mut self) -> Option<Result<Picture, QemuError>> {
-        let width = u32::from(self.about.display.width).max(1);
-        let dump = self.exchange.qemu.as_mut()?.screendump();
-        Some(dump.map(|dump| screen::shrink(&dump, dump.width / width)))
+    pub fn screendump(&mut self) -> Result<Option<Picture>, QemuError> {
+        match &mut self.exchange.qemu {
+            Some(qemu) => qemu.screendump(),
+            None => Ok(None),
+        }
     }
 
     /// What memory has been used since the start.

@@ -16,6 +16,7 @@ use tempfile::TempDir;
 
 use crate::boards::Emulated;
 use crate::port::Port;
+use crate::screen::shrink;
 use monitor::Monitor;
 
 /// How an emulator is started.
@@ -82,6 +83,7 @@ exit "$status"
 #[derive(Debug)]
 pub struct Qemu {
     guard: Child,
+    zoom: Option<u32>,
     monitor: Monitor,
     folder: TempDir,
 }
@@ -147,6 +149,7 @@ impl Qemu {
             Ok((line, monitor)) => {
                 let qemu = Self {
                     guard,
+                    zoom: board.zoom,
                     monitor,
                     folder,
                 };
@@ -160,14 +163,24 @@ impl Qemu {
         }
     }
 
-    /// The picture of the board's display, as QEMU draws it.
+    /// What the board's display shows as QEMU draws it, in the display's own pixels. `None` if QEMU
+    /// does not draw it.
     ///
     /// # Errors
-    /// QEMU has ended, or the board has no display.
-    pub fn screendump(&mut self) -> Result<Picture, QemuError> {
+    /// QEMU has ended.
+    pub fn screendump(&mut self) -> Result<Option<Picture>, QemuError> {
+        let Some(zoom) = self.zoom else {
+            return Ok(None);
+        };
         let path = self.folder.path().join("screen.ppm");
         self.monitor.screendump(&path)?;
-        parse_ppm(&fs::read(&path)?).ok_or(QemuError::Screendump)
+        let picture = parse_ppm(&fs::read(&path)?).ok_or(QemuError::Screendump)?;
+        Ok(Some(shrink(&picture, zoom)))
+    }
+
+    /// Ends the emulator.
+    pub fn stop(&mut self) {
+        stop(&mut self.guard);
     }
 
     /// What QEMU has said on stderr, if it has ended.
@@ -186,7 +199,7 @@ impl Qemu {
 
 impl Drop for Qemu {
     fn drop(&mut self) {
-        stop(&mut self.guard);
+        self.stop();
     }
 }
 

@@ -10,7 +10,7 @@ use super::BoardError;
 use crate::port::Port;
 use crate::qemu::Qemu;
 
-/// How long an answer may still take once something unreadable has come in its place.
+/// How long an answer may still take once something unreadable has come in its place, for the last time.
 const GRACE: Duration = Duration::from_millis(300);
 
 /// How often and how long a board is asked.
@@ -114,7 +114,8 @@ impl Exchange {
         noise: &mut Noise,
         read: &mut dyn FnMut(Answer<'_>) -> Option<T>,
     ) -> Result<Try<T>, BoardError> {
-        let mut deadline = Instant::now() + patience;
+        let end = Instant::now() + patience;
+        let mut deadline = end;
         let sent = self.port.send(request, deadline);
         sent.map_err(|error| self.line(error))?;
         let mut buffer = [0; 1024];
@@ -151,7 +152,7 @@ impl Exchange {
                     Err(FrameError::Version { theirs }) => noise.version = Some(theirs),
                     Err(_) => {}
                 }
-                deadline = deadline.min(Instant::now() + GRACE);
+                deadline = end.min(Instant::now() + GRACE);
             }
             if !matches!(result, Try::Nothing) {
                 return Ok(result);

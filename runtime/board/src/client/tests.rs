@@ -80,7 +80,7 @@ fn session(board: &mut Board) -> usize {
         board.run(&tensor, &mut |_, _| {}).unwrap(),
         mock::inferred(&bytes)
     );
-    assert!(board.screendump().is_none());
+    assert_eq!(board.screendump().unwrap(), None);
     // Hello; picture, four pieces, infer; logits twice; labels; verify; profile; screen; memory; tensor.
     1 + 6 + 2 + 2 + 2 + 3 + 8 + 1 + 3
 }

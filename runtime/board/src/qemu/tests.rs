@@ -59,8 +59,8 @@ fn a_board_starts_shows_its_display_and_ends() {
     let folder = tempfile::tempdir().unwrap();
     let elf = looping_elf(folder.path());
     let (mut qemu, _port) = Qemu::start(&EMULATED[0], &elf, &Options::default()).unwrap();
-    let screen = qemu.screendump().unwrap();
-    assert_eq!([screen.width, screen.height], [512, 256]);
+    let screen = qemu.screendump().unwrap().unwrap();
+    assert_eq!([screen.width, screen.height], [128, 64]);
     assert!(screen.rgb.iter().all(|&value| value == 0));
     assert_eq!(qemu.ended(), None);
     let guard = qemu.guard.id();
