@@ -6,7 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::str::FromStr;
 use std::time::{Duration, Instant};
 
-use serialport::{ClearBuffer, SerialPort};
+use serialport::{ClearBuffer, SerialPort, SerialPortType};
 
 use crate::boards::{self, Emulated};
 
@@ -45,6 +45,48 @@ impl fmt::Display for Address {
             Self::Serial(path) => f.write_str(path),
             Self::Qemu(board) => write!(f, "qemu:{}", board.name),
         }
+    }
+}
+
+/// A serial port of this machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// As it is opened.
+    pub path: String,
+    /// What is plugged in there, for people.
+    pub words: String,
+}
+
+/// The serial ports of this machine.
+///
+/// # Errors
+/// The system does not tell.
+pub fn found() -> Result<Vec<Found>, serialport::Error> {
+    let mut ports: Vec<Found> = serialport::available_ports()?
+        .into_iter()
+        .map(|port| Found {
+            path: port.port_name,
+            words: words(&port.port_type),
+        })
+        .collect();
+    ports.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(ports)
+}
+
+fn words(kind: &SerialPortType) -> String {
+    match kind {
+        SerialPortType::UsbPort(usb) => {
+            let ids = format!("USB {:04x}:{:04x}", usb.vid, usb.pid);
+            let names = [Some(&ids), usb.manufacturer.as_ref(), usb.product.as_ref()];
+            names
+                .into_iter()
+                .flatten()
+                .cloned()
+                .collect::<Vec<_>>()
+                .join(" ")
+        }
+        SerialPortType::BluetoothPort => "Bluetooth".to_owned(),
+        SerialPortType::PciPort | SerialPortType::Unknown => "serial port".to_owned(),
     }
 }
 
@@ -184,7 +226,7 @@ fn timed(result: io::Result<usize>) -> io::Result<Option<usize>> {
 
 #[cfg(test)]
 mod tests {
-    use serialport::TTYPort;
+    use serialport::{TTYPort, UsbPortInfo};
 
     use super::*;
 
@@ -209,6 +251,30 @@ mod tests {
                 (Err(error), Err(part)) => assert!(error.contains(part), "{text}: {error}"),
                 (found, _) => panic!("{text}: {found:?}"),
             }
+        }
+    }
+
+    #[test]
+    fn ports_are_described() {
+        let usb = |manufacturer: Option<&str>, product: Option<&str>| {
+            SerialPortType::UsbPort(UsbPortInfo {
+                vid: 0x2e8a,
+                pid: 0x000a,
+                serial_number: None,
+                manufacturer: manufacturer.map(str::to_owned),
+                product: product.map(str::to_owned),
+            })
+        };
+        let cases = [
+            (
+                usb(Some("Raspberry Pi"), Some("Pico")),
+                "USB 2e8a:000a Raspberry Pi Pico",
+            ),
+            (usb(None, None), "USB 2e8a:000a"),
+            (SerialPortType::PciPort, "serial port"),
+        ];
+        for (kind, expected) in cases {
+            assert_eq!(words(&kind), expected);
         }
     }
 

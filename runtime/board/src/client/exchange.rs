@@ -25,10 +25,10 @@ pub struct Patience {
 }
 
 impl Default for Patience {
-    /// 2 s and 60 s, three times.
+    /// 5 s and 60 s, three times: also an emulator on a busy machine answers.
     fn default() -> Self {
         Self {
-            quick: Duration::from_secs(2),
+            quick: Duration::from_secs(5),
             slow: Duration::from_secs(60),
             tries: 3,
         }
