@@ -55,7 +55,14 @@ pub struct Limits {
 }
 
 /// The boards.
-pub const BOARDS: [Limits; 5] = [LM3S6965EVB, MPS2_AN386, MPS2_AN500, MPS2_AN505, MPS3_AN547];
+pub const BOARDS: [Limits; 6] = [
+    LM3S6965EVB,
+    MPS2_AN386,
+    MPS2_AN500,
+    MPS2_AN505,
+    MPS3_AN547,
+    RP2350,
+];
 
 /// Cortex-M3 with 64 KB of RAM and an OLED display of 128×64 pixels in 16 greys.
 pub const LM3S6965EVB: Limits = Limits {
@@ -71,6 +78,9 @@ pub const MPS2_AN500: Limits = colour("mps2-an500");
 pub const MPS2_AN505: Limits = colour("mps2-an505");
 /// Cortex-M55.
 pub const MPS3_AN547: Limits = colour("mps3-an547");
+
+/// Cortex-M33 with 512 KB of RAM: a real board.
+pub const RP2350: Limits = colour("rp2350");
 
 /// A board with a display of 240×240 colours.
 const fn colour(name: &'static str) -> Limits {

@@ -7,10 +7,11 @@
 //! Bytes hold two pixels, the left one in the upper half: the order of embedded-graphics' `RawU4`, and
 //! that of the controller when nibbles are re-mapped, as [`init`](Ssd0323::init) asks.
 //!
-//! On the board lm3s6965evb, D/C is pin 7 of GPIO port C; the data come from SSI0 (PL022). QEMU shows the
-//! bytes while pin 0 of port D is high (the SD card of the same bus listens while it is low), takes no
-//! notice of re-mapping, brightness and on/off, and prints an error for commands it does not know: only
-//! those that it knows are used here.
+//! On the board lm3s6965evb, D/C is pin 7 of GPIO port C; the data come from SSI0 (PL022), whose Fss (pin 3 of
+//! port A) selects the display on the real board. QEMU shows the bytes while pin 0 of port D is high (the SD
+//! card of the same bus listens while it is low), and its PL022 stops sending while eight received bytes wait
+//! to be read. It takes no notice of re-mapping, brightness and on/off, and prints an error for commands
+//! that it does not know: only those that it knows are used here.
 
 use embedded_graphics::{
     framebuffer::{Framebuffer, buffer_size},
