@@ -29,8 +29,8 @@ pub struct Thumbnail<'a> {
 pub enum Pixels<'a> {
     /// 0 is dark, 255 bright.
     Bytes(&'a [u8]),
-    /// The input tensor of a model: −128 is dark, 127 bright.
-    Tensor(&'a [i8]),
+    /// The input tensor of a model, an i8 a byte: −128 is dark, 127 bright.
+    Tensor(&'a [u8]),
 }
 
 impl Thumbnail<'_> {
@@ -109,7 +109,7 @@ impl Thumbnail<'_> {
         let index = pixel.wrapping_mul(self.channels).wrapping_add(channel) as usize;
         let value = match self.pixels {
             Pixels::Bytes(bytes) => bytes.get(index).copied(),
-            Pixels::Tensor(values) => values.get(index).map(|&value| value as u8 ^ 0x80),
+            Pixels::Tensor(bytes) => bytes.get(index).map(|byte| byte ^ 0x80),
         };
         value.unwrap_or(0)
     }
@@ -172,7 +172,7 @@ mod tests {
             width: 1,
             height: 3,
             channels: 1,
-            pixels: Pixels::Tensor(&[-128, 0, 127]),
+            pixels: Pixels::Tensor(&[0x80, 0x00, 0x7f]),
         };
         let mut display = MockDisplay::<Gray4>::new();
         tall.draw(&mut display, square(3)).unwrap();
