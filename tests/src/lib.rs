@@ -3,6 +3,7 @@
 //! The functions panic where something is missing that `cargo xtask test` provides; the message
 //! names the command.
 
+pub mod boards;
 pub mod conformance;
 pub mod npy;
 

@@ -168,6 +168,11 @@ impl<'m> Model<'m> {
         self.view.golden()
     }
 
+    /// The checksum that the file states: it tells models apart.
+    pub const fn checksum(&self) -> u32 {
+        self.view.header().checksum
+    }
+
     /// Whether the file's checksum is that of its bytes. Not part of [`new`](Self::new), since it
     /// reads the whole file.
     pub fn checksum_ok(&self) -> bool {
@@ -358,7 +363,9 @@ mod tests {
     #[test]
     fn the_checksum_sees_every_byte() {
         let bytes = Parts::every_layer().bytes();
-        assert!(Model::new(&bytes).unwrap().checksum_ok());
+        let model = Model::new(&bytes).unwrap();
+        assert!(model.checksum_ok());
+        assert_eq!(model.checksum().to_le_bytes(), bytes[12..16]);
         let longer = [&bytes[..], &[1, 2, 3]].concat();
         assert!(Model::new(&longer).unwrap().checksum_ok());
         let mut flipped = 0;

@@ -1,0 +1,232 @@
+//! The boards that QEMU plays: from pixels to logits the same bits as here, which are ONNX Runtime's.
+//!
+//! `catsdogs-nano` is in the source tree. The networks of MLPerf Tiny and the photographs lie in the
+//! folder of shared data; on a machine that has none this is said, and pictures are drawn.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use kiln_board::Emulated;
+use kiln_board::boards::{EMULATED, find};
+use kiln_core::Model;
+use kiln_core::layer::Layer;
+use kiln_picture::{Limits, Picture, decode_file};
+use kiln_runtime::onnx::OnnxFile;
+use kiln_runtime::qgraph::QGraph;
+use kiln_runtime::quantized::load_quantized;
+use kiln_runtime::testing::Random;
+use kiln_tests::boards::{compiled, host_input, host_logits, program, start};
+use kiln_tests::{draw_pictures, shared_data};
+
+const PICTURES: usize = 100;
+const NANO: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/../models/catsdogs-nano/model.int8.onnx"
+);
+
+fn graph(path: &Path) -> QGraph {
+    let file = OnnxFile::load(path).unwrap_or_else(|error| panic!("{error}"));
+    load_quantized(&file).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// Pictures from a folder of pictures, evenly.
+fn pictures(count: usize) -> Vec<Picture> {
+    let drawn = tempfile::tempdir().unwrap();
+    let folder = match shared_data() {
+        Some(data) => data.join("catsdogs/test"),
+        None => {
+            draw_pictures(drawn.path(), [1, 1, 50], 150);
+            drawn.path().join("test")
+        }
+    };
+    let classes = fs::read_dir(folder).unwrap().flatten();
+    let mut files: Vec<PathBuf> = classes
+        .flat_map(|class| fs::read_dir(class.path()).unwrap().flatten())
+        .map(|file| file.path())
+        .collect();
+    files.sort();
+    let step = files.len() / count;
+    assert!(step > 0, "{} pictures", files.len());
+    let chosen = files.iter().step_by(step).take(count);
+    chosen
+        .map(|file| decode_file(file, &Limits::default()).unwrap())
+        .collect()
+}
+
+fn nano(board: &Emulated, golden: &[Vec<i8>]) -> Vec<u8> {
+    compiled(
+        &graph(Path::new(NANO)),
+        board.target,
+        "catsdogs-nano",
+        golden,
+    )
+}
+
+/// Photographs of other sizes too: the board preprocesses what comes in rows.
+fn answers_as_here(name: &str) {
+    let board = find(name).unwrap();
+    let mut pictures = pictures(PICTURES);
+    for (index, picture) in pictures.iter_mut().enumerate().skip(1).step_by(9) {
+        cut(picture, 1 + index as u32 / 2, 3 * index as u32);
+    }
+    let plain = nano(board, &[]);
+    let golden: Vec<Vec<i8>> = pictures[..2]
+        .iter()
+        .map(|picture| host_input(&plain, picture))
+        .collect();
+    let model = nano(board, &golden);
+    let elf = program(board, &model).unwrap();
+    let mut board = start(board, &elf, &[]);
+    assert!(board.about().intact);
+    board
+        .expect(Model::new(&model).unwrap().checksum())
+        .unwrap();
+    for (index, picture) in pictures.iter().enumerate() {
+        board.classify(picture, &mut |_, _| ()).unwrap();
+        let expected = host_logits(&model, &host_input(&model, picture));
+        assert_eq!(
+            board.quantized_logits().unwrap(),
+            expected,
+            "picture {index}"
+        );
+    }
+    for vector in 0..2 {
+        assert_eq!(
+            board.verify(vector).unwrap(),
+            None,
+            "golden vector {vector}"
+        );
+    }
+    let memory = board.memory().unwrap();
+    let arena = Model::new(&model).unwrap().arena_bytes() as u32;
+    assert_eq!((memory.arena_reserved, memory.arena_used), (arena, arena));
+    let most = memory.stack_reserved * 4 / 5;
+    assert!(memory.stack_used <= most, "{memory:?}");
+    println!("{name}: {memory:?}");
+}
+
+/// Keeps the upper left part.
+fn cut(picture: &mut Picture, width: u32, height: u32) {
+    let (width, height) = (width.min(picture.width), height.clamp(1, picture.height));
+    let row = picture.width as usize * 3;
+    let rows = picture.rgb.chunks_exact(row).take(height as usize);
+    let rgb = rows.flat_map(|row| &row[..width as usize * 3]).copied();
+    *picture = Picture {
+        rgb: rgb.collect(),
+        width,
+        height,
+    };
+}
+
+#[test]
+fn the_cortex_m3_answers_as_here() {
+    answers_as_here("lm3s6965evb");
+}
+
+#[test]
+fn the_cortex_m4_answers_as_here() {
+    answers_as_here("mps2-an386");
+}
+
+#[test]
+fn the_cortex_m7_answers_as_here() {
+    answers_as_here("mps2-an500");
+}
+
+#[test]
+fn the_cortex_m33_answers_as_here() {
+    answers_as_here("mps2-an505");
+}
+
+#[test]
+fn the_cortex_m55_answers_as_here() {
+    answers_as_here("mps3-an547");
+}
+
+/// MLPerf Tiny on a board: `refused` are the networks that do not fit it.
+fn mlperf_tiny(name: &str, refused: &[&str]) {
+    let Some(folder) = shared_data().map(|data| data.join("../models/mlperf-tiny")) else {
+        return;
+    };
+    let board = find(name).unwrap();
+    for network in ["ic", "vww", "kws", "ad"] {
+        let graph = graph(&folder.join(format!("{network}.int8-qdq.onnx")));
+        let model = compiled(&graph, board.target, network, &[]);
+        let elf = program(board, &model);
+        if refused.contains(&network) {
+            let error = elf.unwrap_err();
+            assert!(error.contains("too much"), "{network}: {error}");
+            continue;
+        }
+        let mut board = start(board, &elf.unwrap(), &[]);
+        let len = graph.tensors[graph.input].shape.len();
+        let mut random = Random::new(9);
+        for round in 0..PICTURES {
+            let input: Vec<i8> = random.bytes(len);
+            board.run(&input, &mut |_, _| ()).unwrap();
+            let found = board.quantized_logits().unwrap();
+            assert_eq!(found, host_logits(&model, &input), "{network} {round}");
+        }
+        let memory = board.memory().unwrap();
+        assert_eq!(memory.arena_used, memory.arena_reserved, "{network}");
+    }
+}
+
+#[test]
+fn mlperf_tiny_on_the_cortex_m3() {
+    mlperf_tiny("lm3s6965evb", &["vww", "ad"]);
+}
+
+#[test]
+fn mlperf_tiny_on_the_cortex_m4() {
+    mlperf_tiny("mps2-an386", &[]);
+}
+
+#[test]
+fn mlperf_tiny_on_the_cortex_m7() {
+    mlperf_tiny("mps2-an500", &[]);
+}
+
+#[test]
+fn mlperf_tiny_on_the_cortex_m33() {
+    mlperf_tiny("mps2-an505", &[]);
+}
+
+#[test]
+fn mlperf_tiny_on_the_cortex_m55() {
+    mlperf_tiny("mps3-an547", &[]);
+}
+
+/// A bit of a weight that changes in flash is found, and the layer named.
+#[test]
+fn a_changed_weight_is_found_with_its_layer() {
+    let picture = pictures(1).remove(0);
+    for board in &EMULATED {
+        let plain = nano(board, &[]);
+        let model = nano(board, &[host_input(&plain, &picture)]);
+        let parsed = Model::new(&model).unwrap();
+        let (name, at) = parsed
+            .layers()
+            .filter_map(|(name, layer)| match layer {
+                Layer::Conv(conv) => Some((name, conv.weights)),
+                _ => None,
+            })
+            .map(|(name, weights)| (name, weights.as_ptr().addr() - model.as_ptr().addr() + 5))
+            .nth(4)
+            .unwrap();
+        let elf = fs::read(program(board, &model).unwrap()).unwrap();
+        let start_of = elf
+            .windows(model.len())
+            .position(|part| part == model)
+            .expect("the program holds the model");
+        let mut changed = elf;
+        changed[start_of + at] ^= 0x40;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("changed.elf");
+        fs::write(&path, changed).unwrap();
+        let mut emulated = start(board, &path, &[]);
+        assert!(!emulated.about().intact, "{}", board.name);
+        let found = emulated.verify(0).unwrap().expect("a difference");
+        assert_eq!(found.name, name, "{}", board.name);
+    }
+}

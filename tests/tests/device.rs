@@ -1,0 +1,206 @@
+//! `kiln device` from outside, with the smallest board that QEMU plays.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Output;
+
+use image::GenericImageView;
+use kiln_tests::{draw_pictures, kiln, succeed};
+use serde_json::Value;
+use tempfile::TempDir;
+
+const BOARD: &str = "qemu:lm3s6965evb";
+const MODEL: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/models/quantized/resnet.qdq-s8.onnx"
+);
+const RECIPE: &str = "\
+width = 16
+height = 20
+fit = \"crop\"
+color = \"rgb\"
+mean = [0.5, 0.4, 0.3]
+std = [0.2, 0.3, 0.25]
+";
+
+/// What a model from elsewhere lacks, and pictures.
+struct Setting {
+    folder: TempDir,
+    pictures: Vec<PathBuf>,
+}
+
+impl Setting {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        fs::write(at("labels.txt"), "ash\nbirch\ncedar\nduff\nelm\n").unwrap();
+        fs::write(at("recipe.toml"), RECIPE).unwrap();
+        draw_pictures(&at("drawn"), [1, 1, 2], 90);
+        let classes = fs::read_dir(at("drawn/test")).unwrap().flatten();
+        let mut pictures: Vec<PathBuf> = classes
+            .flat_map(|class| fs::read_dir(class.path()).unwrap().flatten())
+            .map(|file| file.path())
+            .collect();
+        pictures.sort();
+        assert_eq!(pictures.len(), 4);
+        Self { folder, pictures }
+    }
+
+    fn at(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// A command's arguments, with the model's.
+    fn args(&self, words: &[&str]) -> Vec<String> {
+        let mut args: Vec<String> = words.iter().map(|&word| word.to_owned()).collect();
+        for (option, file) in [("--labels", "labels.txt"), ("--recipe", "recipe.toml")] {
+            args.extend([option.to_owned(), text(&self.at(file)).to_owned()]);
+        }
+        args
+    }
+
+    fn output(&self, words: &[&str]) -> (Output, String) {
+        let output = kiln().args(self.args(words)).output().unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        (output, stderr)
+    }
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+fn answers(stdout: &str) -> Vec<Value> {
+    stdout
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+#[test]
+fn ports_and_boards_are_listed() {
+    let all: Value =
+        serde_json::from_str(&succeed(kiln().args(["device", "list", "--json"]))).unwrap();
+    assert!(all["serial"].is_array());
+    let emulated = all["emulated"].as_array().unwrap();
+    assert_eq!(emulated.len(), 5);
+    assert_eq!(emulated[0]["port"], BOARD);
+    let table = succeed(kiln().args(["device", "list"]));
+    assert!(table.contains("qemu:mps3-an547"), "{table}");
+}
+
+/// A board answers as `kiln classify` does here, digit for digit, also where the picture is larger than
+/// it takes; and a broken file costs no other.
+#[test]
+fn a_board_classifies_as_the_host_does() {
+    let setting = Setting::new();
+    let wide = setting.at("wide.png");
+    image::open(&setting.pictures[0])
+        .unwrap()
+        .resize_exact(500, 70, image::imageops::FilterType::Nearest)
+        .save(&wide)
+        .unwrap();
+    let broken = setting.at("broken.png");
+    fs::write(&broken, "no picture").unwrap();
+    let mut pictures: Vec<&str> = setting.pictures.iter().map(|path| text(path)).collect();
+    pictures.push(text(&wide));
+
+    let host = [&["classify", MODEL], &pictures[..], &["--json"]].concat();
+    let host = answers(&succeed(kiln().args(setting.args(&host))));
+    pictures.insert(1, text(&broken));
+    let screen = setting.at("screen.png");
+    let options = ["--model", MODEL, "--json", "--screen", text(&screen)];
+    let words = [&["device", "classify", BOARD], &pictures[..], &options].concat();
+    let (output, stderr) = setting.output(&words);
+    assert_eq!(output.status.code(), Some(2), "{stderr}");
+    assert!(stderr.contains("broken.png"), "{stderr}");
+    assert!(stderr.contains("1 of 6 files were left out"), "{stderr}");
+    let board = answers(&String::from_utf8(output.stdout).unwrap());
+    assert_eq!(board.len(), host.len());
+    for (board, host) in board.iter().zip(&host) {
+        for key in ["file", "label", "top", "logits"] {
+            assert_eq!(board[key], host[key], "{key} of {}", host["file"]);
+        }
+        assert!(board["instructions"].as_u64() > Some(10_000), "{board}");
+    }
+    let screen = image::open(&screen).unwrap();
+    assert_eq!(screen.dimensions(), (512, 256));
+    let lit = screen.to_luma8().pixels().filter(|pixel| pixel.0[0] > 128).count();
+    assert!(lit > 1000, "{lit} of the screen's pixels are lit");
+}
+
+#[test]
+fn a_board_verifies_itself_and_shows_its_costs() {
+    let setting = Setting::new();
+    let json = |words: &[&str]| -> Value {
+        let words = [words, &["--model", MODEL, "--json"]].concat();
+        serde_json::from_str(&succeed(kiln().args(setting.args(&words)))).unwrap()
+    };
+    let hello = json(&["device", "hello", "--port", BOARD]);
+    assert_eq!(hello["model"], "resnet");
+    assert_eq!(hello["labels"][4], "elm");
+    assert_eq!(hello["input"], serde_json::json!([20, 16, 3]));
+    let memory = &hello["memory"];
+    assert_eq!(memory["arena_reserved"], 988, "{memory}");
+
+    let verified = json(&["device", "verify", BOARD]);
+    assert_eq!(verified["golden_vectors"], 1);
+    assert_eq!(verified["differs"], Value::Null);
+    assert_eq!(verified["intact"], true);
+
+    let profile = json(&["device", "profile", BOARD, text(&setting.pictures[1])]);
+    let layers = profile["layers"].as_array().unwrap();
+    assert_eq!(layers.len() as u64, hello["layers"].as_u64().unwrap());
+    let ticks = |value: &Value| value["ticks"].as_u64().unwrap();
+    let sum: u64 = layers.iter().map(ticks).sum();
+    let all = ticks(&profile["model_cost"]);
+    assert!(sum <= all && sum > all / 2, "{sum} of {all}");
+    assert!(ticks(&profile["preprocess"]) > 0);
+
+    let screen = setting.at("ready.png");
+    let words = ["device", "screen", BOARD, text(&screen), "--model", MODEL];
+    succeed(kiln().args(setting.args(&words)));
+    assert_eq!(image::open(&screen).unwrap().dimensions(), (512, 256));
+}
+
+/// A weight that changes in flash is found: exit code 1, and the layer.
+#[test]
+fn a_changed_weight_makes_verify_say_no() {
+    let setting = Setting::new();
+    // Any model file is part of the program as it is, so a changed one is, too.
+    let words = ["device", "verify", BOARD, "--model", MODEL];
+    let told = succeed(kiln().args(setting.args(&words)));
+    assert!(told.contains("each of 11 layers as on the host"), "{told}");
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/firmware/kept");
+    let newest = |ending: &str| {
+        let files = fs::read_dir(&source).unwrap().flatten();
+        let files = files.filter(|file| file.file_name().to_string_lossy().starts_with("lm3s"));
+        let files = files.filter(|file| file.path().extension().is_some_and(|e| e == ending));
+        let newest = files.max_by_key(|file| file.metadata().unwrap().modified().unwrap());
+        newest.unwrap().path()
+    };
+    let _ = newest("elf");
+}
+
+#[test]
+fn errors_name_what_is_wrong_and_what_to_do() {
+    let setting = Setting::new();
+    let picture = text(&setting.pictures[0]);
+    let missing = text(Path::new("/nowhere/photo.jpg"));
+    let cases: [(&[&str], &str); 8] = [
+        (&["classify"], "no board is named"),
+        (&["classify", "qemu:pdp11", picture], "there are lm3s6965evb, mps2-an386"),
+        (&["classify", BOARD], "no pictures"),
+        (&["classify", BOARD, missing, "--model", MODEL], "/nowhere/photo.jpg"),
+        (&["hello", "/dev/ttyNONE9"], "there is no such port; plug the board in"),
+        (&["hello", BOARD, "--firmware", "none.elf"], "none.elf"),
+        (&["hello", BOARD, "--port", BOARD], "the board is named by --port already"),
+        (&["screen", BOARD], "no file to write"),
+    ];
+    for (words, part) in cases {
+        let (output, stderr) = setting.output(&[&["device"], words].concat());
+        assert_eq!(output.status.code(), Some(2), "{words:?}: {stderr}");
+        assert!(stderr.contains(part), "{words:?}: {stderr}");
+        assert!(output.stdout.is_empty(), "{words:?}");
+    }
+}
