@@ -32,17 +32,28 @@ pub enum Packing {
     /// accumulators start if 128 is added to each x. For convolutions of one group, and for depthwise
     /// ones, where a row is `[kernel columns]`; no dilation across.
     Blocks,
+    /// `[out_channels / 4][taps / 4][4][4]`, where taps are `[kernel rows][kernel columns]
+    /// [in_channels / groups]` and zeros fill up what 4 does not divide. For convolutions of one group.
+    Quads,
+    /// `[out_channels / 4][kernel rows][kernel columns][in_channels / groups][2][2]` as i16: of four
+    /// output channels the first, third, second and fourth; zeros fill up. For depthwise convolutions.
+    Lanes,
 }
+
+/// Output channels that [`Packing::Quads`] and [`Packing::Lanes`] keep together.
+pub const QUAD: usize = 4;
 
 impl Packing {
     /// All, by [`id`](Self::id).
-    pub const ALL: [Self; 2] = [Self::Plain, Self::Blocks];
+    pub const ALL: [Self; 4] = [Self::Plain, Self::Blocks, Self::Quads, Self::Lanes];
 
     /// What stands for it in a file.
     pub const fn id(self) -> u8 {
         match self {
             Self::Plain => 0,
             Self::Blocks => 1,
+            Self::Quads => 2,
+            Self::Lanes => 3,
         }
     }
 
@@ -55,16 +66,30 @@ impl Packing {
     #[inline]
     pub const fn len(self, shape: KernelShape) -> usize {
         match self {
-            Self::Plain => shape
-                .out_channels
-                .saturating_mul(shape.rows)
-                .saturating_mul(shape.columns)
-                .saturating_mul(shape.in_channels),
+            Self::Plain => shape.out_channels.saturating_mul(Self::taps(shape)),
             Self::Blocks => shape
                 .out_channels
                 .div_ceil(BLOCK)
                 .saturating_mul(Self::block_len(shape).saturating_add(4 * BLOCK)),
+            Self::Quads => shape
+                .out_channels
+                .div_ceil(QUAD)
+                .saturating_mul(Self::taps(shape).div_ceil(4))
+                .saturating_mul(4 * QUAD),
+            Self::Lanes => shape
+                .out_channels
+                .div_ceil(QUAD)
+                .saturating_mul(Self::taps(shape))
+                .saturating_mul(2 * QUAD),
         }
+    }
+
+    /// Weights of an output channel.
+    pub const fn taps(shape: KernelShape) -> usize {
+        shape
+            .rows
+            .saturating_mul(shape.columns)
+            .saturating_mul(shape.in_channels)
     }
 
     /// Whether [`Blocks`](Self::Blocks) can hold the weights of such a convolution.
@@ -78,6 +103,7 @@ impl Packing {
         match self {
             Self::Plain => 1,
             Self::Blocks => 64,
+            Self::Quads | Self::Lanes => 4,
         }
     }
 
@@ -109,8 +135,10 @@ impl Packing {
                         let weight = weights.get(plain).copied().unwrap_or(0);
                         sum = sum.wrapping_add(weight.into());
                         let index = self.index(shape, out, row, column, input);
-                        if let Some(byte) = packed.get_mut(index) {
-                            *byte = weight.cast_unsigned();
+                        let bytes = i16::from(weight).to_le_bytes();
+                        let width = if self == Self::Lanes { 2 } else { 1 };
+                        if let Some(place) = packed.get_mut(index..index + width) {
+                            place.copy_from_slice(&bytes[..width]);
                         }
                     }
                 }
@@ -125,7 +153,7 @@ impl Packing {
     }
 
     /// Where the weight of an output channel, a row and a column of the kernel, and an input channel
-    /// of its group lies. Below [`len`](Self::len) for all that are within the shape, if `len` is no
+    /// of its group lies; of an i16 the first byte, which is the weight as i8. Below [`len`](Self::len) for all that are within the shape, if `len` is no
     /// longer than memory is.
     pub const fn index(
         self,
@@ -143,6 +171,16 @@ impl Packing {
                 let along = column * shape.in_channels + input;
                 let four = row * Self::fours(shape) + along / 4;
                 out / BLOCK * Self::block_len(shape) + (four * BLOCK + out % BLOCK) * 4 + along % 4
+            }
+            Self::Quads => {
+                let tap = (row * shape.columns + column) * shape.in_channels + input;
+                let four = out / QUAD * Self::taps(shape).div_ceil(4) + tap / 4;
+                (four * QUAD + out % QUAD) * 4 + tap % 4
+            }
+            Self::Lanes => {
+                let tap = (row * shape.columns + column) * shape.in_channels + input;
+                let lane = out % 2 * 2 + out % QUAD / 2;
+                ((out / QUAD * Self::taps(shape) + tap) * QUAD + lane) * 2
             }
         }
     }

@@ -84,8 +84,14 @@ pub const fn wants(target: Target) -> Wants {
 /// geometry counts, not the constants.
 pub fn packing_for(target: Target, conv: &Conv<'_>) -> Packing {
     let suits = Packing::blocks_suit(conv.kernel_shape(), &conv.window);
+    let symmetric = conv.weight_zero_points.is_empty();
     match target {
-        Target::X86_64 if suits && conv.weight_zero_points.is_empty() => Packing::Blocks,
+        Target::X86_64 if suits && symmetric => Packing::Blocks,
+        Target::CortexM0
+        | Target::CortexM3
+        | Target::CortexM4
+        | Target::CortexM7
+        | Target::CortexM33 => arch::cortex_m_packing(conv),
         _ => Packing::Plain,
     }
 }
@@ -93,8 +99,8 @@ pub fn packing_for(target: Target, conv: &Conv<'_>) -> Packing {
 /// The bytes that a target's inner loop for this convolution, with its packing, wants while it runs.
 pub fn scratch_for(target: Target, conv: &Conv<'_>) -> usize {
     match target {
-        Target::X86_64 => arch::scratch_len(conv),
-        _ => 0,
+        Target::Generic | Target::Aarch64 | Target::Wasm32 | Target::CortexM55 => 0,
+        _ => arch::scratch_len(conv),
     }
 }
 

@@ -5,7 +5,9 @@
 //! does it.
 
 use crate::layer::{Binary, Conv, Copy, Pool, Resize, Table};
+use crate::packing::Packing;
 
+mod arm;
 mod none;
 mod strips;
 #[cfg(test)]
@@ -16,14 +18,34 @@ mod x86;
 
 /// Bytes of scratch without which the fast kernels leave a convolution to the plain loop. They also
 /// do that where input and output share bytes.
+///
+/// This goes by the weights' packing, which says for which kernels they are.
 pub fn scratch_len(conv: &Conv<'_>) -> usize {
-    strips::Strips::of(conv).map_or(0, |strips| strips.len())
+    match conv.packing {
+        Packing::Plain => 0,
+        Packing::Blocks => strips::Strips::of(conv).map_or(0, |strips| strips.len()),
+        Packing::Quads | Packing::Lanes => arm::scratch_len(conv),
+    }
+}
+
+/// The packing for which Cortex-M has a fast kernel for a convolution; plain where there is none.
+pub fn cortex_m_packing(conv: &Conv<'_>) -> Packing {
+    let takes = |packing: &Packing| {
+        arm::scratch_len(&Conv {
+            packing: *packing,
+            ..*conv
+        }) > 0
+    };
+    let packing = [Packing::Quads, Packing::Lanes].into_iter().find(takes);
+    packing.unwrap_or_default()
 }
 
 /// The instruction sets with kernels that this machine has, the fastest first.
 #[allow(unused_imports, reason = "only tests name the type")]
 mod native {
     // What is named below comes before it.
+    #[cfg(all(target_arch = "arm", target_os = "none"))]
+    pub use super::arm::{Isa, isas};
     pub use super::none::*;
     #[cfg(any(
         all(

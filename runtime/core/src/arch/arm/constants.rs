@@ -1,0 +1,98 @@
+//! A convolution's constants, as inner loops take them.
+
+use crate::layer::Conv;
+
+/// Pointers to what is one for each output channel.
+#[derive(Clone, Copy)]
+pub struct Constants {
+    /// i8 or i16 by the packing.
+    pub weights: *const u8,
+    /// i32.
+    pub bias: *const i32,
+    /// f32.
+    pub multipliers: *const f32,
+    /// i32, or zeros for as many channels as go together.
+    pub factors: *const i32,
+    /// Whether there are factors.
+    pub fixed: bool,
+}
+
+/// No factors of channels that go together.
+static NONE: [i32; 4] = [0; 4];
+
+/// What words are for four channels that are not all there.
+#[derive(Clone, Copy, Default)]
+pub struct Last {
+    bias: [i32; 4],
+    multipliers: [f32; 4],
+    factors: [i32; 4],
+}
+
+impl Constants {
+    /// None where one is too short or does not lie at a multiple of 4.
+    pub fn of(conv: &Conv<'_>) -> Option<Self> {
+        let channels = conv.output.shape.channels as usize;
+        let words = |bytes: &[u8]| {
+            let aligned = bytes.as_ptr().addr().is_multiple_of(4);
+            (aligned && bytes.len() / 4 >= channels).then_some(bytes.as_ptr())
+        };
+        let weights = conv.weights.as_ptr();
+        let shape = conv.kernel_shape();
+        if !weights.addr().is_multiple_of(4) || conv.weights.len() < conv.packing.len(shape) {
+            return None;
+        }
+        let fixed = !conv.rounding.fixed.is_empty();
+        Some(Self {
+            weights,
+            bias: words(conv.bias)?.cast(),
+            multipliers: words(conv.rounding.multipliers)?.cast(),
+            factors: match fixed {
+                true => words(conv.rounding.fixed)?.cast(),
+                false => NONE.as_ptr(),
+            },
+            fixed,
+        })
+    }
+
+    /// Bytes between the factors of channels that go together, if there are `count` of them.
+    pub const fn factor_step(&self, count: usize) -> usize {
+        if self.fixed { 4 * count } else { 0 }
+    }
+
+    /// Those of the channels from `first` on, the last of `channels` for those that are not there.
+    ///
+    /// # Safety
+    ///
+    /// The constants are those of a convolution with so many output channels, more than `first`.
+    pub unsafe fn last(&self, first: usize, channels: usize) -> Last {
+        let mut last = Last::default();
+        for index in 0..4 {
+            let channel = (first + index).min(channels - 1);
+            // SAFETY: there are so many biases, multipliers and, where there are any, factors.
+            unsafe {
+                last.bias[index] = self.bias.add(channel).read();
+                last.multipliers[index] = self.multipliers.add(channel).read();
+                if self.fixed {
+                    last.factors[index] = self.factors.add(channel).read();
+                }
+            }
+        }
+        last
+    }
+
+    /// With words from elsewhere, and weights that begin so many bytes later.
+    pub const fn with(&self, last: &Last, weights: usize) -> Self {
+        Self {
+            weights: self.weights.wrapping_add(weights),
+            bias: last.bias.as_ptr(),
+            multipliers: last.multipliers.as_ptr(),
+            factors: last.factors.as_ptr(),
+            fixed: true,
+        }
+    }
+
+    /// Bytes from biases to multipliers.
+    pub fn to_multipliers(&self) -> isize {
+        self.multipliers.addr().wrapping_sub(self.bias.addr()) as isize
+    }
+}

@@ -1,0 +1,224 @@
+//! Convolutions of one group, three columns at a time, and those of one output pixel. Equation (6).
+
+use super::columns::Columns;
+use super::constants::Constants;
+use super::loops;
+use super::{clamp, range, scratch};
+use crate::layer::Conv;
+use crate::packing::{Packing, QUAD};
+
+/// Columns that are computed together.
+const COLUMNS: usize = 3;
+
+/// What the inner loops take. [`dsp.s`](super::dsp) knows the places.
+#[repr(C)]
+pub struct Task {
+    /// The columns' lanes.
+    pub columns: *const u32,
+    /// Fours of taps.
+    pub fours: usize,
+    /// The end of the lanes.
+    pub end: *const u32,
+    /// Biases.
+    pub bias: *const i32,
+    /// Bytes from behind a pair's weights to the next pair's, in turns.
+    pub turns: [isize; 2],
+    /// Factors; 0 where there is none.
+    pub factors: *const i32,
+    /// Bytes to the next factors.
+    pub factor_step: usize,
+    /// Bytes from biases to multipliers.
+    pub to_multipliers: isize,
+    /// Of the output.
+    pub zero_point: i32,
+    /// Bytes from the first column's output to the others; 0 for a column that is not there.
+    pub offsets: [usize; 2],
+    /// The first column's output.
+    pub output: *mut u8,
+    /// Behind its last channel.
+    pub output_end: *mut u8,
+    /// Bytes from a pair's first output to its second; 0 where that is not there.
+    pub second: usize,
+    /// Weights.
+    pub weights: *const u8,
+    /// Fills up the words that are copied.
+    pub more: usize,
+}
+
+/// How a convolution is computed.
+#[derive(Clone, Copy)]
+pub struct Plan {
+    /// Whether it gives one pixel.
+    point: bool,
+    /// Fours of taps.
+    fours: usize,
+}
+
+impl Plan {
+    /// None where these loops do not take it.
+    pub fn of(conv: &Conv<'_>) -> Option<Self> {
+        let output = conv.output.shape;
+        let (input, shape) = (conv.input.shape, conv.kernel_shape());
+        let fits = conv.packing == Packing::Quads
+            && conv.groups == 1
+            && conv.weight_zero_points.is_empty()
+            && !input.is_empty()
+            && !output.is_empty()
+            && conv.window.output(input.height, input.width) == Some([output.height, output.width]);
+        let fours = Packing::taps(shape).div_ceil(4);
+        (fits && fours > 0 && fours < 1 << 20).then_some(Self {
+            point: output.pixels() == 1,
+            fours,
+        })
+    }
+
+    /// Bytes of scratch: the lanes, a column's bytes, and what aligns them.
+    pub const fn len(&self) -> usize {
+        self.lanes() + 4 * self.fours + 4 + 4
+    }
+
+    /// Bytes of lanes.
+    const fn lanes(&self) -> usize {
+        8 * self.fours * if self.point { 1 } else { COLUMNS }
+    }
+}
+
+/// Runs the layer; none where it is left to the plain loop, and nothing is written.
+pub fn run(conv: &Conv<'_>, arena: &mut [u8]) -> Option<()> {
+    let plan = Plan::of(conv)?;
+    let constants = Constants::of(conv)?;
+    range(&conv.input, arena)?;
+    let output = range(&conv.output, arena)?.start;
+    let scratch = scratch(conv, arena, plan.len())?;
+    let lanes: *mut u32 = scratch.cast();
+    let columns = Columns::new(conv, arena, scratch.wrapping_add(plan.lanes()), plan.fours);
+    let output = arena.as_mut_ptr().wrapping_add(output);
+    // SAFETY: `Constants::of` and `range` have looked at the lengths; scratch has room for the lanes of
+    // the columns and for `Columns`, at a multiple of 4.
+    unsafe {
+        match plan.point {
+            true => point(conv, plan, &constants, &columns, lanes, output),
+            false => dense(conv, plan, &constants, &columns, lanes, output),
+        }
+    }
+    clamp(conv, arena)
+}
+
+/// # Safety
+///
+/// The pointers are the layer's, and `lanes` has room for three columns.
+unsafe fn dense(
+    conv: &Conv<'_>,
+    plan: Plan,
+    constants: &Constants,
+    columns: &Columns,
+    lanes: *mut u32,
+    output: *mut u8,
+) {
+    let channels = conv.output.shape.channels as usize;
+    let pairs = channels & !1;
+    // SAFETY: as the caller says; the last four of channels begins at an even one.
+    let last = unsafe { constants.last(channels - 1, channels) };
+    let mut task = plan.task(conv, constants, lanes);
+    task.factor_step = constants.factor_step(2);
+    let odd = constants.with(
+        &last,
+        channels / QUAD * 16 * plan.fours + channels % QUAD / 2 * 8,
+    );
+    let odd = Task {
+        second: 0,
+        ..plan.task(conv, &odd, lanes)
+    };
+    let pixels = columns.pixels();
+    let mut place = [0; 2];
+    for first in (0..pixels).step_by(COLUMNS) {
+        let count = COLUMNS.min(pixels - first);
+        // SAFETY: of the columns that are not there the lanes are of any value, and the outputs lie over
+        // the first column's.
+        unsafe {
+            columns.some(&mut place, count, lanes);
+            let offsets = [
+                if count > 1 { channels } else { 0 },
+                if count > 2 { 2 * channels } else { 0 },
+            ];
+            let output = output.add(first * channels);
+            if pairs > 0 {
+                task.offsets = offsets;
+                task.output = output;
+                task.output_end = output.add(pairs);
+                loops::dense(&task);
+            }
+            if pairs < channels {
+                let output = output.add(pairs);
+                loops::dense(&Task {
+                    offsets,
+                    output,
+                    output_end: output.add(1),
+                    ..odd
+                });
+            }
+        }
+    }
+}
+
+/// # Safety
+///
+/// The pointers are the layer's, and `lanes` has room for a column.
+unsafe fn point(
+    conv: &Conv<'_>,
+    plan: Plan,
+    constants: &Constants,
+    columns: &Columns,
+    lanes: *mut u32,
+    output: *mut u8,
+) {
+    let channels = conv.output.shape.channels as usize;
+    let quads = channels / QUAD * QUAD;
+    let mut task = plan.task(conv, constants, lanes);
+    // SAFETY: as the caller says; outputs of the last four go where there is room for all.
+    unsafe {
+        columns.point(lanes);
+        if quads > 0 {
+            task.factor_step = constants.factor_step(QUAD);
+            task.output = output;
+            task.output_end = output.add(quads);
+            loops::point(&task);
+        }
+        if quads < channels {
+            let last = constants.last(quads, channels);
+            let constants = constants.with(&last, quads * 4 * plan.fours);
+            let mut outputs = [0; QUAD];
+            task = plan.task(conv, &constants, lanes);
+            task.output = outputs.as_mut_ptr();
+            task.output_end = task.output.add(1);
+            loops::point(&task);
+            let left = outputs.iter().take(channels - quads);
+            left.enumerate()
+                .for_each(|(index, value)| output.add(quads + index).write(*value));
+        }
+    }
+}
+
+impl Plan {
+    /// All but where outputs go.
+    fn task(&self, conv: &Conv<'_>, constants: &Constants, lanes: *const u32) -> Task {
+        let pair = 16 * self.fours as isize;
+        Task {
+            columns: lanes,
+            fours: self.fours,
+            end: lanes.wrapping_byte_add(self.lanes()),
+            bias: constants.bias,
+            turns: [8 - pair, -8],
+            factors: constants.factors,
+            factor_step: 0,
+            to_multipliers: constants.to_multipliers(),
+            zero_point: conv.output.zero_point.into(),
+            offsets: [0; 2],
+            output: core::ptr::null_mut(),
+            output_end: core::ptr::null_mut(),
+            second: 1,
+            weights: constants.weights,
+            more: 0,
+        }
+    }
+}

@@ -1,0 +1,346 @@
+//! Depthwise convolutions, four channels at a time, a row of the output after the other. Equation (6).
+//!
+//! As many input rows as the kernel has lie in scratch as lanes, with what pads them: `[channels / 4]
+//! [kernel rows][columns][2]` words, of each four values the lanes (0, 2) and (1, 3). A new row takes the place of
+//! one that no later output reads.
+
+use core::ptr;
+
+use super::constants::Constants;
+use super::{clamp, loops, range, scratch};
+use crate::layer::Conv;
+use crate::packing::{Packing, QUAD};
+
+/// Kernel rows that there may be.
+const MAX_ROWS: usize = 16;
+
+/// What the inner loops take. [`dsp.s`](super::dsp) knows the places.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Row {
+    /// Of three by three taps, the rows' lanes; else where pointers to them lie, how many there are, and taps of
+    /// each.
+    pub rows: [*const u32; 3],
+    /// Biases.
+    pub bias: *const i32,
+    /// Lanes of weights.
+    pub weights: *const u8,
+    /// Bytes from behind a row of lanes to that of the next four channels.
+    pub next_lanes: usize,
+    /// Factors; 0 where there is none.
+    pub factors: *const i32,
+    /// Bytes to the next factors.
+    pub factor_step: usize,
+    /// Bytes from biases to multipliers.
+    pub to_multipliers: isize,
+    /// Of the output.
+    pub zero_point: i32,
+    /// Bytes between output pixels.
+    pub pixel: usize,
+    /// Bytes from behind a row of outputs to that of the next four channels.
+    pub next_output: usize,
+    /// The first pixel.
+    pub output: *mut u8,
+    /// The last pixel.
+    pub last: *mut u8,
+    /// Fours of channels.
+    pub groups: usize,
+    /// Bytes of lanes between outputs.
+    pub stride: usize,
+    /// Bytes of weights of four channels.
+    pub next_weights: usize,
+}
+
+/// How a convolution is computed.
+#[derive(Clone, Copy)]
+pub struct Plan {
+    /// Whether two columns go together: three by three taps, one step.
+    pairs: bool,
+    /// Fours of channels, the last perhaps with less.
+    groups: usize,
+    /// Rows of the kernel.
+    rows: usize,
+    /// Columns of the lanes.
+    width: usize,
+    /// Bytes for outputs of the last channels, where there are less than four.
+    outputs: usize,
+}
+
+impl Plan {
+    /// None where these loops do not take it.
+    pub fn of(conv: &Conv<'_>) -> Option<Self> {
+        let (input, output, window) = (conv.input.shape, conv.output.shape, &conv.window);
+        let shape = conv.kernel_shape();
+        let fits = conv.packing == Packing::Lanes
+            && shape.in_channels == 1
+            && output.channels == input.channels
+            && conv.weight_zero_points.is_empty()
+            && window.dilation == [1; 2]
+            && (1..=MAX_ROWS).contains(&shape.rows)
+            && shape.columns > 0
+            && !input.is_empty()
+            && !output.is_empty()
+            && window.output(input.height, input.width) == Some([output.height, output.width]);
+        if !fits {
+            return None;
+        }
+        let pairs = window.kernel == [3; 2] && window.stride == [1; 2];
+        let columns = output.width as usize;
+        let channels = output.channels as usize;
+        let whole = channels.is_multiple_of(QUAD);
+        let width = match pairs {
+            true => columns.next_multiple_of(2) + 2,
+            false => (columns - 1) * usize::from(window.stride[1]) + shape.columns,
+        };
+        Some(Self {
+            pairs,
+            groups: channels.div_ceil(QUAD),
+            rows: shape.rows,
+            width,
+            outputs: if whole { 0 } else { QUAD * columns },
+        })
+    }
+
+    /// Bytes of scratch: the lanes, outputs, and what aligns them.
+    pub const fn len(&self) -> usize {
+        self.lanes().saturating_add(self.outputs).saturating_add(4)
+    }
+
+    /// Bytes of lanes.
+    const fn lanes(&self) -> usize {
+        self.group().saturating_mul(self.groups)
+    }
+
+    /// Bytes of the lanes of four channels.
+    const fn group(&self) -> usize {
+        self.row().saturating_mul(self.rows)
+    }
+
+    /// Bytes of a row of them.
+    const fn row(&self) -> usize {
+        self.width.saturating_mul(8)
+    }
+}
+
+/// Runs the layer; none where it is left to the plain loop, and nothing is written.
+pub fn run(conv: &Conv<'_>, arena: &mut [u8]) -> Option<()> {
+    let plan = Plan::of(conv)?;
+    let constants = Constants::of(conv)?;
+    let input = range(&conv.input, arena)?.start;
+    let output = range(&conv.output, arena)?.start;
+    let scratch = scratch(conv, arena, plan.len())?;
+    let lanes = Lanes {
+        plan,
+        lanes: scratch.cast(),
+        input: arena.as_ptr().wrapping_add(input),
+        height: conv.input.shape.height as usize,
+        width: conv.input.shape.width as usize,
+        channels: conv.input.shape.channels as usize,
+        left: conv.window.padding[1].into(),
+        zero: [conv.input.zero_point.cast_unsigned(); 4],
+    };
+    let output = arena.as_mut_ptr().wrapping_add(output);
+    let outputs = scratch.wrapping_add(plan.lanes());
+    // SAFETY: `Constants::of` and `range` have looked at the lengths; scratch has room for the plan, at a
+    // multiple of 4.
+    unsafe { rows(conv, &lanes, &constants, output, outputs) };
+    clamp(conv, arena)
+}
+
+/// # Safety
+///
+/// The pointers are the layer's; `outputs` has room for those of the last channels.
+unsafe fn rows(
+    conv: &Conv<'_>,
+    lanes: &Lanes,
+    constants: &Constants,
+    output: *mut u8,
+    outputs: *mut u8,
+) {
+    let plan = lanes.plan;
+    let shape = conv.output.shape;
+    let (columns, channels) = (shape.width as usize, shape.channels as usize);
+    let whole = channels / QUAD;
+    let stride = usize::from(conv.window.stride[0]);
+    let top = usize::from(conv.window.padding[0]);
+    // SAFETY: as the caller says.
+    let last = unsafe { constants.last(whole * QUAD, channels) };
+    let weights = 2 * QUAD * conv.window.taps();
+    let few = constants.with(&last, whole * weights);
+    // Rows of the input, those above it included, that are in the lanes.
+    let mut known = 0;
+    for y in 0..shape.height as usize {
+        let first = y * stride;
+        for row in known.max(first)..first + plan.rows {
+            // SAFETY: as the caller says.
+            unsafe { lanes.fill(row, row.wrapping_sub(top)) };
+        }
+        known = first + plan.rows;
+        let mut table = [ptr::null(); MAX_ROWS];
+        for (row, place) in (first..known).zip(&mut table) {
+            *place = lanes.row(0, row);
+        }
+        let [a, b, c, ..] = table;
+        let step = 8 * usize::from(conv.window.stride[1]);
+        let stepped = match plan.pairs {
+            true => 16 * columns.div_ceil(2),
+            false => step * columns,
+        };
+        let done = channels
+            * if plan.pairs {
+                columns.next_multiple_of(2)
+            } else {
+                columns
+            };
+        let output = output.wrapping_add(y * columns * channels);
+        let mut row = Row {
+            rows: match plan.pairs {
+                true => [a, b, c],
+                false => [
+                    table.as_ptr().cast(),
+                    ptr::without_provenance(plan.rows),
+                    ptr::without_provenance(conv.window.kernel[1].into()),
+                ],
+            },
+            bias: constants.bias,
+            weights: constants.weights,
+            next_lanes: plan.group().wrapping_sub(stepped),
+            factors: constants.factors,
+            factor_step: constants.factor_step(QUAD),
+            to_multipliers: constants.to_multipliers(),
+            zero_point: conv.output.zero_point.into(),
+            pixel: channels,
+            next_output: QUAD.wrapping_sub(done),
+            output,
+            last: output.wrapping_add((columns - 1) * channels),
+            groups: whole,
+            stride: step,
+            next_weights: weights,
+        };
+        let run = if plan.pairs {
+            loops::depthwise_pairs
+        } else {
+            loops::depthwise
+        };
+        // SAFETY: as the caller says; the last channels' outputs go where there is room for four.
+        unsafe {
+            if whole > 0 {
+                run(&row);
+            }
+            if whole < plan.groups {
+                for place in table.iter_mut().take(plan.rows) {
+                    *place = place.wrapping_byte_add(whole * plan.group());
+                }
+                if plan.pairs {
+                    row.rows = [table[0], table[1], table[2]];
+                }
+                row = Row {
+                    bias: few.bias,
+                    weights: few.weights,
+                    factors: few.factors,
+                    factor_step: 0,
+                    to_multipliers: few.to_multipliers(),
+                    pixel: QUAD,
+                    output: outputs,
+                    last: outputs.wrapping_add((columns - 1) * QUAD),
+                    groups: 1,
+                    ..row
+                };
+                run(&row);
+                for column in 0..columns {
+                    for channel in whole * QUAD..channels {
+                        let value = outputs.add(column * QUAD + channel % QUAD).read();
+                        output.add(column * channels + channel).write(value);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The rows in scratch.
+struct Lanes {
+    plan: Plan,
+    lanes: *mut u32,
+    input: *const u8,
+    height: usize,
+    width: usize,
+    channels: usize,
+    left: usize,
+    zero: [u8; 4],
+}
+
+impl Lanes {
+    /// A row of four channels, by its number.
+    fn row(&self, group: usize, row: usize) -> *mut u32 {
+        let bytes = group * self.plan.group() + row % self.plan.rows * self.plan.row();
+        self.lanes.wrapping_byte_add(bytes)
+    }
+
+    /// Fills a row of all channels from the input's row `y`, or with padding where that is not there.
+    ///
+    /// # Safety
+    ///
+    /// Lanes and input are there.
+    unsafe fn fill(&self, row: usize, y: usize) {
+        let plan = self.plan;
+        let before = self.left.min(plan.width);
+        let inside = match y < self.height {
+            true => self.width.min(plan.width - before),
+            false => 0,
+        };
+        for group in 0..plan.groups {
+            let channel = group * QUAD;
+            let from = self.input.wrapping_add(
+                y.wrapping_mul(self.width * self.channels)
+                    .wrapping_add(channel),
+            );
+            // SAFETY: as the caller says; where there are less than four channels the first are
+            // read one by one.
+            unsafe {
+                let to = pad(self.row(group, row), self.zero, before);
+                let to = if channel + QUAD <= self.channels {
+                    loops::lanes(to, from, inside, self.channels)
+                } else {
+                    self.few(to, from, inside, self.channels - channel)
+                };
+                pad(to, self.zero, plan.width - before - inside);
+            }
+        }
+    }
+
+    /// Lanes of less than four channels.
+    ///
+    /// # Safety
+    ///
+    /// As of [`fill`](Self::fill).
+    unsafe fn few(&self, to: *mut u32, from: *const u8, count: usize, channels: usize) -> *mut u32 {
+        for column in 0..count {
+            let mut four = [0; QUAD];
+            for (channel, value) in four.iter_mut().enumerate().take(channels) {
+                // SAFETY: as the caller says.
+                *value = unsafe { from.add(column * self.channels + channel).read() };
+            }
+            // SAFETY: as the caller says.
+            unsafe { pad(to.add(2 * column), four, 1) };
+        }
+        to.wrapping_add(2 * count)
+    }
+}
+
+/// Lanes of a four, so many times; gives the next place.
+///
+/// # Safety
+///
+/// There is room.
+unsafe fn pad(to: *mut u32, four: [u8; 4], count: usize) -> *mut u32 {
+    let [a, b, c, d] = four.map(|value| u32::from(i16::from(value as i8) as u16));
+    for index in 0..count {
+        // SAFETY: as the caller says.
+        unsafe {
+            to.add(2 * index).write(c << 16 | a);
+            to.add(2 * index + 1).write(d << 16 | b);
+        }
+    }
+    to.wrapping_add(2 * count)
+}

@@ -1,0 +1,101 @@
+//! Cortex-M. Convolutions with weights in [`Packing::Quads`](crate::packing::Packing::Quads) and
+//! [`Packing::Lanes`](crate::packing::Packing::Lanes), sums, pools.
+//!
+//! Outputs may lie over what of an input the plain loop is done with: each kernel has read all that a
+//! pixel takes, and all pixels before it, before it writes that pixel.
+#![allow(unsafe_code)]
+#![cfg_attr(
+    not(all(target_arch = "arm", target_os = "none")),
+    allow(
+        dead_code,
+        reason = "elsewhere only the compiler asks how much scratch it takes"
+    )
+)]
+
+use core::ops::Range;
+
+use crate::layer::{Binary, Conv, Pool, Table};
+use crate::tensor::Tensor;
+
+mod columns;
+mod constants;
+mod dense;
+mod depthwise;
+#[cfg(kiln_dsp)]
+mod dsp;
+#[cfg(not(kiln_dsp))]
+mod portable;
+#[cfg(test)]
+mod tests;
+
+#[cfg(kiln_dsp)]
+use dsp as loops;
+#[cfg(not(kiln_dsp))]
+use portable as loops;
+
+/// A core of this kind.
+#[derive(Clone, Copy, Debug)]
+pub struct Isa;
+
+pub fn isas() -> impl Iterator<Item = Isa> {
+    [Isa].into_iter()
+}
+
+impl Isa {
+    pub fn conv(self, layer: &Conv<'_>, arena: &mut [u8]) -> bool {
+        dense::run(layer, arena)
+            .or_else(|| depthwise::run(layer, arena))
+            .is_some()
+    }
+
+    pub fn binary(self, _: &Binary, _: &mut [u8]) -> bool {
+        false
+    }
+
+    pub fn table(self, _: &Table<'_>, _: &mut [u8]) -> bool {
+        false
+    }
+
+    pub fn pool(self, _: &Pool, _: &mut [u8]) -> bool {
+        false
+    }
+}
+
+/// Bytes of scratch that a convolution takes here; 0 where it is left to the plain loop.
+pub fn scratch_len(conv: &Conv<'_>) -> usize {
+    let dense = dense::Plan::of(conv).map(|plan| plan.len());
+    let depthwise = || depthwise::Plan::of(conv).map(|plan| plan.len());
+    dense.or_else(depthwise).unwrap_or(0)
+}
+
+/// A tensor's bytes, if they are within the arena.
+fn range(tensor: &Tensor, arena: &[u8]) -> Option<Range<usize>> {
+    let start = tensor.offset as usize;
+    let end = start.checked_add(tensor.shape.len())?;
+    (end <= arena.len()).then_some(start..end)
+}
+
+/// The scratch from its first multiple of 4 on, if `len` bytes are left; `len` of a plan has room
+/// for that.
+fn scratch(conv: &Conv<'_>, arena: &mut [u8], len: usize) -> Option<*mut u8> {
+    let start = conv.scratch.offset as usize;
+    let room = (conv.scratch.len as usize).min(arena.len().checked_sub(start)?);
+    let bytes = arena.get_mut(start..start + room)?;
+    if room < len {
+        return None;
+    }
+    let skip = bytes.as_ptr().align_offset(4);
+    bytes.get_mut(skip..).map(<[u8]>::as_mut_ptr)
+}
+
+/// Clamps a layer's whole output, where that is narrower than i8.
+fn clamp(conv: &Conv<'_>, arena: &mut [u8]) -> Option<()> {
+    let (low, high) = (conv.rounding.low, conv.rounding.high);
+    if (low, high) != (i8::MIN, i8::MAX) {
+        let output = range(&conv.output, arena)?;
+        for value in arena.get_mut(output)? {
+            *value = crate::rounding::limit((*value as i8).into(), low, high) as u8;
+        }
+    }
+    Some(())
+}

@@ -1,0 +1,254 @@
+//! The inner loops in Rust: for cores without the DSP extension, and what the others' equal.
+
+use super::columns::Rows;
+use super::dense::Task;
+use super::depthwise::Row;
+use crate::rounding::{requantize, requantize_fixed};
+
+/// Two words of lanes of a four of int8 values.
+fn split(four: [u8; 4]) -> [u32; 2] {
+    let [a, b, c, d] = four.map(|value| u32::from(i16::from(value as i8) as u16));
+    [c << 16 | a, d << 16 | b]
+}
+
+/// The lanes of a word.
+fn pair(word: u32) -> [i32; 2] {
+    [word as i16, (word >> 16) as i16].map(i32::from)
+}
+
+/// Equations (3) and (5).
+fn round(acc: i32, factor: i32, multiplier: f32, zero_point: i32) -> u8 {
+    let zero_point = zero_point as i8;
+    let value = match factor {
+        0 => requantize(acc, multiplier, zero_point, i8::MIN, i8::MAX),
+        _ => requantize_fixed(acc, factor, zero_point, i8::MIN, i8::MAX),
+    };
+    value as u8
+}
+
+/// Rounds the accumulator of a channel of a task.
+unsafe fn round_of(task: &Task, channel: usize, acc: i32, together: usize) -> u8 {
+    // SAFETY: the caller's channel is one of the task's.
+    unsafe {
+        let groups = channel / together;
+        let factors = task.factors.byte_add(groups * task.factor_step);
+        let factor = factors.add(channel % together).read();
+        let multipliers = task.bias.byte_offset(task.to_multipliers).cast::<f32>();
+        let multiplier = multipliers.add(channel).read();
+        round(acc, factor, multiplier, task.zero_point)
+    }
+}
+
+/// Three columns through all pairs of channels.
+///
+/// # Safety
+///
+/// The task's pointers are what it says.
+pub unsafe fn dense(task: *const Task) {
+    // SAFETY: as the caller says.
+    unsafe {
+        let task = &*task;
+        let channels = task.output_end.offset_from(task.output) as usize;
+        let mut weights = task.weights;
+        for pair_index in 0..channels.div_ceil(2) {
+            let channel = 2 * pair_index;
+            let mut sums = [[0; 3]; 2];
+            for (out, sums) in sums.iter_mut().enumerate() {
+                sums.fill(task.bias.add(channel + out).read());
+            }
+            let mut lanes = task.columns;
+            for _ in 0..task.fours {
+                for half in 0..2 {
+                    for column in 0..3 {
+                        let [x0, x2] = pair(lanes.read());
+                        lanes = lanes.add(1);
+                        for (out, sums) in sums.iter_mut().enumerate() {
+                            let at = weights.add(4 * out + half);
+                            let w = [at.read(), at.add(2).read()].map(|w| i32::from(w as i8));
+                            let sum: &mut i32 = &mut sums[column];
+                            *sum = sum.wrapping_add(x0 * w[0]).wrapping_add(x2 * w[1]);
+                        }
+                    }
+                }
+                weights = weights.add(16);
+            }
+            weights = weights.offset(task.turns[pair_index % 2]);
+            let places = [0, task.offsets[0], task.offsets[1]];
+            for out in [1, 0] {
+                for column in [2, 1, 0] {
+                    let value = round_of(task, channel + out, sums[out][column], 2);
+                    let offset = places[column] + channel + out * task.second;
+                    task.output.add(offset).write(value);
+                }
+            }
+        }
+    }
+}
+
+/// One column through all fours of channels.
+///
+/// # Safety
+///
+/// The task's pointers are what it says.
+pub unsafe fn point(task: *const Task) {
+    // SAFETY: as the caller says.
+    unsafe {
+        let task = &*task;
+        let channels = (task.output_end.offset_from(task.output) as usize).next_multiple_of(4);
+        for channel in 0..channels {
+            let mut weights = task
+                .weights
+                .add(channel / 4 * 16 * task.fours + channel % 4 * 4);
+            let mut acc = task.bias.add(channel).read();
+            for four in 0..task.fours {
+                for half in 0..2 {
+                    let [x0, x2] = pair(task.columns.add(2 * four + half).read());
+                    let w = [half, half + 2].map(|at| i32::from(weights.add(at).read() as i8));
+                    acc = acc.wrapping_add(x0 * w[0]).wrapping_add(x2 * w[1]);
+                }
+                weights = weights.add(16);
+            }
+            task.output
+                .add(channel)
+                .write(round_of(task, channel, acc, 4));
+        }
+    }
+}
+
+/// Rows of fours of three columns to lanes.
+///
+/// # Safety
+///
+/// The pointers are what `rows` says.
+pub unsafe fn three(rows: *const Rows) {
+    // SAFETY: as the caller says.
+    unsafe {
+        let rows = &*rows;
+        let mut to = rows.to;
+        for row in 0..rows.rows {
+            for four in 0..rows.fours {
+                for column in 0..3 {
+                    let at = row * rows.pitch + column * rows.next + 4 * four;
+                    let [first, second] = split(rows.from.add(at).cast::<[u8; 4]>().read());
+                    to.add(column).write(first);
+                    to.add(column + 3).write(second);
+                }
+                to = to.add(6);
+            }
+        }
+    }
+}
+
+/// Fours to lanes: of each the second word `step` bytes behind the first, the next twice that. Gives the next
+/// place.
+///
+/// # Safety
+///
+/// The fours are there, and room for their lanes.
+pub unsafe fn one(to: *mut u32, from: *const u8, fours: usize, step: usize) -> *mut u32 {
+    for four in 0..fours {
+        // SAFETY: as the caller says.
+        unsafe {
+            let [first, second] = split(from.add(4 * four).cast::<[u8; 4]>().read());
+            let to = to.byte_add(2 * four * step);
+            to.write(first);
+            to.byte_add(step).write(second);
+        }
+    }
+    to.wrapping_byte_add(2 * fours * step)
+}
+
+/// Fours that lie `step` bytes apart to lanes; gives the next place.
+///
+/// # Safety
+///
+/// The fours are there, and room for their lanes.
+pub unsafe fn lanes(to: *mut u32, from: *const u8, count: usize, step: usize) -> *mut u32 {
+    for index in 0..count {
+        // SAFETY: as the caller says.
+        unsafe {
+            let four = from.add(index * step).cast::<[u8; 4]>().read();
+            to.add(2 * index).cast::<[u32; 2]>().write(split(four));
+        }
+    }
+    to.wrapping_add(2 * count)
+}
+
+/// A row of depthwise outputs of three by three taps, two columns at a time.
+///
+/// # Safety
+///
+/// The row's pointers are what it says.
+pub unsafe fn depthwise_pairs(row: *const Row) {
+    // SAFETY: as the caller says; two columns advance the lanes by 16 bytes.
+    unsafe {
+        let row = &*row;
+        let columns = row.last.offset_from(row.output) as usize / row.pixel + 1;
+        let lanes = 16 * columns.div_ceil(2);
+        let outputs = columns.next_multiple_of(2) * row.pixel;
+        depthwise_of(row, &row.rows, 3, 8, [lanes, outputs]);
+    }
+}
+
+/// A row of depthwise outputs of any kernel.
+///
+/// # Safety
+///
+/// The row's pointers are what it says.
+pub unsafe fn depthwise(row: *const Row) {
+    // SAFETY: as the caller says.
+    unsafe {
+        let row = &*row;
+        let columns = row.last.offset_from(row.output) as usize / row.pixel + 1;
+        let [table, rows, taps] = row.rows;
+        let table = core::slice::from_raw_parts(table.cast(), rows.addr());
+        let behind = [columns * row.stride, columns * row.pixel];
+        depthwise_of(row, table, taps.addr(), row.stride, behind);
+    }
+}
+
+/// All channels of a row; `behind` is how far lanes and outputs have gone behind its last output.
+unsafe fn depthwise_of(
+    row: &Row,
+    rows: &[*const u32],
+    taps: usize,
+    stride: usize,
+    behind: [usize; 2],
+) {
+    let [lanes, outputs] = behind;
+    for group in 0..row.groups {
+        let next = |step: usize, behind: usize| step.wrapping_add(behind).wrapping_mul(group);
+        // SAFETY: the caller's pointers are what the row says.
+        unsafe {
+            let weights = row.weights.add(group * row.next_weights).cast::<i16>();
+            let from = next(row.next_lanes, lanes);
+            let output = row.output.wrapping_add(next(row.next_output, outputs));
+            let factors = row.factors.byte_add(group * row.factor_step);
+            let bias = row.bias.add(4 * group);
+            let multipliers = bias.byte_offset(row.to_multipliers).cast::<f32>();
+            let columns = row.last.offset_from(row.output) as usize / row.pixel + 1;
+            for column in 0..columns {
+                for channel in 0..4 {
+                    // Words hold channels 0 and 2, 1 and 3.
+                    let lane = channel % 2 * 2 + channel / 2;
+                    let mut acc = bias.add(channel).read();
+                    let mut weights = weights.add(lane);
+                    for &lanes in rows {
+                        let lanes = lanes.wrapping_byte_add(from).byte_add(column * stride);
+                        for tap in 0..taps {
+                            let x = lanes.cast::<i16>().add(4 * tap + lane).read();
+                            let product = i32::from(x) * i32::from(weights.read());
+                            acc = acc.wrapping_add(product);
+                            weights = weights.add(4);
+                        }
+                    }
+                    let (factor, multiplier) = (factors.add(channel), multipliers.add(channel));
+                    let value = round(acc, factor.read(), multiplier.read(), row.zero_point);
+                    output
+                        .wrapping_add(column * row.pixel + channel)
+                        .write(value);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! Convolutions against the plain loop: the loops in Rust here, those of the target where the tests run
+//! on one (`tests-mcu`).
+
+use std::vec;
+use std::vec::Vec;
+
+use super::{Isa, scratch_len};
+use crate::layer::{Conv, Rounding, Scratch};
+use crate::ops;
+use crate::packing::{KernelShape, Packing};
+use crate::testing::{Random, floats, tensor, trials, words};
+use crate::window::Window;
+
+/// A convolution with random constants; depthwise where there are no output channels.
+fn check(random: &mut Random, input: [u32; 3], out_channels: u32, window: Window) {
+    let depthwise = out_channels == 0;
+    let (groups, out_channels) = match depthwise {
+        true => (input[2], input[2]),
+        false => (1, out_channels),
+    };
+    let case = (input, out_channels, window);
+    let packing = if depthwise {
+        Packing::Lanes
+    } else {
+        Packing::Quads
+    };
+    let Some([height, width]) = window.output(input[0], input[1]) else {
+        return;
+    };
+    let shape = KernelShape {
+        out_channels: out_channels as usize,
+        rows: window.kernel[0].into(),
+        columns: window.kernel[1].into(),
+        in_channels: (input[2] / groups) as usize,
+        groups: groups as usize,
+    };
+    let plain: Vec<i8> = (0..Packing::Plain.len(shape))
+        .map(|_| random.i8())
+        .collect();
+    let mut packed = vec![0; packing.len(shape)];
+    let reach = (Packing::taps(shape) as f32).sqrt() * 5400.0;
+    let bias: Vec<i32> = (0..out_channels)
+        .map(|_| random.below(2 * reach as u64) as i32 - reach as i32)
+        .collect();
+    let multipliers: Vec<f32> = (0..out_channels)
+        .map(|_| random.scale(-1, 2) * 60.0 / reach)
+        .collect();
+    // Channels with factors and without, in any order.
+    let fixed: Vec<i32> = multipliers
+        .iter()
+        .map(|m| match random.below(4) {
+            0 => 0,
+            _ => (m * 4e9) as i32,
+        })
+        .collect();
+    packing.pack(shape, &plain, &bias, &mut packed);
+    let words = |values: &[i32]| aligned(&words(values));
+    let [low, high] = match random.below(2) {
+        0 => [-128, 127],
+        _ => [-90, 101],
+    };
+    let len = input.iter().product::<u32>() as usize;
+    let input = tensor(3, input, random.i8());
+    let output = tensor(5 + len, [height, width, out_channels], random.i8());
+    let end = 9 + len + output.shape.len();
+    let multipliers = aligned(&floats(&multipliers));
+    let fixed = match random.below(4) {
+        0 => &[],
+        _ => words(&fixed),
+    };
+    let mut conv = Conv {
+        input,
+        output,
+        window,
+        groups,
+        packing,
+        weights: aligned(&packed),
+        weight_zero_points: &[],
+        bias: words(&bias),
+        rounding: Rounding {
+            multipliers,
+            fixed,
+            low,
+            high,
+        },
+        scratch: Scratch::default(),
+    };
+    conv.scratch.offset = end as u32;
+    conv.scratch.len = scratch_len(&conv) as u32;
+    assert!(conv.scratch.len > 0);
+    let arena = random.bytes(end + conv.scratch.len as usize);
+    let (mut expected, mut found) = (arena.clone(), arena.clone());
+    ops::conv::run(&conv, &mut expected).unwrap();
+    assert!(Isa.conv(&conv, &mut found), "left {case:?}");
+    assert_eq!(found[..end], expected[..end], "{case:?}");
+    // With too little scratch nothing is written.
+    conv.scratch.len -= 1;
+    let mut found = arena.clone();
+    assert!(!Isa.conv(&conv, &mut found) && found == arena, "{case:?}");
+}
+
+/// Bytes that stay, at a multiple of 4.
+fn aligned(bytes: &[u8]) -> &'static [u8] {
+    let copy = vec![0_u8; bytes.len() + 4].leak();
+    let skip = copy.as_ptr().align_offset(4);
+    let copy = &mut copy[skip..skip + bytes.len()];
+    copy.copy_from_slice(bytes);
+    copy
+}
+
+#[test]
+fn convolutions_equal_the_plain_loop() {
+    let mut random = Random(7);
+    for _ in 0..trials(1500) {
+        let mut to = |least: u64, most: u64| least + random.below(most - least + 1);
+        let kernel = match to(0, 3) {
+            0 => [1, 1],
+            1 => [3, 3],
+            _ => [to(1, 5) as u16, to(1, 5) as u16],
+        };
+        let depthwise = to(0, 2) == 0;
+        let dilation = if depthwise {
+            [1; 2]
+        } else {
+            [to(1, 2) as u16, to(1, 2) as u16]
+        };
+        let stride = if to(0, 1) == 0 {
+            [1; 2]
+        } else {
+            [to(1, 3) as u16, to(1, 3) as u16]
+        };
+        let window = Window {
+            kernel,
+            stride,
+            dilation,
+            padding: [0; 4].map(|_| to(0, 2) as u16 * to(0, 1) as u16),
+        };
+        let channels = match to(0, 2) {
+            0 => 4 * to(1, 6),
+            _ => to(1 + u64::from(depthwise), 20),
+        };
+        let input = [to(1, 9), to(1, 12), channels].map(|n| n as u32);
+        let out_channels = if depthwise { 0 } else { to(1, 13) as u32 };
+        check(&mut random, input, out_channels, window);
+    }
+}
+
+/// One output pixel: fully connected, and kernels as large as their input.
+#[test]
+fn points_equal_the_plain_loop() {
+    let mut random = Random(8);
+    for input in [[1, 1, 64], [1, 1, 3], [1, 1, 130], [3, 4, 5], [2, 2, 8]] {
+        for out_channels in [1, 2, 4, 7, 12, 40] {
+            let window = Window {
+                kernel: [input[0] as u16, input[1] as u16],
+                ..Window::default()
+            };
+            check(&mut random, input, out_channels, window);
+        }
+    }
+}

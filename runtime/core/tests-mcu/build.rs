@@ -1,0 +1,27 @@
+//! The memory of the emulated boards mps2-an386 and mps2-an505, and the linker's script.
+
+use std::path::PathBuf;
+use std::{env, fs};
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let out = PathBuf::from(env::var("OUT_DIR")?);
+    let (flash, ram, len) = match env::var("TARGET")?.starts_with("thumbv8m") {
+        true => ("0x10000000", "0x38000000", "2M"),
+        false => ("0x00000000", "0x20000000", "4M"),
+    };
+    let memory = format!(
+        "MEMORY {{ FLASH : ORIGIN = {flash}, LENGTH = 4M RAM : ORIGIN = {ram}, LENGTH = {len} }}"
+    );
+    fs::write(out.join("memory.x"), memory)?;
+    println!("cargo::rustc-link-search={}", out.display());
+    println!("cargo::rustc-link-arg=-Tlink.x");
+    println!("cargo::rustc-link-arg=--nmagic");
+    println!("cargo::rerun-if-changed=build.rs");
+    // The model whose layers `layers` counts.
+    println!("cargo::rerun-if-env-changed=KILN_MODEL");
+    if env::var_os("KILN_MODEL").is_none() {
+        let tiny = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?).join("../tests/tiny.kiln");
+        println!("cargo::rustc-env=KILN_MODEL={}", tiny.display());
+    }
+    Ok(())
+}

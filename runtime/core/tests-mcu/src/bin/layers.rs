@@ -1,0 +1,108 @@
+//! Runs the model at `KILN_MODEL` on its own golden vector, looks at each layer's output and at the logits,
+//! and prints what each layer took in ticks of the core's timer. In QEMU with `-icount shift=0` a tick of
+//! 25 MHz is 40 instructions.
+#![no_std]
+#![no_main]
+
+use cortex_m::peripheral::SYST;
+use cortex_m::peripheral::syst::SystClkSource;
+use cortex_m_semihosting::{debug, hprintln};
+use kiln_core::format::output_sum;
+use kiln_core::layer::Layer;
+use kiln_core::{Aligned, Model};
+use panic_semihosting as _;
+
+const BYTES: &[u8] = include_bytes!(env!("KILN_MODEL"));
+static MODEL: Aligned<[u8; BYTES.len()]> = Aligned::of(BYTES);
+
+/// Layers that there may be.
+const MOST: usize = 128;
+
+#[cortex_m_rt::entry]
+fn main() -> ! {
+    static mut ARENA: Aligned<[u8; Model::arena_len(BYTES)]> =
+        Aligned([0; Model::arena_len(BYTES)]);
+    let Some(mut core) = cortex_m::Peripherals::take() else {
+        end(false);
+    };
+    core.SYST.set_clock_source(SystClkSource::Core);
+    core.SYST.set_reload(0xff_ffff);
+    core.SYST.clear_current();
+    core.SYST.enable_counter();
+    match run(&mut ARENA.0) {
+        Some(right) => end(right),
+        None => {
+            hprintln!("no model with a golden vector");
+            end(false)
+        }
+    }
+}
+
+fn end(good: bool) -> ! {
+    loop {
+        debug::exit(match good {
+            true => debug::EXIT_SUCCESS,
+            false => debug::EXIT_FAILURE,
+        });
+    }
+}
+
+fn run(arena: &mut [u8]) -> Option<bool> {
+    let model = Model::new(&MODEL.0).ok()?;
+    let golden = model.golden().next()?;
+    let mut ticks = [0; MOST];
+    let mut right = true;
+    let mut sums = golden.sums();
+    let mut look = |_: usize, layer: &Layer<'_>, output: &[u8]| {
+        right &= Some(output_sum(layer, output)) == sums.next();
+    };
+    model.input_mut(arena).ok()?.copy_from_slice(golden.input);
+    model.run_with(arena, &mut look).ok()?;
+
+    model.input_mut(arena).ok()?.copy_from_slice(golden.input);
+    let mut last = SYST::get_current();
+    let mut count = |index: usize, _: &Layer<'_>, _: &[u8]| {
+        let now = SYST::get_current();
+        if let Some(ticks) = ticks.get_mut(index) {
+            *ticks = last.wrapping_sub(now) & 0xff_ffff;
+        }
+        last = SYST::get_current();
+    };
+    model.run_with(arena, &mut count).ok()?;
+
+    model.input_mut(arena).ok()?.copy_from_slice(golden.input);
+    let start = SYST::get_current();
+    let output = model.run_in_place(arena).ok()?;
+    let all = start.wrapping_sub(SYST::get_current()) & 0xff_ffff;
+    right &= output.values() == golden.logits;
+    for ((name, layer), ticks) in model.layers().zip(ticks) {
+        let name = name.get(name.len().saturating_sub(40)..).unwrap_or(name);
+        let (kind, shape) = (kind(&layer), layer.output().shape);
+        let (height, width, channels) = (shape.height, shape.width, shape.channels);
+        hprintln!(
+            "{} {}x{}x{} {} {} {}",
+            kind,
+            height,
+            width,
+            channels,
+            layer.macs() as u32,
+            ticks * 40,
+            name
+        );
+    }
+    hprintln!("total {} right {}", all * 40, right);
+    Some(right)
+}
+
+fn kind(layer: &Layer<'_>) -> &'static str {
+    match layer {
+        Layer::Conv(conv) if conv.groups > 1 => "depthwise",
+        Layer::Conv(conv) if conv.window.taps() == 1 => "point",
+        Layer::Conv(_) => "conv",
+        Layer::Binary(_) => "binary",
+        Layer::Table(_) => "table",
+        Layer::Pool(_) => "pool",
+        Layer::Copy(_) => "copy",
+        Layer::Resize(_) => "resize",
+    }
+}
