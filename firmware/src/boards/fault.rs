@@ -91,8 +91,14 @@ fn stop(reason: &str) -> ! {
         let Ok(()) = ui::draw(&screen, frame);
         board::show(frame);
     }
+    idle()
+}
+
+/// Waits for the watchdog.
+fn idle() -> ! {
     loop {
-        core::hint::spin_loop();
+        // Not `spin_loop`, which an emulator takes for a reason to look at everything else first.
+        cortex_m::asm::nop();
     }
 }
 
@@ -101,10 +107,7 @@ fn panic(info: &PanicInfo<'_>) -> ! {
     let mut reason = Reason::new();
     push(&mut reason, "panic ");
     if let Some(place) = info.location() {
-        let file = place.file();
-        // The end of a long path tells more than its beginning.
-        let start = file.len().saturating_sub(24);
-        push(&mut reason, file.get(start..).unwrap_or(file));
+        push(&mut reason, end_of(place.file()));
         push(&mut reason, ":");
         push_decimal(&mut reason, place.line());
     }
@@ -149,6 +152,15 @@ unsafe fn DefaultHandler(number: i16) {
     }
 }
 
+/// The last parts of a path, which tell more than the first.
+fn end_of(path: &str) -> &str {
+    const LEN: usize = 24;
+    let mut slashes = (0..path.len()).rev().take(LEN).rev();
+    let start = slashes.find(|&at| path.as_bytes().get(at) == Some(&b'/'));
+    let end = start.and_then(|start| path.get(start + 1..));
+    end.unwrap_or(path)
+}
+
 /// Adds as much as there is room for.
 fn push(reason: &mut Reason, text: &str) {
     for character in text.chars() {
@@ -180,13 +192,9 @@ fn push_digit(reason: &mut Reason, digit: u32) {
 pub fn crash(how: u16) {
     match how {
         0xffff => panic!("asked for"),
-        0xfffe => {
-            // SAFETY: none: nothing is at this address, so the read is a fault, which is what was asked for.
-            unsafe { (0xa000_0000 as *const u32).read_volatile() };
-        }
-        0xfffd => loop {
-            core::hint::spin_loop();
-        },
+        // Not all emulated boards mind an access to where nothing is; all mind what is no instruction.
+        0xfffe => cortex_m::asm::udf(),
+        0xfffd => idle(),
         _ => {}
     }
 }

@@ -25,7 +25,7 @@
 //! ```
 //!
 //! The feature `fault` adds calls that go wrong, for tests: [`Profile`](kiln_link::Call::Profile) of layer
-//! 0xffff panics, 0xfffe reads from where nothing is, 0xfffd never ends.
+//! 0xffff panics, 0xfffe runs into what is no instruction, 0xfffd never ends.
 //!
 //! The watchdog is fed between bytes and between layers. Where it is not for two seconds, the reason is kept
 //! in RAM and shown, and two seconds after that it resets. So it is after a panic or a fault, but for the

@@ -1,0 +1,144 @@
+//! A model of two layers, with a recipe for pictures and with golden vectors.
+
+use kiln_core::format::{ConvRecord, File, Header, LayerRecord, NONE, output_sum};
+use kiln_core::layer::Scratch;
+use kiln_core::packing::Packing;
+use kiln_core::preprocess::{Color, Fit, Recipe};
+use kiln_core::tensor::{Shape, Tensor};
+use kiln_core::window::Window;
+use kiln_core::{Golden, Model, Target};
+
+const LABELS: [&str; 4] = ["cat", "dog", "bird", "fish"];
+
+const RECIPE: Recipe = Recipe {
+    width: 3,
+    height: 2,
+    fit: Fit::Crop,
+    color: Color::Grey,
+    mean: [0.5; 3],
+    std: [0.25; 3],
+};
+
+/// The input of a golden vector.
+pub fn input_of(vector: usize) -> Vec<u8> {
+    (0..6)
+        .map(|index| (index * 50 + vector * 77) as u8)
+        .collect()
+}
+
+/// Weights, then bias and multipliers: those of the first layer, those of the second.
+fn constants() -> (Vec<u8>, [[u32; 3]; 2]) {
+    let mut bytes = Vec::new();
+    let mut places = [[0; 3]; 2];
+    for (place, (outputs, inputs)) in places.iter_mut().zip([(4, 6), (4, 4)]) {
+        place[0] = bytes.len() as u32;
+        bytes.extend((0..outputs * inputs).map(|at: usize| (at * at * 29 + 7) as u8));
+        place[1] = bytes.len() as u32;
+        bytes.extend((0..outputs).flat_map(|at| (at as i32 * 100 - 150).to_le_bytes()));
+        place[2] = bytes.len() as u32;
+        bytes.extend((0..outputs).flat_map(|at| (0.001 + at as f32 * 0.0005).to_le_bytes()));
+    }
+    (bytes, places)
+}
+
+fn emit(golden: &[Golden<'_>], recipe: Option<Recipe>) -> Vec<u8> {
+    let (constants, places) = constants();
+    let tensor = |offset, shape, zero_point| Tensor {
+        offset,
+        shape,
+        zero_point,
+    };
+    let tensors = [
+        tensor(0, Shape::new(2, 3, 1), -5),
+        tensor(8, Shape::vector(4), 0),
+        tensor(12, Shape::vector(4), 3),
+    ];
+    let layer = |input, [weights, bias, multipliers]: [u32; 3], kernel| {
+        LayerRecord::Conv(ConvRecord {
+            input,
+            output: input + 1,
+            window: Window {
+                kernel,
+                ..Window::default()
+            },
+            groups: 1,
+            packing: Packing::Plain,
+            limits: [-128, 127],
+            weights,
+            weight_zero_points: NONE,
+            bias,
+            multipliers,
+            fixed: NONE,
+            scratch: Scratch::default(),
+        })
+    };
+    let table: Vec<u8> = (0..=255_u8).map(|value| value ^ 0x80).collect();
+    let file = File {
+        target: Target::Generic,
+        arena: 16,
+        name: "two layers",
+        tensors: &tensors,
+        input: 0,
+        input_scale: 0.02,
+        output: 2,
+        output_scale: 0.25,
+        layers: &[
+            ("first", layer(0, places[0], [2, 3])),
+            ("second", layer(1, places[1], [1, 1])),
+        ],
+        labels: &LABELS,
+        recipe,
+        input_table: if recipe.is_some() { &table } else { &[] },
+        golden,
+        constants: &constants,
+    };
+    let mut bytes = Vec::new();
+    file.emit(&mut |part| bytes.extend_from_slice(part))
+        .expect("the parts are small");
+    bytes
+}
+
+/// The sums of the layers and the logits of an input.
+fn run(bytes: &[u8], input: &[u8]) -> (Vec<u8>, Vec<u8>) {
+    let model = Model::new(bytes).unwrap();
+    let mut arena = vec![0; model.arena_bytes()];
+    model.input_mut(&mut arena).unwrap().copy_from_slice(input);
+    let mut sums = Vec::new();
+    let output = model.run_with(&mut arena, &mut |_, layer, output| {
+        sums.extend(output_sum(layer, output).to_le_bytes());
+    });
+    let logits = output.unwrap().values().to_vec();
+    (sums, logits)
+}
+
+/// The model.
+pub fn bytes() -> Vec<u8> {
+    let bare = emit(&[], Some(RECIPE));
+    let inputs = [input_of(0), input_of(1)];
+    let results = inputs.each_ref().map(|input| run(&bare, input));
+    let mut golden = Vec::new();
+    for (input, (sums, logits)) in inputs.iter().zip(&results) {
+        golden.push(Golden {
+            input,
+            sums,
+            logits,
+        });
+    }
+    emit(&golden, Some(RECIPE))
+}
+
+/// The model with neither recipe nor golden vectors.
+pub fn plain() -> Vec<u8> {
+    emit(&[], None)
+}
+
+/// The model with another weight in a layer, its checksum left as it was.
+pub fn with_changed_weight(layer: usize) -> Vec<u8> {
+    let mut bytes = bytes();
+    let (constants, places) = constants();
+    let start = bytes.len() - constants.len();
+    assert!(start.is_multiple_of(64) && start > Header::LEN);
+    let weight = start + places[layer][0] as usize + 3;
+    bytes[weight] ^= 0x55;
+    bytes
+}
