@@ -4,9 +4,9 @@
 //! | bin and feature | core | target | `-C target-cpu=` |
 //! |---|---|---|---|
 //! | `lm3s6965evb` | M3 | `thumbv7m-none-eabi` | |
-//! | `mps2-an386` | M4F | `thumbv7em-none-eabihf` | `cortex-m4` |
-//! | `mps2-an500` | M7 | `thumbv7em-none-eabihf` | `cortex-m7` |
-//! | `mps2-an505` | M33 | `thumbv8m.main-none-eabihf` | `cortex-m33` |
+//! | `mps2-an386` | M4F | `thumbv7em-none-eabihf` | |
+//! | `mps2-an500` | M7 | `thumbv7em-none-eabihf` | |
+//! | `mps2-an505` | M33 | `thumbv8m.main-none-eabihf` | |
 //! | `mps3-an547` | M55 | `thumbv8m.main-none-eabihf` | `cortex-m55` |
 //! | `rp2350` | M33 | `thumbv8m.main-none-eabihf` | `cortex-m33` |
 //!
