@@ -182,48 +182,51 @@ impl Columns {
         let left = x as isize * self.stride[1] - self.padding[1];
         let [height, width] = self.kernel;
         let [first, behind] = self.taps(left, width, self.dilation[1], self.width);
+        let inner = [first, behind - first, width - behind];
+        let inner = inner.map(|taps| taps as usize * self.channels);
+        let whole = width as usize * self.channels;
+        // Taps with others between them one by one.
+        let parts = match self.dilation[1] {
+            1 => 1,
+            _ => (behind - first) as usize,
+        };
+        let apart = self.dilation[1] as usize * self.channels;
+        let mut from = self.at(top, left + first * self.dilation[1]);
+        let pitch = self.dilation[0] * self.width * self.channels as isize;
         let mut lanes = lanes;
-        let mut gathered = self.buffer;
-        // SAFETY: taps within the input are copied, others filled; as many as the column has.
-        unsafe {
-            for row in 0..height {
-                let in_row = top + row * self.dilation[0];
-                let mut runs = [0, 0, width];
-                if (0..self.height).contains(&in_row) {
-                    runs = [first, behind - first, width - behind];
-                }
-                let [before, inside, after] = runs.map(|taps| taps as usize * self.channels);
-                // Taps with others between them one by one.
-                let (parts, part, apart) = match self.dilation[1] {
-                    1 => (1, inside, 0),
-                    dilation => (
-                        inside / self.channels,
-                        self.channels,
-                        dilation as usize * self.channels,
-                    ),
-                };
-                let mut from = self.at(in_row, left + first * self.dilation[1]);
+        let mut bytes = self.buffer;
+        let mut in_row = top;
+        for _ in 0..height {
+            let there = in_row >= 0 && in_row < self.height && inner[1] > 0;
+            let [before, inside, after] = if there { inner } else { [0, 0, whole] };
+            let part = if parts == 1 { inside } else { self.channels };
+            // SAFETY: taps within the input are copied, others filled; as many as the column has.
+            unsafe {
                 if self.direct {
                     lanes = self.fill(lanes, before / 2, step);
-                    for _ in 0..parts {
-                        if part > 0 {
+                    if there {
+                        for index in 0..parts {
+                            let from = from.wrapping_add(index * apart);
                             lanes = loops::one(lanes, from, part / 4, 4 * step);
                         }
-                        from = from.wrapping_add(apart);
                     }
                     lanes = self.fill(lanes, after / 2, step);
                 } else {
-                    gathered = self.pad(gathered, before);
-                    for _ in 0..parts {
-                        gathered = self.gather(gathered, from, part);
-                        from = from.wrapping_add(apart);
+                    bytes = self.pad(bytes, before);
+                    if there {
+                        for index in 0..parts {
+                            bytes = self.gather(bytes, from.wrapping_add(index * apart), part);
+                        }
                     }
-                    gathered = self.pad(gathered, after);
+                    bytes = self.pad(bytes, after);
                 }
             }
-            if !self.direct {
-                loops::one(lanes, self.buffer, self.fours, 4 * step);
-            }
+            in_row += self.dilation[0];
+            from = from.wrapping_offset(pitch);
+        }
+        if !self.direct {
+            // SAFETY: as above.
+            unsafe { loops::one(lanes, self.buffer, self.fours, 4 * step) };
         }
     }
 
@@ -262,36 +265,42 @@ impl Columns {
         lanes.wrapping_add(count * step)
     }
 
-    /// Bytes of padding; gives the next place.
+    /// Bytes of padding, by fours; up to three more are written. Gives the next place.
     ///
     /// # Safety
     ///
-    /// There is room.
+    /// There is room for three more.
+    #[inline(always)]
     unsafe fn pad(&self, to: *mut u8, count: usize) -> *mut u8 {
-        for index in 0..count {
+        let mut at = 0;
+        while at < count {
             // SAFETY: as the caller says.
-            unsafe { to.add(index).write(self.zero) };
+            unsafe { to.add(at).cast::<[u8; 4]>().write([self.zero; 4]) };
+            at += 4;
         }
         to.wrapping_add(count)
     }
 
-    /// Copies bytes, four at a time where there are as many; up to three more may be written. Gives the
+    /// Copies bytes, by fours where they end within the arena; up to three more are written. Gives the
     /// next place.
     ///
     /// # Safety
     ///
     /// The bytes are there, and there is room for three more.
+    #[inline(always)]
     unsafe fn gather(&self, to: *mut u8, from: *const u8, count: usize) -> *mut u8 {
-        // SAFETY: fours are read where they end within the arena.
-        unsafe {
-            if from.wrapping_add(count + 3) <= self.end {
-                for at in (0..count).step_by(4) {
-                    let four = from.add(at).cast::<u32>().read_unaligned();
-                    to.add(at).cast::<u32>().write_unaligned(four);
-                }
-            } else {
-                for at in 0..count {
+        let by_fours = from.wrapping_add(count + 3) <= self.end;
+        let mut at = 0;
+        while at < count {
+            // SAFETY: as the caller says.
+            unsafe {
+                if by_fours {
+                    let four = from.add(at).cast::<[u8; 4]>().read();
+                    to.add(at).cast::<[u8; 4]>().write(four);
+                    at += 4;
+                } else {
                     to.add(at).write(from.add(at).read());
+                    at += 1;
                 }
             }
         }

@@ -51,6 +51,23 @@ pub struct Row {
     pub next_weights: usize,
 }
 
+/// Pixels whose fours of channels become lanes. [`dsp.s`](super::dsp) knows the places.
+#[repr(C)]
+pub struct Pixels {
+    /// Where the first pixel's first lanes go; those of the next pixel follow.
+    pub to: *mut u32,
+    /// The first pixel.
+    pub from: *const u8,
+    /// How many, some.
+    pub pixels: usize,
+    /// Fours of channels of each, some.
+    pub groups: usize,
+    /// Bytes of a pixel behind those.
+    pub rest: usize,
+    /// Bytes from the lanes of four channels to those of the next four.
+    pub apart: usize,
+}
+
 /// How a convolution is computed.
 #[derive(Clone, Copy)]
 pub struct Plan {
@@ -89,7 +106,7 @@ impl Plan {
         let channels = output.channels as usize;
         let whole = channels.is_multiple_of(QUAD);
         let width = match pairs {
-            true => columns.next_multiple_of(2) + 2,
+            true => columns + 2,
             false => (columns - 1) * usize::from(window.stride[1]) + shape.columns,
         };
         Some(Self {
@@ -106,9 +123,9 @@ impl Plan {
         self.lanes().saturating_add(self.outputs).saturating_add(4)
     }
 
-    /// Bytes of lanes.
+    /// Bytes of lanes, with one more that a column without a partner reads.
     const fn lanes(&self) -> usize {
-        self.group().saturating_mul(self.groups)
+        self.group().saturating_mul(self.groups).saturating_add(8)
     }
 
     /// Bytes of the lanes of four channels.
@@ -169,6 +186,8 @@ unsafe fn rows(
     let few = constants.with(&last, whole * weights);
     // Rows of the input, those above it included, that are in the lanes.
     let mut known = 0;
+    // SAFETY: as the caller says.
+    unsafe { pad(lanes.lanes, lanes.zero, plan.lanes() / 8) };
     for y in 0..shape.height as usize {
         let first = y * stride;
         for row in known.max(first)..first + plan.rows {
@@ -277,7 +296,8 @@ impl Lanes {
         self.lanes.wrapping_byte_add(bytes)
     }
 
-    /// Fills a row of all channels from the input's row `y`, or with padding where that is not there.
+    /// Fills what is no padding on the sides of a row of all channels from the input's row `y`, or with
+    /// padding where that is not there.
     ///
     /// # Safety
     ///
@@ -285,26 +305,36 @@ impl Lanes {
     unsafe fn fill(&self, row: usize, y: usize) {
         let plan = self.plan;
         let before = self.left.min(plan.width);
-        let inside = match y < self.height {
-            true => self.width.min(plan.width - before),
-            false => 0,
-        };
-        for group in 0..plan.groups {
-            let channel = group * QUAD;
-            let from = self.input.wrapping_add(
-                y.wrapping_mul(self.width * self.channels)
-                    .wrapping_add(channel),
-            );
-            // SAFETY: as the caller says; where there are less than four channels the first are
-            // read one by one.
-            unsafe {
-                let to = pad(self.row(group, row), self.zero, before);
-                let to = if channel + QUAD <= self.channels {
-                    loops::lanes(to, from, inside, self.channels)
-                } else {
-                    self.few(to, from, inside, self.channels - channel)
-                };
-                pad(to, self.zero, plan.width - before - inside);
+        let inside = self.width.min(plan.width - before);
+        let to = self.row(0, row).wrapping_add(2 * before);
+        let whole = self.channels / QUAD;
+        // SAFETY: as the caller says.
+        unsafe {
+            if y >= self.height {
+                for group in 0..plan.groups {
+                    pad(
+                        to.wrapping_byte_add(group * plan.group()),
+                        self.zero,
+                        inside,
+                    );
+                }
+                return;
+            }
+            let from = self.input.add(y * self.width * self.channels);
+            if whole > 0 && inside > 0 {
+                loops::lanes(&Pixels {
+                    to,
+                    from,
+                    pixels: inside,
+                    groups: whole,
+                    rest: self.channels - whole * QUAD,
+                    apart: plan.group(),
+                });
+            }
+            if whole < plan.groups {
+                let to = to.wrapping_byte_add(whole * plan.group());
+                let left = self.channels - whole * QUAD;
+                self.few(to, from.add(whole * QUAD), inside, left);
             }
         }
     }
@@ -314,7 +344,7 @@ impl Lanes {
     /// # Safety
     ///
     /// As of [`fill`](Self::fill).
-    unsafe fn few(&self, to: *mut u32, from: *const u8, count: usize, channels: usize) -> *mut u32 {
+    unsafe fn few(&self, to: *mut u32, from: *const u8, count: usize, channels: usize) {
         for column in 0..count {
             let mut four = [0; QUAD];
             for (channel, value) in four.iter_mut().enumerate().take(channels) {
@@ -324,16 +354,15 @@ impl Lanes {
             // SAFETY: as the caller says.
             unsafe { pad(to.add(2 * column), four, 1) };
         }
-        to.wrapping_add(2 * count)
     }
 }
 
-/// Lanes of a four, so many times; gives the next place.
+/// Lanes of a four, so many times.
 ///
 /// # Safety
 ///
 /// There is room.
-unsafe fn pad(to: *mut u32, four: [u8; 4], count: usize) -> *mut u32 {
+unsafe fn pad(to: *mut u32, four: [u8; 4], count: usize) {
     let [a, b, c, d] = four.map(|value| u32::from(i16::from(value as i8) as u16));
     for index in 0..count {
         // SAFETY: as the caller says.
@@ -342,5 +371,4 @@ unsafe fn pad(to: *mut u32, four: [u8; 4], count: usize) -> *mut u32 {
             to.add(2 * index + 1).write(d << 16 | b);
         }
     }
-    to.wrapping_add(2 * count)
 }

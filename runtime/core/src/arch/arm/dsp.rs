@@ -2,9 +2,10 @@
 
 use core::arch::global_asm;
 
+use super::binary::Sum;
 use super::columns::Rows;
 use super::dense::Task;
-use super::depthwise::Row;
+use super::depthwise::{Pixels, Row};
 
 #[cfg(target_abi = "eabihf")]
 global_asm!(".set kiln_fpu, 1");
@@ -26,12 +27,28 @@ unsafe extern "C" {
     #[link_name = "kiln_one"]
     pub fn one(to: *mut u32, from: *const u8, fours: usize, step: usize) -> *mut u32;
     #[link_name = "kiln_lanes"]
-    pub fn lanes(to: *mut u32, from: *const u8, count: usize, step: usize) -> *mut u32;
+    pub fn lanes(pixels: *const Pixels);
     #[link_name = "kiln_depthwise_pairs"]
     pub fn depthwise_pairs(row: *const Row);
     #[link_name = "kiln_depthwise"]
     pub fn depthwise(row: *const Row);
+    #[link_name = "kiln_sum"]
+    pub fn sum(sum: *const Sum);
+    #[cfg(target_abi = "eabihf")]
+    #[link_name = "kiln_float_sum"]
+    pub fn float_sum(sum: *const Sum);
 }
+
+/// Whether there is a sum by floats.
+pub const HAS_FLOAT_SUM: bool = cfg!(target_abi = "eabihf");
+
+/// There is none.
+///
+/// # Safety
+///
+/// None is needed.
+#[cfg(not(target_abi = "eabihf"))]
+pub unsafe fn float_sum(_: *const Sum) {}
 
 /// Rounds `count` accumulators in place, each `each` of which are a channel's, in turns of four channels.
 ///

@@ -368,19 +368,25 @@ kiln_function kiln_one
     bne 1b
 2:  pop {r4, r5, pc}
 
-@ r2 fours from r1, r3 bytes apart, to lanes in r0; gives the next place.
+@ Fours of channels of pixels to lanes. Words at r0: to, from, pixels, fours, bytes behind a pixel's fours,
+@ bytes between the lanes of fours.
 kiln_function kiln_lanes
-    cbz r2, 2f
-    push {r4, r5}
-1:  ldr r4, [r1]
-    add r1, r3
-    sxtb16 r5, r4, ror #8
-    sxtb16 r4, r4
+    push {r4-r8, lr}
+    ldm r0, {r0-r3, r12, lr}
+1:  mov r4, r3
+    mov r5, r0
+2:  ldr r6, [r1], #4
+    sxtb16 r7, r6, ror #8
+    sxtb16 r6, r6
+    subs r4, #1
+    strd r6, r7, [r5]
+    add r5, lr
+    bne 2b
+    adds r0, #8
+    add r1, r12
     subs r2, #1
-    stm r0!, {r4, r5}
     bne 1b
-    pop {r4, r5}
-2:  bx lr
+    pop {r4-r8, pc}
 
 @ A row of depthwise outputs, three by three taps, two columns and four channels at a time, all fours
 @ of channels. Words of the frame: 0 to 2 rows of lanes, 3 biases, 4 weights, 5 bytes to the rows of
@@ -616,6 +622,100 @@ kiln_function kiln_depthwise
     pop {r4-r7}
 .endif
     b 6b
+
+@ Sums of two tensors. Words at r0: a, b, output, fours, factors of a and of b, what is added, shift.
+kiln_function kiln_sum
+    push {r4-r11, lr}
+    ldm r0, {r1-r7}
+    ldr r0, [r0, #28]
+    pkhbt r5, r5, r6, lsl #16
+1:  ldr r8, [r1], #4
+    ldr r9, [r2], #4
+    sxtb16 r10, r8
+    sxtb16 r11, r9
+    sxtb16 r8, r8, ror #8
+    sxtb16 r9, r9, ror #8
+    pkhbt r12, r10, r11, lsl #16
+    pkhtb r10, r11, r10, asr #16
+    pkhbt r11, r8, r9, lsl #16
+    pkhtb r8, r9, r8, asr #16
+    smlad r12, r12, r5, r7
+    smlad r10, r10, r5, r7
+    smlad r11, r11, r5, r7
+    smlad r8, r8, r5, r7
+    asr r12, r12, r0
+    asr r10, r10, r0
+    asr r11, r11, r0
+    asr r8, r8, r0
+    ssat r12, #8, r12
+    ssat r10, #8, r10
+    ssat r11, #8, r11
+    ssat r8, #8, r8
+    bfi r12, r11, #8, #8
+    bfi r10, r8, #8, #8
+    pkhbt r12, r12, r10, lsl #16
+    subs r4, #1
+    str r12, [r3], #4
+    bne 1b
+    pop {r4-r11, pc}
+
+.if kiln_fpu
+@ The same by floats, equation (8). Words at r0: a, b, output, fours; floats: ratios, and what is
+@ added.
+kiln_function kiln_float_sum
+    push {r4-r9, lr}
+    add r5, r0, #16
+    ldm r0, {r1-r4}
+    vldmia r5, {s13-s15}
+    mov r9, #0x80808080
+1:  ldr r5, [r1], #4
+    ldr r6, [r2], #4
+    eor r5, r9
+    eor r6, r9
+    uxtb r7, r5
+    uxtb r8, r5, ror #8
+    uxtb r0, r5, ror #16
+    lsrs r5, r5, #24
+    vmov s0, s1, r7, r8
+    vmov s2, s3, r0, r5
+    uxtb r7, r6
+    uxtb r8, r6, ror #8
+    uxtb r0, r6, ror #16
+    lsrs r6, r6, #24
+    vmov s4, s5, r7, r8
+    vmov s6, s7, r0, r6
+    .irp n, 0, 1, 2, 3, 4, 5, 6, 7
+    vcvt.f32.u32 s\n, s\n
+    .endr
+    .irp n, 8, 9, 10, 11
+    vmov.f32 s\n, s15
+    .endr
+    vfma.f32 s8, s4, s14
+    vfma.f32 s9, s5, s14
+    vfma.f32 s10, s6, s14
+    vfma.f32 s11, s7, s14
+    vfma.f32 s8, s0, s13
+    vfma.f32 s9, s1, s13
+    vfma.f32 s10, s2, s13
+    vfma.f32 s11, s3, s13
+    .irp n, 8, 9, 10, 11
+    vcvtr.s32.f32 s\n, s\n
+    .endr
+    vmov r5, r6, s8, s9
+    vmov r7, r8, s10, s11
+    usat r5, #8, r5
+    usat r6, #8, r6
+    usat r7, #8, r7
+    usat r8, #8, r8
+    bfi r5, r6, #8, #8
+    bfi r7, r8, #8, #8
+    pkhbt r5, r5, r7, lsl #16
+    eor r5, r9
+    subs r4, #1
+    str r5, [r3], #4
+    bne 1b
+    pop {r4-r9, pc}
+.endif
 
 .purgem kiln_function
 .purgem kiln_frame

@@ -17,12 +17,14 @@ use core::ops::Range;
 use crate::layer::{Binary, Conv, Pool, Table};
 use crate::tensor::Tensor;
 
+mod binary;
 mod columns;
 mod constants;
 mod dense;
 mod depthwise;
 #[cfg(kiln_dsp)]
 mod dsp;
+mod pool;
 #[cfg(not(kiln_dsp))]
 mod portable;
 #[cfg(test)]
@@ -48,16 +50,16 @@ impl Isa {
             .is_some()
     }
 
-    pub fn binary(self, _: &Binary, _: &mut [u8]) -> bool {
-        false
+    pub fn binary(self, layer: &Binary, arena: &mut [u8]) -> bool {
+        binary::run(layer, arena).is_some()
     }
 
     pub fn table(self, _: &Table<'_>, _: &mut [u8]) -> bool {
         false
     }
 
-    pub fn pool(self, _: &Pool, _: &mut [u8]) -> bool {
-        false
+    pub fn pool(self, layer: &Pool, arena: &mut [u8]) -> bool {
+        pool::run(layer, arena).is_some()
     }
 }
 

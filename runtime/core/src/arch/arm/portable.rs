@@ -1,8 +1,9 @@
 //! The inner loops in Rust: for cores without the DSP extension, and what the others' equal.
 
+use super::binary::Sum;
 use super::columns::Rows;
 use super::dense::Task;
-use super::depthwise::Row;
+use super::depthwise::{Pixels, Row};
 use crate::rounding::{requantize, requantize_fixed};
 
 /// Two words of lanes of a four of int8 values.
@@ -158,20 +159,26 @@ pub unsafe fn one(to: *mut u32, from: *const u8, fours: usize, step: usize) -> *
     to.wrapping_byte_add(2 * fours * step)
 }
 
-/// Fours that lie `step` bytes apart to lanes; gives the next place.
+/// Fours of channels of pixels to lanes.
 ///
 /// # Safety
 ///
-/// The fours are there, and room for their lanes.
-pub unsafe fn lanes(to: *mut u32, from: *const u8, count: usize, step: usize) -> *mut u32 {
-    for index in 0..count {
-        // SAFETY: as the caller says.
-        unsafe {
-            let four = from.add(index * step).cast::<[u8; 4]>().read();
-            to.add(2 * index).cast::<[u32; 2]>().write(split(four));
+/// The pointers are what `pixels` says.
+pub unsafe fn lanes(pixels: *const Pixels) {
+    // SAFETY: as the caller says.
+    unsafe {
+        let pixels = &*pixels;
+        let mut from = pixels.from;
+        for pixel in 0..pixels.pixels {
+            for group in 0..pixels.groups {
+                let to = pixels.to.byte_add(8 * pixel + group * pixels.apart);
+                to.cast::<[u32; 2]>()
+                    .write(split(from.cast::<[u8; 4]>().read()));
+                from = from.add(4);
+            }
+            from = from.add(pixels.rest);
         }
     }
-    to.wrapping_add(2 * count)
 }
 
 /// A row of depthwise outputs of three by three taps, two columns at a time.
@@ -252,3 +259,31 @@ unsafe fn depthwise_of(
         }
     }
 }
+
+/// Sums of two tensors.
+///
+/// # Safety
+///
+/// The pointers are what `sum` says.
+pub unsafe fn sum(sum: *const Sum) {
+    // SAFETY: as the caller says.
+    unsafe {
+        let sum = &*sum;
+        let [to_a, to_b, start] = sum.terms.map(|term| term as i32);
+        for index in 0..4 * sum.fours {
+            let [a, b] = [sum.a, sum.b].map(|from| i32::from(from.add(index).read() as i8));
+            let value = (a * to_a + b * to_b).wrapping_add(start) >> sum.shift;
+            sum.output.add(index).write(value.clamp(-128, 127) as u8);
+        }
+    }
+}
+
+/// Whether there is a sum by floats.
+pub const HAS_FLOAT_SUM: bool = false;
+
+/// There is none.
+///
+/// # Safety
+///
+/// None is needed.
+pub unsafe fn float_sum(_: *const Sum) {}

@@ -317,11 +317,11 @@ fn binary(buffers: &mut Buffers, random: &mut Random, trial: u32) {
     if arch::binary(&layer, found) {
         assert!(found == expected, "{:?}", layer);
     } else {
-        assert!(
-            op == BinaryOp::Mul || b.shape.len() < len,
-            "{:?} is left",
-            layer
-        );
+        // What may be left: products, vectors, what overflows, a few values, differences of floats.
+        let fixed = layer.fixed.is_some();
+        let large = (fixed && shift > 15) || (op == BinaryOp::Sub && !fixed);
+        let taken = op != BinaryOp::Mul && b.shape.len() == len && len > 3 && !large;
+        assert!(!taken, "{:?} is left", layer);
     }
 }
 
