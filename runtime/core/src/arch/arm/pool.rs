@@ -1,0 +1,130 @@
+//! Maxima and averages over windows within the input. QUANTIZATION.md, equations (12), (13) and (15).
+
+use super::range;
+use crate::layer::{Pool, PoolKind};
+use crate::rounding::{limit, requantize, requantize_fixed};
+
+/// Channels that go together.
+const TOGETHER: usize = 4;
+
+/// Runs the layer; none where it is left to the plain loop, and nothing is written.
+pub fn run(layer: &Pool, arena: &mut [u8]) -> Option<()> {
+    let (input, output, window) = (layer.input.shape, layer.output.shape, &layer.window);
+    let [rows, columns] = window.kernel.map(usize::from);
+    let [height, width] = [input.height, input.width].map(|side| side as usize);
+    let fits = window.padding == [0; 4]
+        && window.dilation == [1; 2]
+        && input.channels == output.channels
+        && window.output(input.height, input.width) == Some([output.height, output.width]);
+    let global = rows == height && columns == width;
+    let taps = window.taps();
+    let average = match layer.kind {
+        PoolKind::Max => None,
+        PoolKind::Average { scales, fixed, .. } if fixed != 0 || global => {
+            Some((scales[0] / (scales[1] * taps as f32), fixed))
+        }
+        PoolKind::Average { .. } => return None,
+    };
+    if !fits {
+        return None;
+    }
+    let (from, to) = (range(&layer.input, arena)?, range(&layer.output, arena)?);
+    let channels = input.channels as usize;
+    let zero = i32::from(layer.input.zero_point).wrapping_mul(taps as i32);
+    let [down, across] = window.stride.map(usize::from);
+    let mut at = to.start;
+    for y in 0..output.height as usize {
+        for x in 0..output.width as usize {
+            let first = from.start + (y * down * width + x * across) * channels;
+            // The plain loop may write over what it has read of a pixel's first channels, not later.
+            let mut pixel = [0; crate::ops::PIXEL];
+            for part in (0..channels).step_by(pixel.len()) {
+                let pixel = pixel.get_mut(..(channels - part).min(crate::ops::PIXEL))?;
+                for (group, values) in pixel.chunks_mut(TOGETHER).enumerate() {
+                    let start = first + part + group * TOGETHER;
+                    let windows = Windows {
+                        rows,
+                        columns,
+                        width,
+                        channels,
+                    };
+                    match average {
+                        None => {
+                            let most = windows.fold(
+                                arena,
+                                start,
+                                values.len(),
+                                i32::from(i8::MIN),
+                                i32::max,
+                            )?;
+                            for (value, most) in values.iter_mut().zip(most) {
+                                *value = limit(most, layer.low, layer.high) as u8;
+                            }
+                        }
+                        Some((factor, fixed)) => {
+                            let sums =
+                                windows.fold(arena, start, values.len(), 0, i32::wrapping_add)?;
+                            for (value, sum) in values.iter_mut().zip(sums) {
+                                let sum = sum.wrapping_sub(zero);
+                                let zero_point = layer.output.zero_point;
+                                let (low, high) = (layer.low, layer.high);
+                                let rounded = match fixed {
+                                    0 => requantize(sum, factor, zero_point, low, high),
+                                    _ => requantize_fixed(sum, fixed, zero_point, low, high),
+                                };
+                                *value = rounded as u8;
+                            }
+                        }
+                    }
+                }
+                arena.get_mut(at..at + pixel.len())?.copy_from_slice(pixel);
+                at += pixel.len();
+            }
+        }
+    }
+    Some(())
+}
+
+/// Rows and columns of a window in rows of `width` pixels.
+struct Windows {
+    rows: usize,
+    columns: usize,
+    width: usize,
+    channels: usize,
+}
+
+impl Windows {
+    /// Folds the values of up to four channels over the window whose first value is at `start`.
+    #[inline(always)]
+    fn fold(
+        &self,
+        arena: &[u8],
+        start: usize,
+        channels: usize,
+        first: i32,
+        f: impl Fn(i32, i32) -> i32,
+    ) -> Option<[i32; TOGETHER]> {
+        let mut folded = [first; TOGETHER];
+        for row in 0..self.rows {
+            let mut rest = arena.get(start + row * self.width * self.channels..)?;
+            for column in 0..self.columns {
+                if column > 0 {
+                    rest = rest.get(self.channels..)?;
+                }
+                match rest.first_chunk::<TOGETHER>() {
+                    Some(four) if channels == TOGETHER => {
+                        for (value, x) in folded.iter_mut().zip(four) {
+                            *value = f(*value, i32::from(*x as i8));
+                        }
+                    }
+                    _ => {
+                        for (value, x) in folded.iter_mut().zip(rest.get(..channels)?) {
+                            *value = f(*value, i32::from(*x as i8));
+                        }
+                    }
+                }
+            }
+        }
+        Some(folded)
+    }
+}
