@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 pub mod check;
 pub mod classify;
 pub mod compile;
+pub mod device;
 pub mod eval;
 pub mod export;
 pub mod manual;
@@ -47,13 +48,14 @@ Examples:
                                          write runs/first/model.kiln
   kiln verify runs/first photos          that all three agree
   kiln classify runs/first/model.kiln photo.jpg
+  kiln device classify qemu:lm3s6965evb photo.jpg --model runs/first/model.int8.onnx
 
 Exit codes: 0 done, 1 a check said no, 2 an error.";
 
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Show the whole way, from pictures that Kiln draws to an exported model.
+    /// Show the whole way, from pictures that Kiln draws to an answer on a microcontroller's display.
     Quickstart(quickstart::QuickstartArgs),
     /// Find broken, doubled and misplaced pictures in a folder.
     Check(check::CheckArgs),
@@ -73,6 +75,8 @@ pub enum Command {
     Classify(classify::ClassifyArgs),
     /// Run a model on a picture or a raw tensor, logits out.
     Run(run::RunArgs),
+    /// Ask a microcontroller over a serial port, or one that QEMU plays.
+    Device(device::DeviceArgs),
     /// Draw a synthetic set of cats' and dogs' faces.
     Synth(synth::SynthArgs),
     /// Compute for a `kiln train --device remote:…` on another machine.
@@ -97,6 +101,7 @@ impl Command {
             Self::Verify(args) => verify::run(args),
             Self::Classify(args) => classify::run(args),
             Self::Run(args) => run::run(args),
+            Self::Device(args) => device::run(args),
             Self::Synth(args) => synth::run(args),
             Self::Worker(args) => worker::run(args),
             Self::Completions(args) => manual::completions(args),

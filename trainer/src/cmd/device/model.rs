@@ -1,0 +1,117 @@
+//! The model of a board.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use kiln_core::Target;
+use kiln_run::engine::LoadedModel;
+use kiln_runtime::compile::{self, Options};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use crate::cmd::compile::stem;
+use crate::cmd::model::{Foreign, Model};
+
+/// A compiled model, in bytes and checked.
+pub struct ModelFile {
+    pub bytes: Vec<u8>,
+    pub loaded: LoadedModel,
+}
+
+/// The model that emulated boards get where none is named.
+pub fn default_path(source: &Path) -> anyhow::Result<PathBuf> {
+    let path = source.join("models/catsdogs-nano/model.int8.onnx");
+    if !path.is_file() {
+        bail!(
+            "{}: it is not there; name a model with --model",
+            path.display()
+        );
+    }
+    Ok(path)
+}
+
+impl ModelFile {
+    /// Reads a `.kiln` file, or compiles a quantized ONNX file for a target, with golden vectors.
+    pub fn open(
+        path: &Path,
+        foreign: &Foreign,
+        target: Target,
+        golden: usize,
+    ) -> anyhow::Result<Self> {
+        let (graph, model) = match Model::open(path, foreign)? {
+            Model::Kiln(..) => return Self::compiled(path),
+            Model::Int8(_, graph, model) => (graph, model),
+            Model::Float(_) | Model::Run(_) => bail!(
+                "{}: it is not quantized; a board takes what `kiln quantize` writes",
+                path.display()
+            ),
+        };
+        let inputs = noise(model.model().input().shape.len(), golden);
+        let options = Options {
+            target,
+            name: Some(&name(path)),
+            golden: &inputs,
+            ..Options::default()
+        };
+        let compiled = compile::compile(&graph, &options);
+        let bytes = compiled.with_context(|| path.display().to_string())?.bytes;
+        let loaded = LoadedModel::from_bytes(&bytes)?;
+        Ok(Self { bytes, loaded })
+    }
+
+    /// Reads a `.kiln` file.
+    pub fn compiled(path: &Path) -> anyhow::Result<Self> {
+        let named = || path.display().to_string();
+        let bytes = fs::read(path).with_context(named)?;
+        let loaded = LoadedModel::from_bytes(&bytes).with_context(|| {
+            format!(
+                "{}: a board holds a .kiln file; name the one that it was built with",
+                path.display()
+            )
+        })?;
+        Ok(Self { bytes, loaded })
+    }
+}
+
+/// What the display shows: the file's name, or its folder's where all such files have the same.
+fn name(path: &Path) -> String {
+    let folder = path.parent().and_then(Path::file_name);
+    match (stem(path), folder) {
+        (stem, Some(folder)) if stem == "model" => folder.to_string_lossy().into_owned(),
+        (stem, _) => stem,
+    }
+}
+
+/// Inputs for golden vectors: each layer sees all kinds of values.
+fn noise(len: usize, count: usize) -> Vec<Vec<i8>> {
+    let mut rng = ChaCha8Rng::seed_from_u64(0);
+    let mut input = || (0..len).map(|_| rng.random()).collect();
+    (0..count).map(|_| input()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn models_are_called_by_file_or_folder() {
+        let cases = [
+            ("models/catsdogs-nano/model.int8.onnx", "catsdogs-nano"),
+            ("photos.int8.onnx", "photos"),
+            ("runs/first/other.int8.onnx", "other"),
+            ("model.int8.onnx", "model"),
+        ];
+        for (path, expected) in cases {
+            assert_eq!(name(Path::new(path)), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn golden_inputs_differ_and_stay_the_same() {
+        let inputs = noise(100, 2);
+        assert_eq!(inputs, noise(100, 2));
+        assert_eq!((inputs.len(), inputs[0].len()), (2, 100));
+        assert_ne!(inputs[0], inputs[1]);
+    }
+}
