@@ -1,6 +1,9 @@
 //! The values under a window as a column of lanes: of each four int8 values two words of two 16-bit
 //! lanes, the values (0, 2) and (1, 3). What lies between the words depends on how many columns go
 //! together.
+//!
+//! Where a row of the kernel is no fours, what an output row reads is copied to scratch first, with the
+//! padding around it, and each column gathered from there.
 
 use super::loops;
 use crate::layer::Conv;
@@ -22,16 +25,85 @@ pub struct Rows {
     pub pitch: usize,
 }
 
+/// Rows of bytes that are copied by fours, in order: up to three bytes behind each are read and written
+/// too. [`dsp.s`](super::dsp) knows the places.
+#[repr(C)]
+pub struct Copy {
+    /// Where the first row goes.
+    pub to: *mut u8,
+    /// The first row.
+    pub from: *const u8,
+    /// Bytes of a row, some.
+    pub bytes: usize,
+    /// How many rows, some.
+    pub rows: usize,
+    /// Bytes from a row to the next.
+    pub pitch: usize,
+    /// The same of where they go.
+    pub to_pitch: usize,
+}
+
 /// Words between the first and the second of a four, where three columns go together.
 const THREE: usize = 3;
+
+/// What a convolution's columns take in scratch.
+#[derive(Clone, Copy)]
+pub struct Room {
+    /// Bytes of a row of the input with padding; 0 where columns come straight from the input.
+    pitch: usize,
+    /// Rows of that.
+    rows: usize,
+    /// Bytes of a gathered column.
+    column: usize,
+}
+
+impl Room {
+    /// Of a convolution with so many fours of taps.
+    pub fn of(conv: &Conv<'_>, fours: usize) -> Self {
+        let (input, window) = (conv.input.shape, &conv.window);
+        let [_, left, _, right] = window.padding.map(usize::from);
+        let channels = input.channels as usize;
+        if channels.is_multiple_of(4) {
+            return Self {
+                pitch: 0,
+                rows: 0,
+                column: 0,
+            };
+        }
+        Self {
+            pitch: (left + input.width as usize + right).saturating_mul(channels),
+            rows: window.span()[0] as usize,
+            column: 4 * fours,
+        }
+    }
+
+    /// Bytes, with those that are read and written beyond.
+    pub const fn len(&self, columns: usize) -> usize {
+        if self.pitch == 0 {
+            return 0;
+        }
+        let strip = self.strip();
+        strip
+            .saturating_add(columns.saturating_mul(self.column))
+            .saturating_add(4)
+    }
+
+    /// Bytes of the rows, a multiple of 4.
+    const fn strip(&self) -> usize {
+        self.pitch.saturating_mul(self.rows).saturating_add(3) / 4 * 4 + 4
+    }
+}
 
 /// Makes columns of a convolution's input.
 pub struct Columns {
     input: *const u8,
     /// Behind what may be read.
     end: *const u8,
-    /// A column's values, where they are gathered first; a multiple of 4.
-    buffer: *mut u8,
+    room: Room,
+    /// Rows of the input with padding, then columns' values; a multiple of 4.
+    strip: *mut u8,
+    /// The output row whose input lies there, if any.
+    known: usize,
     fours: usize,
     height: isize,
     width: isize,
@@ -43,42 +115,46 @@ pub struct Columns {
     /// Above, and to the left.
     padding: [isize; 2],
     zero: u8,
-    /// Whether the values of a row of the kernel are fours.
-    direct: bool,
     pixels: usize,
 }
 
 impl Columns {
-    /// `buffer` has room for the fours and 4 bytes more.
-    pub fn new(conv: &Conv<'_>, arena: &[u8], buffer: *mut u8, fours: usize) -> Self {
+    /// `strip` has the room for three columns, or for one if there is one output pixel.
+    pub fn new(conv: &Conv<'_>, arena: &[u8], strip: *mut u8, fours: usize) -> Self {
         let (input, output, window) = (conv.input.shape, conv.output.shape, &conv.window);
-        let channels = input.channels as usize;
         let [top, left, ..] = window.padding;
         let both = |pair: [u16; 2]| pair.map(|side| side as isize);
         let mut columns = Self {
             input: arena.as_ptr().wrapping_add(conv.input.offset as usize),
             end: arena.as_ptr_range().end,
-            buffer,
+            room: Room::of(conv, fours),
+            strip,
+            known: usize::MAX,
             fours,
             height: input.height as isize,
             width: input.width as isize,
-            channels,
+            channels: input.channels as usize,
             out_width: output.width as usize,
             kernel: both(window.kernel),
             stride: both(window.stride),
             dilation: both(window.dilation),
             padding: both([top, left]),
             zero: conv.input.zero_point.cast_unsigned(),
-            direct: channels.is_multiple_of(4),
             pixels: output.pixels(),
         };
         // Where each output pixel reads the one below it, rows do not matter.
-        if window.taps() == 1 && window.stride == [1; 2] && window.padding == [0; 4] {
+        let flat = window.taps() == 1 && window.stride == [1; 2] && window.padding == [0; 4];
+        if flat && columns.direct() {
             columns.width *= columns.height;
             columns.height = 1;
             columns.out_width = columns.pixels;
         }
         columns
+    }
+
+    /// Whether columns come straight from the input.
+    const fn direct(&self) -> bool {
+        self.room.pitch == 0
     }
 
     /// Output pixels.
@@ -91,9 +167,16 @@ impl Columns {
     /// # Safety
     ///
     /// The input's bytes are there, `lanes` has room for two words a four.
-    pub unsafe fn point(&self, lanes: *mut u32) {
+    pub unsafe fn point(&mut self, lanes: *mut u32) {
         // SAFETY: as the caller says.
-        unsafe { self.column([0; 2], lanes, 1) }
+        unsafe {
+            if self.direct() {
+                self.column([0; 2], lanes, 1);
+            } else {
+                self.gather([0; 2], 0);
+                loops::one(lanes, self.gathered(0), self.fours, 4);
+            }
+        }
     }
 
     /// Lanes of up to three columns from the output pixel at `place` on, which moves behind them.
@@ -101,9 +184,9 @@ impl Columns {
     /// # Safety
     ///
     /// The input's bytes are there, `lanes` has room for six words a four; the output has those pixels.
-    pub unsafe fn some(&self, place: &mut [usize; 2], count: usize, lanes: *mut u32) {
+    pub unsafe fn some(&mut self, place: &mut [usize; 2], count: usize, lanes: *mut u32) {
         let [y, x] = *place;
-        if count == THREE && x + THREE <= self.out_width {
+        if self.direct() && count == THREE && x + THREE <= self.out_width {
             let left = x as isize * self.stride[1] - self.padding[1];
             let right = left + 2 * self.stride[1] + self.kernel[1];
             // SAFETY: as the caller says; all taps lie within the input's columns.
@@ -118,10 +201,29 @@ impl Columns {
         }
         for index in 0..count {
             // SAFETY: as the caller says; each column has the words from its own first one on.
-            unsafe { self.column(*place, lanes.add(index), THREE) };
+            unsafe {
+                if self.direct() {
+                    self.column(*place, lanes.add(index), THREE);
+                } else {
+                    self.gather(*place, index);
+                }
+            }
             place[1] += 1;
             if place[1] == self.out_width {
                 *place = [place[0] + 1, 0];
+            }
+        }
+        if !self.direct() {
+            // SAFETY: as the caller says; of columns that are not there the values are any.
+            unsafe {
+                loops::three(&Rows {
+                    to: lanes,
+                    from: self.gathered(0),
+                    next: self.room.column,
+                    fours: self.fours,
+                    rows: 1,
+                    pitch: 0,
+                });
             }
         }
     }
@@ -134,45 +236,33 @@ impl Columns {
     /// As of [`some`](Self::some).
     unsafe fn three(&self, y: usize, left: isize, lanes: *mut u32) -> bool {
         let [height, width] = self.kernel;
-        let row_fours = match self.direct {
-            true => width as usize * self.channels / 4,
-            // The last four may read beyond the pixel: the weights are zeros there.
-            false if height * width == 1 => self.channels.div_ceil(4),
-            false => return false,
-        };
         if self.dilation[1] != 1 && width != 1 {
             return false;
         }
+        let fours = width as usize * self.channels / 4;
         let top = y as isize * self.stride[0] - self.padding[0];
-        let [first, behind] = self.taps(top, height, self.dilation[0], self.height);
-        let from_row = top + first * self.dilation[0];
-        let next = self.stride[1] as usize * self.channels;
-        let from = self.at(from_row, left);
-        if !self.direct && from.wrapping_add(2 * next + 4 * row_fours) > self.end {
-            return false;
-        }
-        let row_words = 2 * THREE * row_fours;
+        let [first, behind] = taps(top, height, self.dilation[0], self.height);
+        let words = 2 * THREE * fours;
         // SAFETY: rows of the kernel that are not within the input are filled; all others are there.
         unsafe {
-            self.fill(lanes, first as usize * row_words, 1);
-            let to = lanes.add(first as usize * row_words);
+            self.fill(lanes, first as usize * words, 1);
             if behind > first {
                 loops::three(&Rows {
-                    to,
-                    from,
-                    next,
-                    fours: row_fours,
+                    to: lanes.add(first as usize * words),
+                    from: self.at(top + first * self.dilation[0], left),
+                    next: self.stride[1] as usize * self.channels,
+                    fours,
                     rows: (behind - first) as usize,
                     pitch: (self.dilation[0] * self.width) as usize * self.channels,
                 });
             }
-            let to = lanes.add(behind as usize * row_words);
-            self.fill(to, (height - behind) as usize * row_words, 1);
+            let to = lanes.add(behind as usize * words);
+            self.fill(to, (height - behind) as usize * words, 1);
         }
         true
     }
 
-    /// One column; of its words each is `step` behind the one before.
+    /// One column straight from the input; of its words each is `step` behind the one before.
     ///
     /// # Safety
     ///
@@ -181,66 +271,121 @@ impl Columns {
         let top = y as isize * self.stride[0] - self.padding[0];
         let left = x as isize * self.stride[1] - self.padding[1];
         let [height, width] = self.kernel;
-        let [first, behind] = self.taps(left, width, self.dilation[1], self.width);
-        let inner = [first, behind - first, width - behind];
-        let inner = inner.map(|taps| taps as usize * self.channels);
-        let whole = width as usize * self.channels;
+        let [first, behind] = taps(left, width, self.dilation[1], self.width);
         // Taps with others between them one by one.
-        let parts = match self.dilation[1] {
-            1 => 1,
-            _ => (behind - first) as usize,
+        let parts = if self.dilation[1] == 1 {
+            1
+        } else {
+            behind - first
         };
-        let apart = self.dilation[1] as usize * self.channels;
-        let mut from = self.at(top, left + first * self.dilation[1]);
-        let pitch = self.dilation[0] * self.width * self.channels as isize;
+        let half = self.channels / 2;
         let mut lanes = lanes;
-        let mut bytes = self.buffer;
-        let mut in_row = top;
-        for _ in 0..height {
-            let there = in_row >= 0 && in_row < self.height && inner[1] > 0;
-            let [before, inside, after] = if there { inner } else { [0, 0, whole] };
-            let part = if parts == 1 { inside } else { self.channels };
+        for row in 0..height {
+            let in_row = top + row * self.dilation[0];
             // SAFETY: taps within the input are copied, others filled; as many as the column has.
             unsafe {
-                if self.direct {
-                    lanes = self.fill(lanes, before / 2, step);
-                    if there {
-                        for index in 0..parts {
-                            let from = from.wrapping_add(index * apart);
-                            lanes = loops::one(lanes, from, part / 4, 4 * step);
-                        }
-                    }
-                    lanes = self.fill(lanes, after / 2, step);
-                } else {
-                    bytes = self.pad(bytes, before);
-                    if there {
-                        for index in 0..parts {
-                            bytes = self.gather(bytes, from.wrapping_add(index * apart), part);
-                        }
-                    }
-                    bytes = self.pad(bytes, after);
+                if in_row < 0 || in_row >= self.height || behind == first {
+                    lanes = self.fill(lanes, width as usize * half, step);
+                    continue;
                 }
+                lanes = self.fill(lanes, first as usize * half, step);
+                for part in 0..parts {
+                    let from = self.at(in_row, left + (first + part) * self.dilation[1]);
+                    let taps = if parts == 1 { behind - first } else { 1 };
+                    lanes = loops::one(lanes, from, taps as usize * half / 2, 4 * step);
+                }
+                lanes = self.fill(lanes, (width - behind) as usize * half, step);
             }
-            in_row += self.dilation[0];
-            from = from.wrapping_offset(pitch);
-        }
-        if !self.direct {
-            // SAFETY: as above.
-            unsafe { loops::one(lanes, self.buffer, self.fours, 4 * step) };
         }
     }
 
-    /// Of `count` taps from `start` on, `step` apart, the first that lies below `end` and not below
-    /// zero, and the one behind the last; none gives two equal ones.
-    fn taps(&self, start: isize, count: isize, step: isize, end: isize) -> [isize; 2] {
-        let (mut first, mut behind) = (0, count);
-        while first < count && start + first * step < 0 {
-            first += 1;
+    /// Copies a column's values, from the input with padding.
+    ///
+    /// # Safety
+    ///
+    /// The input's bytes are there, and the room.
+    unsafe fn gather(&mut self, [y, x]: [usize; 2], index: usize) {
+        if self.known != y {
+            // SAFETY: as the caller says.
+            unsafe { self.fill_strip(y) };
+            self.known = y;
         }
-        while behind > first && start + (behind - 1) * step >= end {
-            behind -= 1;
+        let [height, width] = self.kernel.map(|side| side as usize);
+        let [down, across] = self.dilation.map(|step| step as usize);
+        let from = self
+            .strip
+            .wrapping_add(x * self.stride[1] as usize * self.channels);
+        let to = self.gathered(index);
+        // Taps with others between them one by one.
+        let (calls, bytes, rows, pitch) = match across {
+            1 => (1, width * self.channels, height, down * self.room.pitch),
+            _ => (height, self.channels, width, across * self.channels),
+        };
+        for call in 0..calls {
+            // SAFETY: the strip has all taps and up to three bytes more, a column too.
+            unsafe {
+                loops::copy(&Copy {
+                    to: to.wrapping_add(call * bytes * rows),
+                    from: from.wrapping_add(call * down * self.room.pitch),
+                    bytes,
+                    rows,
+                    pitch,
+                    to_pitch: bytes,
+                });
+            }
         }
-        [first, behind]
+    }
+
+    /// Copies what an output row reads, with the padding around it.
+    ///
+    /// # Safety
+    ///
+    /// The input's bytes are there, and the room.
+    unsafe fn fill_strip(&self, y: usize) {
+        let Room { pitch, rows, .. } = self.room;
+        let top = y as isize * self.stride[0] - self.padding[0];
+        let [first, behind] = taps(top, rows as isize, 1, self.height).map(|row| row as usize);
+        let line = self.width as usize * self.channels;
+        let left = self.padding[1] as usize * self.channels;
+        let from = self.at(top + first as isize, 0);
+        let to = self.strip.wrapping_add(first * pitch + left);
+        // SAFETY: as the caller says; bytes beyond the last row are read where the arena has them.
+        unsafe {
+            if behind > first {
+                let count = behind - first;
+                if from.wrapping_add(count * line + 3) <= self.end {
+                    loops::copy(&Copy {
+                        to,
+                        from,
+                        bytes: line,
+                        rows: count,
+                        pitch: line,
+                        to_pitch: pitch,
+                    });
+                } else {
+                    for row in 0..count {
+                        to.add(row * pitch)
+                            .copy_from_nonoverlapping(from.add(row * line), line);
+                    }
+                }
+            }
+            for row in 0..rows {
+                let strip = self.strip.add(row * pitch);
+                if row < first || row >= behind {
+                    strip.write_bytes(self.zero, pitch);
+                } else {
+                    for index in (0..left).chain(left + line..pitch) {
+                        strip.add(index).write(self.zero);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Where a column's values are gathered.
+    const fn gathered(&self, index: usize) -> *mut u8 {
+        self.strip
+            .wrapping_add(self.room.strip() + index * self.room.column)
     }
 
     /// A pixel of the input.
@@ -264,46 +409,17 @@ impl Columns {
         }
         lanes.wrapping_add(count * step)
     }
+}
 
-    /// Bytes of padding, by fours; up to three more are written. Gives the next place.
-    ///
-    /// # Safety
-    ///
-    /// There is room for three more.
-    #[inline(always)]
-    unsafe fn pad(&self, to: *mut u8, count: usize) -> *mut u8 {
-        let mut at = 0;
-        while at < count {
-            // SAFETY: as the caller says.
-            unsafe { to.add(at).cast::<[u8; 4]>().write([self.zero; 4]) };
-            at += 4;
-        }
-        to.wrapping_add(count)
+/// Of `count` taps from `start` on, `step` apart, the first that lies below `end` and not below zero,
+/// and the one behind the last; none gives two equal ones.
+const fn taps(start: isize, count: isize, step: isize, end: isize) -> [isize; 2] {
+    let (mut first, mut behind) = (0, count);
+    while first < count && start + first * step < 0 {
+        first += 1;
     }
-
-    /// Copies bytes, by fours where they end within the arena; up to three more are written. Gives the
-    /// next place.
-    ///
-    /// # Safety
-    ///
-    /// The bytes are there, and there is room for three more.
-    #[inline(always)]
-    unsafe fn gather(&self, to: *mut u8, from: *const u8, count: usize) -> *mut u8 {
-        let by_fours = from.wrapping_add(count + 3) <= self.end;
-        let mut at = 0;
-        while at < count {
-            // SAFETY: as the caller says.
-            unsafe {
-                if by_fours {
-                    let four = from.add(at).cast::<[u8; 4]>().read();
-                    to.add(at).cast::<[u8; 4]>().write(four);
-                    at += 4;
-                } else {
-                    to.add(at).write(from.add(at).read());
-                    at += 1;
-                }
-            }
-        }
-        to.wrapping_add(count)
+    while behind > first && start + (behind - 1) * step >= end {
+        behind -= 1;
     }
+    [first, behind]
 }

@@ -1,6 +1,6 @@
 //! Convolutions of one group, three columns at a time, and those of one output pixel. Equation (6).
 
-use super::columns::Columns;
+use super::columns::{Columns, Room};
 use super::constants::Constants;
 use super::loops;
 use super::{clamp, range, scratch};
@@ -52,6 +52,8 @@ pub struct Plan {
     point: bool,
     /// Fours of taps.
     fours: usize,
+    /// What columns take.
+    room: Room,
 }
 
 impl Plan {
@@ -69,12 +71,16 @@ impl Plan {
         (fits && fours > 0 && fours < 1 << 20).then_some(Self {
             point: output.pixels() == 1,
             fours,
+            room: Room::of(conv, fours),
         })
     }
 
-    /// Bytes of scratch: the lanes, a column's bytes, and what aligns them.
+    /// Bytes of scratch: the lanes, what makes them, and what aligns that.
     pub const fn len(&self) -> usize {
-        self.lanes() + 4 * self.fours + 4 + 4
+        let columns = if self.point { 1 } else { COLUMNS };
+        self.lanes()
+            .saturating_add(self.room.len(columns))
+            .saturating_add(3)
     }
 
     /// Bytes of lanes.
@@ -91,14 +97,14 @@ pub fn run(conv: &Conv<'_>, arena: &mut [u8]) -> Option<()> {
     let output = range(&conv.output, arena)?.start;
     let scratch = scratch(conv, arena, plan.len())?;
     let lanes: *mut u32 = scratch.cast();
-    let columns = Columns::new(conv, arena, scratch.wrapping_add(plan.lanes()), plan.fours);
+    let mut columns = Columns::new(conv, arena, scratch.wrapping_add(plan.lanes()), plan.fours);
     let output = arena.as_mut_ptr().wrapping_add(output);
     // SAFETY: `Constants::of` and `range` have looked at the lengths; scratch has room for the lanes of
     // the columns and for `Columns`, at a multiple of 4.
     unsafe {
         match plan.point {
-            true => point(conv, plan, &constants, &columns, lanes, output),
-            false => dense(conv, plan, &constants, &columns, lanes, output),
+            true => point(conv, plan, &constants, &mut columns, lanes, output),
+            false => dense(conv, plan, &constants, &mut columns, lanes, output),
         }
     }
     clamp(conv, arena)
@@ -111,7 +117,7 @@ unsafe fn dense(
     conv: &Conv<'_>,
     plan: Plan,
     constants: &Constants,
-    columns: &Columns,
+    columns: &mut Columns,
     lanes: *mut u32,
     output: *mut u8,
 ) {
@@ -168,7 +174,7 @@ unsafe fn point(
     conv: &Conv<'_>,
     plan: Plan,
     constants: &Constants,
-    columns: &Columns,
+    columns: &mut Columns,
     lanes: *mut u32,
     output: *mut u8,
 ) {

@@ -3,7 +3,7 @@
 use core::arch::global_asm;
 
 use super::binary::Sum;
-use super::columns::Rows;
+use super::columns::{Copy, Rows};
 use super::dense::Task;
 use super::depthwise::{Pixels, Row};
 
@@ -22,6 +22,8 @@ unsafe extern "C" {
     pub fn dense(task: *const Task);
     #[link_name = "kiln_point"]
     pub fn point(task: *const Task);
+    #[link_name = "kiln_copy"]
+    pub fn copy(rows: *const Copy);
     #[link_name = "kiln_three"]
     pub fn three(rows: *const Rows);
     #[link_name = "kiln_one"]

@@ -314,6 +314,24 @@ kiln_function kiln_point
 .endif
     b 5b
 
+@ Rows of bytes, by fours. Words at r0: to, from, bytes of a row, rows, bytes to the next row, the same of
+@ where they go.
+kiln_function kiln_copy
+    push {r4-r8, lr}
+    ldm r0, {r0-r3, r12, lr}
+1:  mov r4, r0
+    mov r5, r1
+    mov r6, r2
+2:  ldr r7, [r5], #4
+    subs r6, #4
+    str r7, [r4], #4
+    bhi 2b
+    add r0, lr
+    add r1, r12
+    subs r3, #1
+    bne 1b
+    pop {r4-r8, pc}
+
 @ Rows of fours of three columns to lanes. Words at r0: to, from, bytes to the next column, fours of a
 @ row, rows, bytes to the next row.
 kiln_function kiln_three

@@ -1,7 +1,7 @@
 //! The inner loops in Rust: for cores without the DSP extension, and what the others' equal.
 
 use super::binary::Sum;
-use super::columns::Rows;
+use super::columns::{Copy, Rows};
 use super::dense::Task;
 use super::depthwise::{Pixels, Row};
 use crate::rounding::{requantize, requantize_fixed};
@@ -112,6 +112,26 @@ pub unsafe fn point(task: *const Task) {
             task.output
                 .add(channel)
                 .write(round_of(task, channel, acc, 4));
+        }
+    }
+}
+
+/// Rows of bytes, by fours.
+///
+/// # Safety
+///
+/// The pointers are what `rows` says.
+pub unsafe fn copy(rows: *const Copy) {
+    // SAFETY: as the caller says.
+    unsafe {
+        let rows = &*rows;
+        for row in 0..rows.rows {
+            let to = rows.to.add(row * rows.to_pitch);
+            let from = rows.from.add(row * rows.pitch);
+            for at in (0..rows.bytes).step_by(4) {
+                let four = from.add(at).cast::<[u8; 4]>().read();
+                to.add(at).cast::<[u8; 4]>().write(four);
+            }
         }
     }
 }
