@@ -71,6 +71,9 @@ pub fn requantize_float(acc: i32, multiplier: f32, zero_point: i8, low: i8, high
 /// large for it are clamped either way.
 pub fn requantize_integer(acc: i32, multiplier: f32, zero_point: i8, low: i8, high: i8) -> i8 {
     let bits = multiplier.to_bits();
+    if let Some(rounded) = far_from_ties(acc, bits) {
+        return limit(rounded + i32::from(zero_point), low, high);
+    }
     let exponent = (bits >> 23 & 0xff) as i32;
     let fraction = u64::from(bits & 0x007f_ffff);
     let (mantissa, exponent) = match exponent {
@@ -90,6 +93,36 @@ pub fn requantize_integer(acc: i32, multiplier: f32, zero_point: i8, low: i8, hi
     let magnitude = magnitude.min(1 << 30) as i32;
     let signed = if acc < 0 { -magnitude } else { magnitude };
     limit(signed + i32::from(zero_point), low, high)
+}
+
+/// `round_half_even(f32(acc) * multiplier)` for multipliers below 1/2 and products that are not near a
+/// tie: there it does not matter how the product is rounded. What is returned for products of
+/// more than 2^9 is more than 2^8, of their sign.
+///
+/// Rounding to 24 bits, twice, moves a product below 2^9 by less than 2^-14; so does cutting it to 16
+/// fraction bits.
+fn far_from_ties(acc: i32, multiplier: u32) -> Option<i32> {
+    const NEAR: u32 = 8;
+    let shift = 125_u32.checked_sub(multiplier >> 23)?;
+    let mantissa = (multiplier << 8 | 1 << 31) >> 1;
+    // 2^(32 + shift) for 1.
+    let product = i64::from(acc) * i64::from(mantissa as i32);
+    let whole = (product >> 32) as i32;
+    // 16 fraction bits.
+    let scaled = match shift {
+        0..16 => {
+            let most = 1 << (9 + shift);
+            if whole >= most || whole < -most {
+                return Some(if whole < 0 { -512 } else { 512 });
+            }
+            (product >> (16 + shift)) as i32
+        }
+        16..32 => (product >> (16 + shift)) as i32,
+        _ => return None,
+    };
+    let rounded = scaled.wrapping_add(1 << 15);
+    let fraction = rounded as u32 & 0xffff;
+    (fraction.wrapping_sub(NEAR) < 0x1_0000 - 2 * NEAR).then_some(rounded >> 16)
 }
 
 /// `value` as `mantissa * 2^shift`, rounded half to even to 24 bits.

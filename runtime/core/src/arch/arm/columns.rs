@@ -1,6 +1,5 @@
-//! The values under a window as a column of lanes: of each four int8 values two words of two 16-bit
-//! lanes, the values (0, 2) and (1, 3). What lies between the words depends on how many columns go
-//! together.
+//! The values under a window as a column of lanes: of each four int8 values the words that
+//! [`loops::split`] makes of them. What lies between the words depends on how many columns go together.
 //!
 //! Where a row of the kernel is no fours, what an output row reads is copied to scratch first, with the
 //! padding around it, and each column gathered from there.
@@ -11,7 +10,7 @@ use crate::layer::Conv;
 /// Rows of fours of three columns. [`dsp.s`](super::dsp) knows the places.
 #[repr(C)]
 pub struct Rows {
-    /// Where lanes go: of each four three first words, then three second ones.
+    /// Where lanes go: of each four three first words, then three second ones if there are such.
     pub to: *mut u32,
     /// The first column's first row.
     pub from: *const u8,
@@ -242,7 +241,7 @@ impl Columns {
         let fours = width as usize * self.channels / 4;
         let top = y as isize * self.stride[0] - self.padding[0];
         let [first, behind] = taps(top, height, self.dilation[0], self.height);
-        let words = 2 * THREE * fours;
+        let words = loops::WORDS * THREE * fours;
         // SAFETY: rows of the kernel that are not within the input are filled; all others are there.
         unsafe {
             self.fill(lanes, first as usize * words, 1);
@@ -278,23 +277,23 @@ impl Columns {
         } else {
             behind - first
         };
-        let half = self.channels / 2;
+        let words = loops::WORDS * self.channels / 4;
         let mut lanes = lanes;
         for row in 0..height {
             let in_row = top + row * self.dilation[0];
             // SAFETY: taps within the input are copied, others filled; as many as the column has.
             unsafe {
                 if in_row < 0 || in_row >= self.height || behind == first {
-                    lanes = self.fill(lanes, width as usize * half, step);
+                    lanes = self.fill(lanes, width as usize * words, step);
                     continue;
                 }
-                lanes = self.fill(lanes, first as usize * half, step);
+                lanes = self.fill(lanes, first as usize * words, step);
                 for part in 0..parts {
                     let from = self.at(in_row, left + (first + part) * self.dilation[1]);
                     let taps = if parts == 1 { behind - first } else { 1 };
-                    lanes = loops::one(lanes, from, taps as usize * half / 2, 4 * step);
+                    lanes = loops::one(lanes, from, taps as usize * self.channels / 4, 4 * step);
                 }
-                lanes = self.fill(lanes, (width - behind) as usize * half, step);
+                lanes = self.fill(lanes, (width - behind) as usize * words, step);
             }
         }
     }
@@ -401,8 +400,7 @@ impl Columns {
     ///
     /// There is room.
     unsafe fn fill(&self, lanes: *mut u32, count: usize, step: usize) -> *mut u32 {
-        let value = self.zero.cast_signed() as i16 as u16;
-        let value = u32::from(value) << 16 | u32::from(value);
+        let [value, ..] = loops::split([self.zero; 4]);
         for index in 0..count {
             // SAFETY: as the caller says.
             unsafe { lanes.add(index * step).write(value) };

@@ -54,11 +54,13 @@ pub struct Plan {
     fours: usize,
     /// What columns take.
     room: Room,
+    /// Words that lanes of a four take.
+    words: usize,
 }
 
 impl Plan {
-    /// None where these loops do not take it.
-    pub fn of(conv: &Conv<'_>) -> Option<Self> {
+    /// For loops whose lanes take so many words a four; none where they do not take it.
+    pub fn of(conv: &Conv<'_>, words: usize) -> Option<Self> {
         let output = conv.output.shape;
         let (input, shape) = (conv.input.shape, conv.kernel_shape());
         let fits = conv.packing == Packing::Quads
@@ -72,6 +74,7 @@ impl Plan {
             point: output.pixels() == 1,
             fours,
             room: Room::of(conv, fours),
+            words,
         })
     }
 
@@ -85,13 +88,13 @@ impl Plan {
 
     /// Bytes of lanes.
     const fn lanes(&self) -> usize {
-        8 * self.fours * if self.point { 1 } else { COLUMNS }
+        4 * self.words * self.fours * if self.point { 1 } else { COLUMNS }
     }
 }
 
 /// Runs the layer; none where it is left to the plain loop, and nothing is written.
 pub fn run(conv: &Conv<'_>, arena: &mut [u8]) -> Option<()> {
-    let plan = Plan::of(conv)?;
+    let plan = Plan::of(conv, loops::WORDS)?;
     let constants = Constants::of(conv)?;
     range(&conv.input, arena)?;
     let output = range(&conv.output, arena)?.start;

@@ -1,8 +1,8 @@
 //! Depthwise convolutions, four channels at a time, a row of the output after the other. Equation (6).
 //!
 //! As many input rows as the kernel has lie in scratch as lanes, with what pads them: `[channels / 4]
-//! [kernel rows][columns][2]` words, of each four values the lanes (0, 2) and (1, 3). A new row takes the place of
-//! one that no later output reads.
+//! [kernel rows][columns]`, of each four values the words that [`loops::split`] makes of them. A new row takes
+//! the place of one that no later output reads.
 
 use core::ptr;
 
@@ -81,11 +81,13 @@ pub struct Plan {
     width: usize,
     /// Bytes for outputs of the last channels, where there are less than four.
     outputs: usize,
+    /// Bytes of lanes of four channels of a column.
+    column: usize,
 }
 
 impl Plan {
-    /// None where these loops do not take it.
-    pub fn of(conv: &Conv<'_>) -> Option<Self> {
+    /// For loops whose lanes take so many words a four; none where they do not take it.
+    pub fn of(conv: &Conv<'_>, words: usize) -> Option<Self> {
         let (input, output, window) = (conv.input.shape, conv.output.shape, &conv.window);
         let shape = conv.kernel_shape();
         let fits = conv.packing == Packing::Lanes
@@ -115,6 +117,7 @@ impl Plan {
             rows: shape.rows,
             width,
             outputs: if whole { 0 } else { QUAD * columns },
+            column: 4 * words,
         })
     }
 
@@ -125,7 +128,9 @@ impl Plan {
 
     /// Bytes of lanes, with one more that a column without a partner reads.
     const fn lanes(&self) -> usize {
-        self.group().saturating_mul(self.groups).saturating_add(8)
+        self.group()
+            .saturating_mul(self.groups)
+            .saturating_add(self.column)
     }
 
     /// Bytes of the lanes of four channels.
@@ -135,13 +140,13 @@ impl Plan {
 
     /// Bytes of a row of them.
     const fn row(&self) -> usize {
-        self.width.saturating_mul(8)
+        self.width.saturating_mul(self.column)
     }
 }
 
 /// Runs the layer; none where it is left to the plain loop, and nothing is written.
 pub fn run(conv: &Conv<'_>, arena: &mut [u8]) -> Option<()> {
-    let plan = Plan::of(conv)?;
+    let plan = Plan::of(conv, loops::WORDS)?;
     let constants = Constants::of(conv)?;
     let input = range(&conv.input, arena)?.start;
     let output = range(&conv.output, arena)?.start;
@@ -187,7 +192,7 @@ unsafe fn rows(
     // Rows of the input, those above it included, that are in the lanes.
     let mut known = 0;
     // SAFETY: as the caller says.
-    unsafe { pad(lanes.lanes, lanes.zero, plan.lanes() / 8) };
+    unsafe { pad(lanes.lanes, lanes.zero, plan.lanes() / plan.column) };
     for y in 0..shape.height as usize {
         let first = y * stride;
         for row in known.max(first)..first + plan.rows {
@@ -200,9 +205,9 @@ unsafe fn rows(
             *place = lanes.row(0, row);
         }
         let [a, b, c, ..] = table;
-        let step = 8 * usize::from(conv.window.stride[1]);
+        let step = plan.column * usize::from(conv.window.stride[1]);
         let stepped = match plan.pairs {
-            true => 16 * columns.div_ceil(2),
+            true => 2 * plan.column * columns.div_ceil(2),
             false => step * columns,
         };
         let done = channels
@@ -306,7 +311,7 @@ impl Lanes {
         let plan = self.plan;
         let before = self.left.min(plan.width);
         let inside = self.width.min(plan.width - before);
-        let to = self.row(0, row).wrapping_add(2 * before);
+        let to = self.row(0, row).wrapping_byte_add(plan.column * before);
         let whole = self.channels / QUAD;
         // SAFETY: as the caller says.
         unsafe {
@@ -352,7 +357,7 @@ impl Lanes {
                 *value = unsafe { from.add(column * self.channels + channel).read() };
             }
             // SAFETY: as the caller says.
-            unsafe { pad(to.add(2 * column), four, 1) };
+            unsafe { pad(to.byte_add(self.plan.column * column), four, 1) };
         }
     }
 }
@@ -363,12 +368,11 @@ impl Lanes {
 ///
 /// There is room.
 unsafe fn pad(to: *mut u32, four: [u8; 4], count: usize) {
-    let [a, b, c, d] = four.map(|value| u32::from(i16::from(value as i8) as u16));
+    let words = loops::split(four);
     for index in 0..count {
-        // SAFETY: as the caller says.
-        unsafe {
-            to.add(2 * index).write(c << 16 | a);
-            to.add(2 * index + 1).write(d << 16 | b);
+        for (word, value) in words.iter().enumerate() {
+            // SAFETY: as the caller says.
+            unsafe { to.add(loops::WORDS * index + word).write(*value) };
         }
     }
 }

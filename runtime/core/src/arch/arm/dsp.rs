@@ -41,6 +41,15 @@ unsafe extern "C" {
     pub fn float_sum(sum: *const Sum);
 }
 
+/// Words of lanes of a four.
+pub const WORDS: usize = 2;
+
+/// A four of int8 values as two words of two 16-bit lanes: the values (0, 2) and (1, 3).
+pub fn split(four: [u8; 4]) -> [u32; WORDS] {
+    let [a, b, c, d] = four.map(|value| u32::from(i16::from(value as i8) as u16));
+    [c << 16 | a, d << 16 | b]
+}
+
 /// Whether there is a sum by floats.
 pub const HAS_FLOAT_SUM: bool = cfg!(target_abi = "eabihf");
 
@@ -51,29 +60,3 @@ pub const HAS_FLOAT_SUM: bool = cfg!(target_abi = "eabihf");
 /// None is needed.
 #[cfg(not(target_abi = "eabihf"))]
 pub unsafe fn float_sum(_: *const Sum) {}
-
-/// Rounds `count` accumulators in place, each `each` of which are a channel's, in turns of four channels.
-///
-/// # Safety
-///
-/// So many accumulators and multipliers are there.
-#[cfg(not(target_abi = "eabihf"))]
-#[unsafe(no_mangle)]
-unsafe extern "C" fn kiln_exact(
-    accs: *mut i32,
-    multipliers: *const f32,
-    count: usize,
-    each: usize,
-    zero_point: i32,
-) {
-    for index in 0..count {
-        // SAFETY: as the caller says.
-        unsafe {
-            let multiplier = multipliers.add(index / each % 4).read();
-            let acc = accs.add(index);
-            let value =
-                crate::rounding::requantize(acc.read(), multiplier, zero_point as i8, -128, 127);
-            acc.write(value.into());
-        }
-    }
-}

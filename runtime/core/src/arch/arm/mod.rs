@@ -24,16 +24,23 @@ mod dense;
 mod depthwise;
 #[cfg(kiln_dsp)]
 mod dsp;
+#[cfg(any(kiln_v7, all(kiln_dsp, not(target_abi = "eabihf"))))]
+mod exact;
 mod pool;
 #[cfg(not(kiln_dsp))]
+#[cfg_attr(kiln_v7, allow(dead_code, reason = "some loops are by hand"))]
 mod portable;
 #[cfg(test)]
 mod tests;
+#[cfg(kiln_v7)]
+mod v7;
 
 #[cfg(kiln_dsp)]
 use dsp as loops;
-#[cfg(not(kiln_dsp))]
+#[cfg(all(not(kiln_dsp), not(kiln_v7)))]
 use portable as loops;
+#[cfg(kiln_v7)]
+use v7 as loops;
 
 /// A core of this kind.
 #[derive(Clone, Copy, Debug)]
@@ -64,9 +71,12 @@ impl Isa {
 }
 
 /// Bytes of scratch that a convolution takes here; 0 where it is left to the plain loop.
+///
+/// What the core that wants most takes: the others run the same file.
 pub fn scratch_len(conv: &Conv<'_>) -> usize {
-    let dense = dense::Plan::of(conv).map(|plan| plan.len());
-    let depthwise = || depthwise::Plan::of(conv).map(|plan| plan.len());
+    const MOST_WORDS: usize = 2;
+    let dense = dense::Plan::of(conv, MOST_WORDS).map(|plan| plan.len());
+    let depthwise = || depthwise::Plan::of(conv, MOST_WORDS).map(|plan| plan.len());
     dense.or_else(depthwise).unwrap_or(0)
 }
 

@@ -6,15 +6,12 @@ use super::dense::Task;
 use super::depthwise::{Pixels, Row};
 use crate::rounding::{requantize, requantize_fixed};
 
-/// Two words of lanes of a four of int8 values.
-fn split(four: [u8; 4]) -> [u32; 2] {
-    let [a, b, c, d] = four.map(|value| u32::from(i16::from(value as i8) as u16));
-    [c << 16 | a, d << 16 | b]
-}
+/// Words of lanes of a four.
+pub const WORDS: usize = 1;
 
-/// The lanes of a word.
-fn pair(word: u32) -> [i32; 2] {
-    [word as i16, (word >> 16) as i16].map(i32::from)
+/// A four of int8 values as lanes: as it is.
+pub const fn split(four: [u8; 4]) -> [u32; WORDS] {
+    [u32::from_le_bytes(four)]
 }
 
 /// Equations (3) and (5).
@@ -51,29 +48,21 @@ pub unsafe fn dense(task: *const Task) {
         let task = &*task;
         let channels = task.output_end.offset_from(task.output) as usize;
         let mut weights = task.weights;
-        for pair_index in 0..channels.div_ceil(2) {
-            let channel = 2 * pair_index;
-            let mut sums = [[0; 3]; 2];
-            for (out, sums) in sums.iter_mut().enumerate() {
-                sums.fill(task.bias.add(channel + out).read());
-            }
-            let mut lanes = task.columns;
-            for _ in 0..task.fours {
-                for half in 0..2 {
-                    for column in 0..3 {
-                        let [x0, x2] = pair(lanes.read());
-                        lanes = lanes.add(1);
-                        for (out, sums) in sums.iter_mut().enumerate() {
-                            let at = weights.add(4 * out + half);
-                            let w = [at.read(), at.add(2).read()].map(|w| i32::from(w as i8));
-                            let sum: &mut i32 = &mut sums[column];
-                            *sum = sum.wrapping_add(x0 * w[0]).wrapping_add(x2 * w[1]);
-                        }
+        for pair in 0..channels.div_ceil(2) {
+            let channel = 2 * pair;
+            let mut sums =
+                [task.bias.add(channel), task.bias.add(channel + 1)].map(|bias| [bias.read(); 3]);
+            for four in 0..task.fours {
+                for (out, sums) in sums.iter_mut().enumerate() {
+                    let w = weights.add(4 * out).cast::<[i8; 4]>().read();
+                    for (column, sum) in sums.iter_mut().enumerate() {
+                        let x = task.columns.add(3 * four + column).cast::<[i8; 4]>().read();
+                        *sum = dot(*sum, x, w);
                     }
                 }
                 weights = weights.add(16);
             }
-            weights = weights.offset(task.turns[pair_index % 2]);
+            weights = weights.offset(task.turns[pair % 2]);
             let places = [0, task.offsets[0], task.offsets[1]];
             for out in [1, 0] {
                 for column in [2, 1, 0] {
@@ -86,6 +75,14 @@ pub unsafe fn dense(task: *const Task) {
     }
 }
 
+/// A sum with four products more.
+fn dot(sum: i32, x: [i8; 4], w: [i8; 4]) -> i32 {
+    let products = x.into_iter().zip(w);
+    products.fold(sum, |sum, (x, w)| {
+        sum.wrapping_add(i32::from(x) * i32::from(w))
+    })
+}
+
 /// One column through all fours of channels.
 ///
 /// # Safety
@@ -96,22 +93,20 @@ pub unsafe fn point(task: *const Task) {
     unsafe {
         let task = &*task;
         let channels = (task.output_end.offset_from(task.output) as usize).next_multiple_of(4);
-        for channel in 0..channels {
-            let mut weights = task
-                .weights
-                .add(channel / 4 * 16 * task.fours + channel % 4 * 4);
-            let mut acc = task.bias.add(channel).read();
+        for first in (0..channels).step_by(4) {
+            let mut sums: [i32; 4] = task.bias.add(first).cast::<[i32; 4]>().read();
+            let mut weights = task.weights.add(first * 4 * task.fours).cast::<[i8; 4]>();
             for four in 0..task.fours {
-                for half in 0..2 {
-                    let [x0, x2] = pair(task.columns.add(2 * four + half).read());
-                    let w = [half, half + 2].map(|at| i32::from(weights.add(at).read() as i8));
-                    acc = acc.wrapping_add(x0 * w[0]).wrapping_add(x2 * w[1]);
+                let x = task.columns.add(four).cast::<[i8; 4]>().read();
+                for sum in &mut sums {
+                    *sum = dot(*sum, x, weights.read());
+                    weights = weights.add(1);
                 }
-                weights = weights.add(16);
             }
-            task.output
-                .add(channel)
-                .write(round_of(task, channel, acc, 4));
+            for (out, sum) in sums.into_iter().enumerate() {
+                let value = round_of(task, first + out, sum, 4);
+                task.output.add(first + out).write(value);
+            }
         }
     }
 }
@@ -150,18 +145,16 @@ pub unsafe fn three(rows: *const Rows) {
             for four in 0..rows.fours {
                 for column in 0..3 {
                     let at = row * rows.pitch + column * rows.next + 4 * four;
-                    let [first, second] = split(rows.from.add(at).cast::<[u8; 4]>().read());
-                    to.add(column).write(first);
-                    to.add(column + 3).write(second);
+                    to.cast::<[u8; 4]>()
+                        .write(rows.from.add(at).cast::<[u8; 4]>().read());
+                    to = to.add(1);
                 }
-                to = to.add(6);
             }
         }
     }
 }
 
-/// Fours to lanes: of each the second word `step` bytes behind the first, the next twice that. Gives the next
-/// place.
+/// Fours to lanes, `step` bytes apart; gives the next place.
 ///
 /// # Safety
 ///
@@ -170,13 +163,11 @@ pub unsafe fn one(to: *mut u32, from: *const u8, fours: usize, step: usize) -> *
     for four in 0..fours {
         // SAFETY: as the caller says.
         unsafe {
-            let [first, second] = split(from.add(4 * four).cast::<[u8; 4]>().read());
-            let to = to.byte_add(2 * four * step);
-            to.write(first);
-            to.byte_add(step).write(second);
+            let value = from.add(4 * four).cast::<[u8; 4]>().read();
+            to.byte_add(four * step).cast::<[u8; 4]>().write(value);
         }
     }
-    to.wrapping_byte_add(2 * fours * step)
+    to.wrapping_byte_add(fours * step)
 }
 
 /// Fours of channels of pixels to lanes.
@@ -191,9 +182,8 @@ pub unsafe fn lanes(pixels: *const Pixels) {
         let mut from = pixels.from;
         for pixel in 0..pixels.pixels {
             for group in 0..pixels.groups {
-                let to = pixels.to.byte_add(8 * pixel + group * pixels.apart);
-                to.cast::<[u32; 2]>()
-                    .write(split(from.cast::<[u8; 4]>().read()));
+                let to = pixels.to.byte_add(4 * pixel + group * pixels.apart);
+                to.cast::<[u8; 4]>().write(from.cast::<[u8; 4]>().read());
                 from = from.add(4);
             }
             from = from.add(pixels.rest);
@@ -207,13 +197,13 @@ pub unsafe fn lanes(pixels: *const Pixels) {
 ///
 /// The row's pointers are what it says.
 pub unsafe fn depthwise_pairs(row: *const Row) {
-    // SAFETY: as the caller says; two columns advance the lanes by 16 bytes.
+    // SAFETY: as the caller says; two columns advance the lanes by 8 bytes.
     unsafe {
         let row = &*row;
         let columns = row.last.offset_from(row.output) as usize / row.pixel + 1;
-        let lanes = 16 * columns.div_ceil(2);
+        let lanes = 8 * columns.div_ceil(2);
         let outputs = columns.next_multiple_of(2) * row.pixel;
-        depthwise_of(row, &row.rows, 3, 8, [lanes, outputs]);
+        depthwise_of(row, &row.rows, 3, 4, [lanes, outputs]);
     }
 }
 
@@ -256,14 +246,14 @@ unsafe fn depthwise_of(
             let columns = row.last.offset_from(row.output) as usize / row.pixel + 1;
             for column in 0..columns {
                 for channel in 0..4 {
-                    // Words hold channels 0 and 2, 1 and 3.
+                    // Weights are those of channels 0, 2, 1 and 3.
                     let lane = channel % 2 * 2 + channel / 2;
                     let mut acc = bias.add(channel).read();
                     let mut weights = weights.add(lane);
                     for &lanes in rows {
                         let lanes = lanes.wrapping_byte_add(from).byte_add(column * stride);
                         for tap in 0..taps {
-                            let x = lanes.cast::<i16>().add(4 * tap + lane).read();
+                            let x = lanes.cast::<i8>().add(4 * tap + channel).read();
                             let product = i32::from(x) * i32::from(weights.read());
                             acc = acc.wrapping_add(product);
                             weights = weights.add(4);

@@ -1,0 +1,22 @@
+//! The inner loops for Armv7-M without the DSP extension; [`portable`](super::portable) says the same in
+//! Rust, and has the others.
+
+use core::arch::global_asm;
+
+pub use super::portable::{HAS_FLOAT_SUM, WORDS, copy, float_sum, lanes, one, split, sum, three};
+
+use super::dense::Task;
+use super::depthwise::Row;
+
+global_asm!(include_str!("v7.s"), options(raw));
+
+unsafe extern "C" {
+    #[link_name = "kiln_dense"]
+    pub fn dense(task: *const Task);
+    #[link_name = "kiln_point"]
+    pub fn point(task: *const Task);
+    #[link_name = "kiln_depthwise_pairs"]
+    pub fn depthwise_pairs(row: *const Row);
+    #[link_name = "kiln_depthwise"]
+    pub fn depthwise(row: *const Row);
+}
