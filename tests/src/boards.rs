@@ -40,6 +40,21 @@ pub fn program(board: &Emulated, model: &[u8]) -> Result<PathBuf, String> {
     built.map_err(|error| error.to_string())
 }
 
+/// The engine alone around a model, without link and display, for a Cortex-M4.
+///
+/// # Panics
+/// It does not build.
+pub fn engine_program(model: &[u8]) -> Vec<u8> {
+    let source = Source::find().expect("the source tree");
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("model.kiln");
+    std::fs::write(&file, model).expect("a file");
+    let board = kiln_board::boards::find("mps2-an386").expect("a board");
+    let elf = source.build(board, "engine", &file);
+    let elf = elf.unwrap_or_else(|error| panic!("{error}"));
+    std::fs::read(elf).expect("the program")
+}
+
 /// Starts the board with a program.
 ///
 /// # Panics

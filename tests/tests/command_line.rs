@@ -61,7 +61,7 @@ fn quickstart_learns_and_leaves_every_stages_result() {
         .current_dir(&temporary)
         .env("KILN_CACHE", temporary.path().join("cache"));
     let told = succeed(command.args(["quickstart", "--device", "cpu"]));
-    let stages = ["1. ", "2. ", "3. ", "4. ", "Done"];
+    let stages = ["1. ", "2. ", "3. ", "4. ", "9. ", "Done", "A Cortex-M3"];
     for part in stages
         .into_iter()
         .chain(["synthetic", "kiln train YOUR_PICTURES"])
@@ -75,6 +75,7 @@ fn quickstart_learns_and_leaves_every_stages_result() {
         "curves.png",
         "model.onnx",
         "evaluation/test-confusion.png",
+        "screen.png",
     ];
     let run = temporary.path().join("quickstart/run");
     for file in files {

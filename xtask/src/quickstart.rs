@@ -8,7 +8,7 @@ use crate::stages::Stages;
 
 /// Builds `kiln` and runs `kiln quickstart ARGS` in the workspace's folder.
 pub fn run(repo: &Repo, args: &[String], stages: &mut Stages) -> Result<()> {
-    setup::ensure(repo, &Need::FOR_BUILD, stages)?;
+    setup::ensure(repo, &Need::FOR_QUICKSTART, stages)?;
     stages.need("build", || {
         eprintln!("The first time this compiles all dependencies: about 10 minutes on 2 cores.");
         call(&mut repo.cargo(&["build", "--locked", "--package", "kiln"]))

@@ -36,6 +36,8 @@ pub enum Need {
     Targets,
     /// An emulator of 64-bit Arm.
     Emulator,
+    /// An emulator of boards with Cortex-M.
+    Boards,
     /// Node, which runs WebAssembly.
     Node,
 }
@@ -43,12 +45,16 @@ pub enum Need {
 impl Need {
     /// For running what the source tree builds.
     pub const FOR_BUILD: [Self; 1] = [Self::Compiler];
+    /// For the main job, down to a board.
+    pub const FOR_QUICKSTART: [Self; 3] = [Self::Compiler, Self::Targets, Self::Boards];
     /// For the tests.
-    pub const FOR_TEST: [Self; 4] = [
+    pub const FOR_TEST: [Self; 6] = [
         Self::Compiler,
         Self::Nextest,
         Self::Python,
         Self::Packages(&Venv::CONFORMANCE),
+        Self::Targets,
+        Self::Boards,
     ];
     /// For the engine on other processors.
     pub const FOR_CROSS: [Self; 4] = [Self::Targets, Self::Emulator, Self::Node, Self::Components];
@@ -57,12 +63,13 @@ impl Need {
     /// For fuzzing.
     pub const FOR_FUZZ: [Self; 3] = [Self::Compiler, Self::Nightly, Self::Fuzz];
     /// For tests and style.
-    pub const FOR_CI: [Self; 9] = [
+    pub const FOR_CI: [Self; 10] = [
         Self::Compiler,
         Self::Nextest,
         Self::Python,
         Self::Packages(&Venv::CONFORMANCE),
         Self::Targets,
+        Self::Boards,
         Self::Emulator,
         Self::Node,
         Self::Components,
@@ -86,6 +93,7 @@ impl Need {
             Self::Fuzz => "cargo-fuzz",
             Self::Targets => "Rust for Arm and WebAssembly",
             Self::Emulator => "an emulator of 64-bit Arm",
+            Self::Boards => "an emulator of boards with Cortex-M",
             Self::Node => "node",
         }
     }
@@ -108,8 +116,9 @@ impl Need {
             }
             Self::Nightly => "libFuzzer needs code that counts its branches",
             Self::Fuzz => "it builds and runs fuzz targets; about a minute to build",
-            Self::Targets => "the engine is built for the processors that it is for",
+            Self::Targets => "engine and firmware are built for the processors that they are for",
             Self::Emulator => "the tests of the engine's kernels for Arm run in it",
+            Self::Boards => "the firmware runs in it, with its serial line and its display",
             Self::Node => "the tests of the engine's kernels for WebAssembly run in it",
         }
     }
@@ -143,6 +152,7 @@ impl Need {
             Self::Packages(venv) => venv.is_current(repo),
             Self::Targets => Toolchain::find(repo).is_some(),
             Self::Emulator => cross::emulator(repo).is_some(),
+            Self::Boards => prints("qemu-system-arm", &["--version"], "QEMU emulator"),
             Self::Node => prints("node", &["--version"], "v"),
         }
     }
@@ -151,7 +161,7 @@ impl Need {
     fn needs_root(self) -> bool {
         matches!(
             self,
-            Self::Compiler | Self::Python | Self::Emulator | Self::Node
+            Self::Compiler | Self::Python | Self::Emulator | Self::Boards | Self::Node
         )
     }
 
@@ -209,6 +219,7 @@ impl Need {
                 vec![command, sources]
             }
             Self::Emulator => apt(repo, &["qemu-user"]),
+            Self::Boards => apt(repo, &["qemu-system-arm"]),
             Self::Node => apt(repo, &["nodejs"]),
         }
     }

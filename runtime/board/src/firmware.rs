@@ -16,6 +16,14 @@ use crate::boards::Emulated;
 /// What a program is made of, below the source tree.
 const SOURCES: [&str; 4] = ["Cargo.toml", "Cargo.lock", "firmware", "runtime/core"];
 
+/// Debian's compiler, its sources of the standard library, and a linker for boards: for machines that do
+/// not reach rustup's server. The packages are rustc-web, rust-web-src and lld-22.
+const DEBIAN: [&str; 3] = [
+    "/usr/bin/rustc",
+    "/usr/lib/rustlib/src/rust/library/core",
+    "/usr/bin/ld.lld-22",
+];
+
 /// Why there is no program for a board.
 #[derive(Debug, thiserror::Error)]
 pub enum FirmwareError {
@@ -111,8 +119,7 @@ impl Source {
         }
         building();
         fs::write(&file, model).map_err(at(&file))?;
-        self.cargo(board, &target, &file)?;
-        let built = target.join(board.triple).join("firmware").join(board.name);
+        let built = self.cargo(board, board.name, &target, &file)?;
         // Whole or not at all.
         let part = kept.join(format!("{key}.part"));
         fs::copy(&built, &part).map_err(at(&built))?;
@@ -131,18 +138,47 @@ impl Source {
         Ok(format!("{}-{:016x}", board.name, hasher.finish()))
     }
 
-    fn cargo(&self, board: &Emulated, target: &Path, model: &Path) -> Result<(), FirmwareError> {
+    /// Builds another program of the firmware for a board's core, around the model in a file: the path
+    /// of what was built, until the next build.
+    ///
+    /// # Errors
+    /// Those of [`program`](Self::program).
+    pub fn build(
+        &self,
+        board: &Emulated,
+        name: &str,
+        model: &Path,
+    ) -> Result<PathBuf, FirmwareError> {
+        let target = self.root.join("target").join("firmware");
+        self.cargo(board, name, &target, model)
+    }
+
+    fn cargo(
+        &self,
+        board: &Emulated,
+        name: &str,
+        target: &Path,
+        model: &Path,
+    ) -> Result<PathBuf, FirmwareError> {
         let program = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let output = Command::new(program)
+        let mut command = Command::new(program);
+        let mut flags = board.rustflags.to_owned();
+        if !has_target(board.triple) && DEBIAN.iter().all(|path| Path::new(path).exists()) {
+            let [compiler, _, linker] = DEBIAN;
+            command.env("RUSTC", compiler).env("RUSTC_BOOTSTRAP", "1");
+            command.arg("-Zbuild-std=core,panic_abort");
+            flags += &format!(" -Clinker={linker} -Clinker-flavor=ld.lld");
+        }
+        let output = command
             .current_dir(&self.root)
             .args(["build", "--quiet", "--locked", "--color", "never"])
-            .args(["-p", "kiln-firmware", "--bin", board.name])
-            .args(["--features", board.name, "--target", board.triple])
+            .args(["-p", "kiln-firmware", "--bin", name])
+            .args(["--features", name, "--target", board.triple])
             .args(["--profile", "firmware", "--target-dir"])
             .arg(target)
             .env("KILN_MODEL", model)
             // Flags for the machine that this runs on are not the board's.
-            .env("RUSTFLAGS", board.rustflags)
+            .env("RUSTFLAGS", flags)
             .env_remove("CARGO_ENCODED_RUSTFLAGS")
             .output();
         let output = output.map_err(|error| match error.kind() {
@@ -150,10 +186,22 @@ impl Source {
             _ => at(&self.root)(error),
         })?;
         if output.status.success() {
-            return Ok(());
+            return Ok(target.join(board.triple).join("firmware").join(name));
         }
         Err(failure(board, &String::from_utf8_lossy(&output.stderr)))
     }
+}
+
+/// Whether the compiler has the standard library's `core` for a target.
+fn has_target(triple: &str) -> bool {
+    let compiler = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let asked = Command::new(compiler)
+        .args(["--print", "target-libdir", "--target", triple])
+        .output();
+    asked.is_ok_and(|output| {
+        let folder = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+        Path::new(&folder).is_dir()
+    })
 }
 
 fn at(path: &Path) -> impl FnOnce(io::Error) -> FirmwareError {

@@ -4,10 +4,12 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
+use anyhow::Context;
 use clap::Args;
+use kiln_board::Address;
 use kiln_run::pictures;
 
-use super::{classify, compile, eval, export, quantize, train, ui, verify};
+use super::{classify, compile, device, eval, export, quantize, train, ui, verify};
 use crate::data::synthetic::{SyntheticOptions, write_synthetic};
 use crate::device::DeviceChoice;
 use crate::evaluate::Evaluation;
@@ -21,7 +23,7 @@ pub struct QuickstartArgs {
     #[arg(long, short, default_value = "quickstart")]
     pub out: PathBuf,
     /// Times that each picture is seen.
-    #[arg(long, default_value_t = 8)]
+    #[arg(long, default_value_t = 12)]
     pub epochs: usize,
     /// Training pictures of each class; a fifth of it for validation, two fifths for the test.
     #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(5..=100_000))]
@@ -49,6 +51,7 @@ pub fn run(args: &QuickstartArgs) -> anyhow::Result<ExitCode> {
     let kiln = compile_for_here(&pictures, &int8)?;
     verify_all(&pictures, &kiln)?;
     let evaluation = ask(args, &pictures, &kiln)?;
+    let screen = on_a_board(&pictures, &int8)?;
     ui::print(format!(
         "\nDone in {}: {:.2}% of {} drawn test pictures are answered rightly by {}, in int8.",
         ui::time(start.elapsed().as_secs_f64()),
@@ -56,6 +59,12 @@ pub fn run(args: &QuickstartArgs) -> anyhow::Result<ExitCode> {
         evaluation.n,
         kiln.display()
     ))?;
+    if let Some(screen) = screen {
+        ui::print(format!(
+            "A Cortex-M3 with 64 KB of RAM answered one of them; what its display showed is in {}.",
+            screen.display()
+        ))?;
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -92,7 +101,9 @@ fn learn(args: &QuickstartArgs, pictures: &Path, folder: &Path) -> anyhow::Resul
         out: folder.to_owned(),
         overwrite: true,
         epochs: Some(args.epochs),
-        set: vec!["model.channels=[16, 32, 64, 128]".into()],
+        // Small enough for 64 KB of RAM.
+        size: Some((48, 48)),
+        set: vec!["model.channels=[12, 24, 48, 96]".into()],
         device: args.device.clone(),
         ..Default::default()
     };
@@ -158,6 +169,30 @@ fn verify_all(pictures: &Path, kiln: &Path) -> anyhow::Result<()> {
     verify::run(&verify::VerifyArgs::of(kiln, &pictures.join("test")))?;
     ui::print("   yours:  kiln verify runs/first YOUR_PICTURES")?;
     Ok(())
+}
+
+/// The display's picture; none where this machine cannot play a board, which is said.
+fn on_a_board(pictures: &Path, int8: &Path) -> anyhow::Result<Option<PathBuf>> {
+    stage(
+        9,
+        "Device: firmware around the model on a Cortex-M3, played by QEMU down to its OLED display",
+    )?;
+    let board = kiln_board::boards::find("lm3s6965evb").context("QEMU's smallest board")?;
+    let mut files = pictures::files(&[pictures.join("test")])?;
+    let photo = files.swap_remove(files.len() / 4);
+    let screen = int8.with_file_name("screen.png");
+    let classify = device::DeviceCommand::Classify(device::ClassifyArgs {
+        screen: Some(screen.clone()),
+        ..device::ClassifyArgs::of(Address::Qemu(board), int8, &[photo])
+    });
+    let told = device::run(&device::DeviceArgs { command: classify });
+    if let Err(error) = &told {
+        ui::print(format!("   left out: {error:#}"))?;
+    }
+    ui::print(
+        "   yours:  kiln device classify qemu:lm3s6965evb YOUR_PHOTO.jpg --model runs/first/model.int8.onnx",
+    )?;
+    Ok(told.is_ok().then_some(screen))
 }
 
 fn ask(args: &QuickstartArgs, pictures: &Path, kiln: &Path) -> anyhow::Result<Evaluation> {
