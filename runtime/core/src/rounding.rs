@@ -105,19 +105,17 @@ fn far_from_ties(acc: i32, multiplier: u32) -> Option<i32> {
     const NEAR: u32 = 8;
     let shift = 125_u32.checked_sub(multiplier >> 23)?;
     let mantissa = (multiplier << 8 | 1 << 31) >> 1;
-    // 2^(32 + shift) for 1.
-    let product = i64::from(acc) * i64::from(mantissa as i32);
-    let whole = (product >> 32) as i32;
-    // 16 fraction bits.
+    // 2^(32 + shift) for 1; then 16 fraction bits.
+    let (upper, lower) = product(acc, mantissa as i32);
     let scaled = match shift {
         0..16 => {
             let most = 1 << (9 + shift);
-            if whole >= most || whole < -most {
-                return Some(if whole < 0 { -512 } else { 512 });
+            if upper >= most || upper < -most {
+                return Some(if upper < 0 { -512 } else { 512 });
             }
-            (product >> (16 + shift)) as i32
+            upper << (16 - shift) | (lower >> 16 >> shift) as i32
         }
-        16..32 => (product >> (16 + shift)) as i32,
+        16..32 => upper >> (shift - 16),
         _ => return None,
     };
     let rounded = scaled.wrapping_add(1 << 15);
@@ -144,9 +142,25 @@ const fn shift_right(value: u64, shift: u32) -> u64 {
 
 /// `clamp(((acc * factor + 2^31) >> 32) + zero_point, low, high)`. Equation (5).
 pub fn requantize_fixed(acc: i32, factor: i32, zero_point: i8, low: i8, high: i8) -> i8 {
-    let product = i64::from(acc) * i64::from(factor) + (1 << 31);
-    let rounded = (product >> 32) as i32 + i32::from(zero_point);
+    let (upper, lower) = product(acc, factor);
+    let rounded = upper + (lower >> 31) as i32 + i32::from(zero_point);
     limit(rounded, low, high)
+}
+
+/// The upper and the lower half of a product; `factor` is not negative.
+fn product(acc: i32, factor: i32) -> (i32, u32) {
+    if !cfg!(kiln_v6) {
+        let product = i64::from(acc) * i64::from(factor);
+        return ((product >> 32) as i32, product as u32);
+    }
+    // Armv6-M multiplies to 32 bits: by halves.
+    let (acc_upper, acc_lower) = (acc >> 16, acc as u32 & 0xffff);
+    let (upper, lower) = (factor >> 16, factor as u32 & 0xffff);
+    let low = acc_lower * lower;
+    let middle = acc_lower * upper as u32 + (low >> 16);
+    let other = acc_upper * lower as i32 + (middle & 0xffff) as i32;
+    let high = acc_upper * upper + (middle >> 16) as i32 + (other >> 16);
+    (high, (other as u32) << 16 | low & 0xffff)
 }
 
 impl Rounding<'_> {

@@ -28,17 +28,24 @@ mod dsp;
 mod exact;
 mod pool;
 #[cfg(not(kiln_dsp))]
-#[cfg_attr(kiln_v7, allow(dead_code, reason = "some loops are by hand"))]
+#[cfg_attr(
+    any(kiln_v6, kiln_v7),
+    allow(dead_code, reason = "some loops are by hand")
+)]
 mod portable;
 #[cfg(test)]
 mod tests;
+#[cfg(kiln_v6)]
+mod v6;
 #[cfg(kiln_v7)]
 mod v7;
 
 #[cfg(kiln_dsp)]
 use dsp as loops;
-#[cfg(all(not(kiln_dsp), not(kiln_v7)))]
+#[cfg(not(any(kiln_dsp, kiln_v6, kiln_v7)))]
 use portable as loops;
+#[cfg(kiln_v6)]
+use v6 as loops;
 #[cfg(kiln_v7)]
 use v7 as loops;
 

@@ -24,13 +24,17 @@ fn round(acc: i32, factor: i32, multiplier: f32, zero_point: i32) -> u8 {
     value as u8
 }
 
-/// Rounds the accumulator of a channel of a task.
-unsafe fn round_of(task: &Task, channel: usize, acc: i32, together: usize) -> u8 {
+/// Rounds the accumulator of a channel of a task, whose factors are so many together.
+///
+/// # Safety
+///
+/// The channel is one of the task's.
+pub unsafe fn round_of<const TOGETHER: usize>(task: &Task, channel: usize, acc: i32) -> u8 {
     // SAFETY: the caller's channel is one of the task's.
     unsafe {
-        let groups = channel / together;
+        let groups = channel / TOGETHER;
         let factors = task.factors.byte_add(groups * task.factor_step);
-        let factor = factors.add(channel % together).read();
+        let factor = factors.add(channel % TOGETHER).read();
         let multipliers = task.bias.byte_offset(task.to_multipliers).cast::<f32>();
         let multiplier = multipliers.add(channel).read();
         round(acc, factor, multiplier, task.zero_point)
@@ -66,7 +70,7 @@ pub unsafe fn dense(task: *const Task) {
             let places = [0, task.offsets[0], task.offsets[1]];
             for out in [1, 0] {
                 for column in [2, 1, 0] {
-                    let value = round_of(task, channel + out, sums[out][column], 2);
+                    let value = round_of::<2>(task, channel + out, sums[out][column]);
                     let offset = places[column] + channel + out * task.second;
                     task.output.add(offset).write(value);
                 }
@@ -104,7 +108,7 @@ pub unsafe fn point(task: *const Task) {
                 }
             }
             for (out, sum) in sums.into_iter().enumerate() {
-                let value = round_of(task, first + out, sum, 4);
+                let value = round_of::<4>(task, first + out, sum);
                 task.output.add(first + out).write(value);
             }
         }
@@ -197,14 +201,8 @@ pub unsafe fn lanes(pixels: *const Pixels) {
 ///
 /// The row's pointers are what it says.
 pub unsafe fn depthwise_pairs(row: *const Row) {
-    // SAFETY: as the caller says; two columns advance the lanes by 8 bytes.
-    unsafe {
-        let row = &*row;
-        let columns = row.last.offset_from(row.output) as usize / row.pixel + 1;
-        let lanes = 8 * columns.div_ceil(2);
-        let outputs = columns.next_multiple_of(2) * row.pixel;
-        depthwise_of(row, &row.rows, 3, 4, [lanes, outputs]);
-    }
+    // SAFETY: as the caller says.
+    unsafe { pairs_by(&*row, taps) }
 }
 
 /// A row of depthwise outputs of any kernel.
@@ -214,23 +212,80 @@ pub unsafe fn depthwise_pairs(row: *const Row) {
 /// The row's pointers are what it says.
 pub unsafe fn depthwise(row: *const Row) {
     // SAFETY: as the caller says.
+    unsafe { depthwise_by(&*row, taps) }
+}
+
+/// Adds to the sums of four channels what lies under so many taps of each row of lanes, so many bytes
+/// behind its start.
+pub type Taps = unsafe fn(&mut [i32; 4], &[*const u32], usize, usize, *const i16);
+
+/// [`Taps`] in Rust.
+///
+/// # Safety
+///
+/// Lanes and weights are there.
+unsafe fn taps(
+    sums: &mut [i32; 4],
+    rows: &[*const u32],
+    from: usize,
+    taps: usize,
+    weights: *const i16,
+) {
+    let mut weights = weights.cast::<[i16; 4]>();
+    for &lanes in rows {
+        let lanes = lanes.wrapping_byte_add(from).cast::<[i8; 4]>();
+        for tap in 0..taps {
+            // SAFETY: as the caller says.
+            let (x, w) = unsafe { (lanes.add(tap).read(), weights.read()) };
+            // Weights are those of channels 0, 2, 1 and 3.
+            for (channel, lane) in [0, 2, 1, 3].into_iter().enumerate() {
+                let product = i32::from(x[channel]) * i32::from(w[lane]);
+                sums[channel] = sums[channel].wrapping_add(product);
+            }
+            weights = weights.wrapping_add(1);
+        }
+    }
+}
+
+/// [`depthwise_pairs`] by any taps.
+///
+/// # Safety
+///
+/// The row's pointers are what it says.
+pub unsafe fn pairs_by(row: &Row, taps: Taps) {
+    // SAFETY: as the caller says; two columns advance the lanes by 8 bytes.
     unsafe {
-        let row = &*row;
         let columns = row.last.offset_from(row.output) as usize / row.pixel + 1;
-        let [table, rows, taps] = row.rows;
+        let lanes = 8 * columns.div_ceil(2);
+        let outputs = columns.next_multiple_of(2) * row.pixel;
+        channels(row, &row.rows, 3, 4, [lanes, outputs], taps);
+    }
+}
+
+/// [`depthwise`] by any taps.
+///
+/// # Safety
+///
+/// The row's pointers are what it says.
+pub unsafe fn depthwise_by(row: &Row, taps: Taps) {
+    // SAFETY: as the caller says.
+    unsafe {
+        let columns = row.last.offset_from(row.output) as usize / row.pixel + 1;
+        let [table, rows, across] = row.rows;
         let table = core::slice::from_raw_parts(table.cast(), rows.addr());
         let behind = [columns * row.stride, columns * row.pixel];
-        depthwise_of(row, table, taps.addr(), row.stride, behind);
+        channels(row, table, across.addr(), row.stride, behind, taps);
     }
 }
 
 /// All channels of a row; `behind` is how far lanes and outputs have gone behind its last output.
-unsafe fn depthwise_of(
+unsafe fn channels(
     row: &Row,
     rows: &[*const u32],
-    taps: usize,
+    across: usize,
     stride: usize,
     behind: [usize; 2],
+    taps: Taps,
 ) {
     let [lanes, outputs] = behind;
     for group in 0..row.groups {
@@ -238,33 +293,25 @@ unsafe fn depthwise_of(
         // SAFETY: the caller's pointers are what the row says.
         unsafe {
             let weights = row.weights.add(group * row.next_weights).cast::<i16>();
-            let from = next(row.next_lanes, lanes);
-            let output = row.output.wrapping_add(next(row.next_output, outputs));
-            let factors = row.factors.byte_add(group * row.factor_step);
-            let bias = row.bias.add(4 * group);
-            let multipliers = bias.byte_offset(row.to_multipliers).cast::<f32>();
-            let columns = row.last.offset_from(row.output) as usize / row.pixel + 1;
-            for column in 0..columns {
-                for channel in 0..4 {
-                    // Weights are those of channels 0, 2, 1 and 3.
-                    let lane = channel % 2 * 2 + channel / 2;
-                    let mut acc = bias.add(channel).read();
-                    let mut weights = weights.add(lane);
-                    for &lanes in rows {
-                        let lanes = lanes.wrapping_byte_add(from).byte_add(column * stride);
-                        for tap in 0..taps {
-                            let x = lanes.cast::<i8>().add(4 * tap + channel).read();
-                            let product = i32::from(x) * i32::from(weights.read());
-                            acc = acc.wrapping_add(product);
-                            weights = weights.add(4);
-                        }
-                    }
-                    let (factor, multiplier) = (factors.add(channel), multipliers.add(channel));
-                    let value = round(acc, factor.read(), multiplier.read(), row.zero_point);
-                    output
-                        .wrapping_add(column * row.pixel + channel)
-                        .write(value);
+            let mut from = next(row.next_lanes, lanes);
+            let last = row.last.wrapping_add(next(row.next_output, outputs));
+            let mut output = row.output.wrapping_add(next(row.next_output, outputs));
+            let factors = row
+                .factors
+                .byte_add(group * row.factor_step)
+                .cast::<[i32; 4]>();
+            let bias = row.bias.add(4 * group).cast::<[i32; 4]>();
+            let multipliers = bias.byte_offset(row.to_multipliers).cast::<[f32; 4]>();
+            while output <= last {
+                let mut sums = bias.read();
+                taps(&mut sums, rows, from, across, weights);
+                for (channel, sum) in sums.into_iter().enumerate() {
+                    let (factor, multiplier) = ((*factors)[channel], (*multipliers)[channel]);
+                    let value = round(sum, factor, multiplier, row.zero_point);
+                    output.add(channel).write(value);
                 }
+                output = output.wrapping_add(row.pixel);
+                from = from.wrapping_add(stride);
             }
         }
     }

@@ -60,6 +60,32 @@
     pop {r0, r1, \regs}
 .endm
 
+@ Of the bits of a multiplier from 2^-13 on and below 1/2 its upper 32 bits below the point, cut off; else
+@ to \slow. \t and \u are lost.
+.macro kiln_factor m, t, u, slow
+    lsr \t, \m, #23
+    rsb \t, #126
+    lsl \m, \m, #8
+    orr \m, #0x80000000
+    sub \u, \t, #1
+    cmp \u, #13
+    bhs \slow
+    lsr \m, \m, \t
+.endm
+
+@ Equation (3) where no tie is near: by that factor, half and the zero point; to \slow where one is within
+@ 2^-9. Products below 2^9 have accumulators of no more than 2^22, so that what the factor lacks is worth less than
+@ 2^-10, and what floats round less than 2^-13; from 2^9 on all is beyond the limits. \t is lost.
+.macro kiln_near acc, factor, t, half, zero, slow
+    smull \t, \acc, \acc, \factor
+    adds \t, \half
+    adc \acc, \zero
+    add \t, #0x00800000
+    cmp \t, #0x01000000
+    blo \slow
+    ssat \acc, #8, \acc
+.endm
+
 @ r0 weights, r1 columns, both a four before the next, r2 r3 weights of two channels, r4 r5 r12 values
 @ of three columns, r6-r8 and r9-r11 accumulators.
 kiln_function kiln_dense
@@ -151,6 +177,23 @@ kiln_function kiln_dense
 6:  ldr r1, [sp, #12]
     ldr r2, [sp, #32]
     add r1, r2
+    ldrd r2, r3, [r1, #-8]
+    kiln_factor r2, r5, r12, 8f
+    kiln_factor r3, r5, r12, 8f
+    push {r6-r11}
+    mov r1, #0x80000000
+    kiln_near r6, r2, r5, r1, r4, 7f
+    kiln_near r7, r2, r5, r1, r4, 7f
+    kiln_near r8, r2, r5, r1, r4, 7f
+    kiln_near r9, r3, r5, r1, r4, 7f
+    kiln_near r10, r3, r5, r1, r4, 7f
+    kiln_near r11, r3, r5, r1, r4, 7f
+    add sp, #24
+    b 5b
+7:  pop {r6-r11}
+8:  ldr r1, [sp, #12]
+    ldr r2, [sp, #32]
+    add r1, r2
     subs r1, #8
     kiln_call_exact r4, 6, 3, r6, r7, r8, r9, r10, r11
     b 5b
@@ -227,6 +270,24 @@ kiln_function kiln_point
     blo 1b
     kiln_return
 6:  ldr r1, [sp, #12]
+    ldr r2, [sp, #32]
+    add r1, r2
+    subs r1, #16
+    ldm r1, {r2, r3, r6, r7}
+    kiln_factor r2, r5, r12, 8f
+    kiln_factor r3, r5, r12, 8f
+    kiln_factor r6, r5, r12, 8f
+    kiln_factor r7, r5, r12, 8f
+    push {r8-r11}
+    mov r1, #0x80000000
+    kiln_near r8, r2, r5, r1, r4, 7f
+    kiln_near r9, r3, r5, r1, r4, 7f
+    kiln_near r10, r6, r5, r1, r4, 7f
+    kiln_near r11, r7, r5, r1, r4, 7f
+    add sp, #16
+    b 5b
+7:  pop {r8-r11}
+8:  ldr r1, [sp, #12]
     ldr r2, [sp, #32]
     add r1, r2
     subs r1, #16
@@ -348,6 +409,31 @@ kiln_function kiln_depthwise_pairs
     kiln_return
 7:  ldr r0, [sp, #12]
     ldr r1, [sp, #32]
+    ldr lr, [sp, #36]
+    add r12, r0, r1
+    mov r1, #0x80000000
+    push {r4-r11}
+    ldr r3, [r12], #4
+    kiln_factor r3, r0, r2, 8f
+    kiln_near r4, r3, r2, r1, lr, 8f
+    kiln_near r8, r3, r2, r1, lr, 8f
+    ldr r3, [r12], #4
+    kiln_factor r3, r0, r2, 8f
+    kiln_near r5, r3, r2, r1, lr, 8f
+    kiln_near r9, r3, r2, r1, lr, 8f
+    ldr r3, [r12], #4
+    kiln_factor r3, r0, r2, 8f
+    kiln_near r6, r3, r2, r1, lr, 8f
+    kiln_near r10, r3, r2, r1, lr, 8f
+    ldr r3, [r12], #4
+    kiln_factor r3, r0, r2, 8f
+    kiln_near r7, r3, r2, r1, lr, 8f
+    kiln_near r11, r3, r2, r1, lr, 8f
+    add sp, #32
+    b 5b
+8:  pop {r4-r11}
+    ldr r0, [sp, #12]
+    ldr r1, [sp, #32]
     ldr r12, [sp, #36]
     add r1, r0
     kiln_call_exact r12, 8, 1, r4, r5, r6, r7, r8, r9, r10, r11
@@ -418,6 +504,27 @@ kiln_function kiln_depthwise
     kiln_return
 7:  ldr r0, [sp, #12]
     ldr r1, [sp, #32]
+    ldr lr, [sp, #36]
+    add r12, r0, r1
+    mov r1, #0x80000000
+    push {r4-r7}
+    ldr r3, [r12], #4
+    kiln_factor r3, r0, r2, 8f
+    kiln_near r4, r3, r2, r1, lr, 8f
+    ldr r3, [r12], #4
+    kiln_factor r3, r0, r2, 8f
+    kiln_near r5, r3, r2, r1, lr, 8f
+    ldr r3, [r12], #4
+    kiln_factor r3, r0, r2, 8f
+    kiln_near r6, r3, r2, r1, lr, 8f
+    ldr r3, [r12], #4
+    kiln_factor r3, r0, r2, 8f
+    kiln_near r7, r3, r2, r1, lr, 8f
+    add sp, #16
+    b 6b
+8:  pop {r4-r7}
+    ldr r0, [sp, #12]
+    ldr r1, [sp, #32]
     ldr r12, [sp, #36]
     add r1, r0
     kiln_call_exact r12, 4, 1, r4, r5, r6, r7
@@ -429,5 +536,7 @@ kiln_function kiln_depthwise
 .purgem kiln_entry
 .purgem kiln_fixed
 .purgem kiln_call_exact
+.purgem kiln_factor
+.purgem kiln_near
 .purgem kiln_next_fours
 .text
