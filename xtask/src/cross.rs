@@ -1,7 +1,8 @@
 //! `cargo xtask cross`: `kiln-core` on the processors that it is for and this machine has not.
 //!
 //! Its tests run on each instruction set that has kernels of its own: 64-bit Arm in an emulator,
-//! WebAssembly in node. For microcontrollers it is built.
+//! WebAssembly in node. For microcontrollers it is built, and their kernels are compared with the plain
+//! loops on emulated boards.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -18,6 +19,13 @@ const MICROCONTROLLERS: [&str; 4] = [
     "thumbv7m-none-eabi",
     "thumbv7em-none-eabihf",
     "thumbv8m.main-none-eabihf",
+];
+/// For each a stage's name, and a board in QEMU that runs its code.
+const MACHINES: [(&str, &str); 4] = [
+    ("kernels for M0+", "mps2-an386"),
+    ("kernels for M3", "mps2-an386"),
+    ("kernels for M4", "mps2-an386"),
+    ("kernels for M33", "mps2-an505"),
 ];
 const ARM: &str = "aarch64-unknown-linux-musl";
 const WASM: &str = "wasm32-wasip1";
@@ -176,7 +184,41 @@ pub fn run(repo: &Repo, stages: &mut Stages) -> Result<()> {
             .flat_map(|target| ["--target", target]),
     );
     stages.check("microcontrollers", &mut build);
+    for (target, machine) in MICROCONTROLLERS.into_iter().zip(MACHINES) {
+        stages.check(machine.0, &mut kernels(repo, toolchain, target, machine.1));
+    }
     Ok(())
+}
+
+/// The kernels of a microcontroller against the plain loops, on an emulated board.
+fn kernels(repo: &Repo, toolchain: Toolchain, target: &str, machine: &str) -> Command {
+    let mut command = repo.cargo(&["run", "--locked", "--release", "--bin", "kernels"]);
+    command
+        .args(["--target", target, "--manifest-path"])
+        .arg(repo.root.join("runtime/core/tests-mcu/Cargo.toml"))
+        .arg("--target-dir")
+        .arg(repo.target.join("mcu"));
+    if toolchain == Toolchain::Debian {
+        command.arg("-Zbuild-std=core");
+        toolchain.with_sources(&mut command);
+    }
+    let console = "enable=on,target=native";
+    let runner = [
+        "qemu-system-arm",
+        "-machine",
+        machine,
+        "-display",
+        "none",
+        "-serial",
+        "none",
+        "-monitor",
+        "none",
+        "-semihosting-config",
+        console,
+        "-kernel",
+    ];
+    command.args(["--config", &format!("target.{target}.runner={runner:?}")]);
+    command
 }
 
 fn tests(repo: &Repo, toolchain: Toolchain, target: &str, runner: &[PathBuf]) -> Command {

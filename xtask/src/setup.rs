@@ -57,7 +57,13 @@ impl Need {
         Self::Boards,
     ];
     /// For the engine on other processors.
-    pub const FOR_CROSS: [Self; 4] = [Self::Targets, Self::Emulator, Self::Node, Self::Components];
+    pub const FOR_CROSS: [Self; 5] = [
+        Self::Targets,
+        Self::Emulator,
+        Self::Boards,
+        Self::Node,
+        Self::Components,
+    ];
     /// For the checks of style.
     pub const FOR_STYLE: [Self; 3] = [Self::Compiler, Self::Components, Self::Deny];
     /// For fuzzing.
@@ -118,7 +124,10 @@ impl Need {
             Self::Fuzz => "it builds and runs fuzz targets; about a minute to build",
             Self::Targets => "engine and firmware are built for the processors that they are for",
             Self::Emulator => "the tests of the engine's kernels for Arm run in it",
-            Self::Boards => "the firmware runs in it, with its serial line and its display",
+            Self::Boards => {
+                "the firmware runs in it, with its serial line and its display, and the tests of the \
+                 engine's kernels for microcontrollers"
+            }
             Self::Node => "the tests of the engine's kernels for WebAssembly run in it",
         }
     }
