@@ -40,19 +40,14 @@ pub fn program(board: &Emulated, model: &[u8]) -> Result<PathBuf, String> {
     built.map_err(|error| error.to_string())
 }
 
-/// The engine alone around a model, without link and display, for a Cortex-M4.
+/// Another of the firmware's programs around a model, for a board's core.
 ///
 /// # Panics
 /// It does not build.
-pub fn engine_program(model: &[u8]) -> Vec<u8> {
+pub fn variant(board: &Emulated, bin: &str, features: &str, model: &[u8]) -> PathBuf {
     let source = Source::find().expect("the source tree");
-    let folder = tempfile::tempdir().expect("a folder");
-    let file = folder.path().join("model.kiln");
-    std::fs::write(&file, model).expect("a file");
-    let board = kiln_board::boards::find("mps2-an386").expect("a board");
-    let elf = source.build(board, "engine", &file);
-    let elf = elf.unwrap_or_else(|error| panic!("{error}"));
-    std::fs::read(elf).expect("the program")
+    let built = source.variant(board, bin, features, model, &mut || ());
+    built.unwrap_or_else(|error| panic!("{bin}: {error}"))
 }
 
 /// Starts the board with a program.

@@ -105,10 +105,26 @@ impl Source {
         model: &[u8],
         building: &mut dyn FnMut(),
     ) -> Result<PathBuf, FirmwareError> {
+        self.variant(board, board.name, board.name, model, building)
+    }
+
+    /// [`program`](Self::program) for another of the firmware's binaries or other features, separated by
+    /// commas.
+    ///
+    /// # Errors
+    /// Those of [`program`](Self::program).
+    pub fn variant(
+        &self,
+        board: &Emulated,
+        bin: &str,
+        features: &str,
+        model: &[u8],
+        building: &mut dyn FnMut(),
+    ) -> Result<PathBuf, FirmwareError> {
         let target = self.root.join("target").join("firmware");
         let kept = target.join("kept");
         fs::create_dir_all(&kept).map_err(at(&kept))?;
-        let key = self.key(board, model)?;
+        let key = self.key(board, bin, features, model)?;
         let [elf, file] = ["elf", "kiln"].map(|ending| kept.join(format!("{key}.{ending}")));
         // Two builds at once would take each other's programs.
         let lock = kept.join("lock");
@@ -119,7 +135,8 @@ impl Source {
         }
         building();
         fs::write(&file, model).map_err(at(&file))?;
-        let built = self.cargo(board, board.name, &target, &file)?;
+        self.cargo(board, bin, features, &target, &file)?;
+        let built = target.join(board.triple).join("firmware").join(bin);
         // Whole or not at all.
         let part = kept.join(format!("{key}.part"));
         fs::copy(&built, &part).map_err(at(&built))?;
@@ -128,38 +145,30 @@ impl Source {
     }
 
     /// What tells programs apart.
-    fn key(&self, board: &Emulated, model: &[u8]) -> Result<String, FirmwareError> {
+    fn key(
+        &self,
+        board: &Emulated,
+        bin: &str,
+        features: &str,
+        model: &[u8],
+    ) -> Result<String, FirmwareError> {
         let mut hasher = DefaultHasher::new();
         model.hash(&mut hasher);
-        (board.triple, board.rustflags).hash(&mut hasher);
+        (board.triple, board.rustflags, features).hash(&mut hasher);
         for source in SOURCES {
             stamp(&self.root.join(source), &mut hasher)?;
         }
-        Ok(format!("{}-{:016x}", board.name, hasher.finish()))
-    }
-
-    /// Builds another program of the firmware for a board's core, around the model in a file: the path
-    /// of what was built, until the next build.
-    ///
-    /// # Errors
-    /// Those of [`program`](Self::program).
-    pub fn build(
-        &self,
-        board: &Emulated,
-        name: &str,
-        model: &Path,
-    ) -> Result<PathBuf, FirmwareError> {
-        let target = self.root.join("target").join("firmware");
-        self.cargo(board, name, &target, model)
+        Ok(format!("{bin}-{:016x}", hasher.finish()))
     }
 
     fn cargo(
         &self,
         board: &Emulated,
-        name: &str,
+        bin: &str,
+        features: &str,
         target: &Path,
         model: &Path,
-    ) -> Result<PathBuf, FirmwareError> {
+    ) -> Result<(), FirmwareError> {
         let program = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let mut command = Command::new(program);
         let mut flags = board.rustflags.to_owned();
@@ -172,8 +181,8 @@ impl Source {
         let output = command
             .current_dir(&self.root)
             .args(["build", "--quiet", "--locked", "--color", "never"])
-            .args(["-p", "kiln-firmware", "--bin", name])
-            .args(["--features", name, "--target", board.triple])
+            .args(["-p", "kiln-firmware", "--bin", bin])
+            .args(["--features", features, "--target", board.triple])
             .args(["--profile", "firmware", "--target-dir"])
             .arg(target)
             .env("KILN_MODEL", model)
@@ -186,7 +195,7 @@ impl Source {
             _ => at(&self.root)(error),
         })?;
         if output.status.success() {
-            return Ok(target.join(board.triple).join("firmware").join(name));
+            return Ok(());
         }
         Err(failure(board, &String::from_utf8_lossy(&output.stderr)))
     }
@@ -338,7 +347,10 @@ error[E0463]: can't find crate for `core`
     fn a_program_is_kept_by_model_board_and_sources() {
         let folder = tempfile::tempdir().unwrap();
         let source = tree(folder.path());
-        let key = |board: usize, model: &[u8]| source.key(&EMULATED[board], model).unwrap();
+        let key = |board: usize, model: &[u8]| {
+            let board = &EMULATED[board];
+            source.key(board, board.name, board.name, model).unwrap()
+        };
         let first = key(0, b"model");
         let kept = source.root().join("target/firmware/kept");
         fs::create_dir_all(&kept).unwrap();

@@ -1,0 +1,156 @@
+//! What a board's display shows: QEMU's own picture of the OLED beside what embedded-graphics' simulator
+//! draws, and what is seen and told of a crash.
+
+use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use embedded_graphics::geometry::Size;
+use embedded_graphics::pixelcolor::{Gray4, GrayColor};
+use embedded_graphics::prelude::{OriginDimensions, Point};
+use embedded_graphics_simulator::SimulatorDisplay;
+use kiln_board::Board;
+use kiln_board::boards::{EMULATED, find};
+use kiln_core::Model;
+use kiln_core::preprocess::preprocess;
+use kiln_firmware::ui::thumbnail::Pixels;
+use kiln_firmware::ui::{Cost, Guess, Screen, Thumbnail, draw};
+use kiln_link::{Call, Request, frame};
+use kiln_picture::Picture;
+use kiln_runtime::onnx::OnnxFile;
+use kiln_runtime::quantized::load_quantized;
+use kiln_tests::boards::{compiled, program, start, variant};
+
+const NANO: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/../models/catsdogs-nano/model.int8.onnx"
+);
+const TINY: &[u8] = include_bytes!("../../runtime/core/tests/tiny.kiln");
+
+/// The simulator's display as grey levels, 0 to 255.
+fn simulated(screens: &[Screen<'_>]) -> Vec<u8> {
+    let mut display = SimulatorDisplay::<Gray4>::new(Size::new(128, 64));
+    for screen in screens {
+        let Ok(()) = draw(screen, &mut display);
+    }
+    let size = display.size();
+    let rows = 0..size.height as i32;
+    let points = rows.flat_map(|y| (0..size.width as i32).map(move |x| Point::new(x, y)));
+    points.map(|at| display.get_pixel(at).luma() * 17).collect()
+}
+
+/// QEMU's picture of the OLED as grey levels.
+fn dumped(board: &mut Board) -> Vec<u8> {
+    let picture = board.screendump().unwrap().expect("an OLED");
+    assert_eq!((picture.width, picture.height), (128, 64));
+    let (pixels, _) = picture.rgb.as_chunks::<3>();
+    let levels = pixels.iter().map(|&[red, green, blue]| {
+        assert!(red == green && green == blue);
+        red
+    });
+    levels.collect()
+}
+
+fn picture() -> Picture {
+    let (width, height) = (90, 70);
+    let pixel = |at: u32| {
+        let (x, y) = (at % width, at / width);
+        [(x * 2) as u8, (y * 3) as u8, (x + y) as u8 / 2 + 60]
+    };
+    Picture {
+        width,
+        height,
+        rgb: (0..width * height).flat_map(pixel).collect(),
+    }
+}
+
+#[test]
+fn the_oled_shows_what_the_simulator_draws() {
+    let emulated = find("lm3s6965evb").unwrap();
+    let file = OnnxFile::load(Path::new(NANO)).unwrap();
+    let graph = load_quantized(&file).unwrap();
+    let bytes = compiled(&graph, emulated.target, "catsdogs-nano", &[]);
+    let model = Model::new(&bytes).unwrap();
+    let mut board = start(emulated, &program(emulated, &bytes).unwrap(), &[]);
+    let waiting = Screen::Waiting {
+        board: "lm3s6965evb",
+        model: "catsdogs-nano",
+    };
+    assert!(dumped(&mut board) == simulated(&[waiting]));
+
+    let picture = picture();
+    let inferred = board.classify(&picture, &mut |_, _| ()).unwrap();
+    let recipe = model.recipe().unwrap();
+    let mut pixels = vec![0; recipe.len()];
+    let mut scratch = vec![0; recipe.scratch_len(picture.width, picture.height)];
+    preprocess(picture.view().unwrap(), &recipe, &mut scratch, &mut pixels).unwrap();
+    let shape = model.input().shape;
+    let thinking = Screen::Thinking {
+        picture: Some(Thumbnail {
+            width: shape.width,
+            height: shape.height,
+            channels: shape.channels,
+            pixels: Pixels::Bytes(&pixels),
+        }),
+    };
+    let guess = |index: usize| Guess {
+        label: model.label(inferred.top[index].class.into()).unwrap(),
+        probability: inferred.top[index].probability,
+    };
+    let instructions = board.about().instructions(inferred.infer_ticks);
+    let answer = Screen::Answer {
+        best: guess(0),
+        second: Some(guess(1)),
+        cost: Cost::Instructions(instructions.unwrap()),
+    };
+    assert!(dumped(&mut board) == simulated(&[thinking, answer]));
+}
+
+/// Asks for a layer that makes the board crash, and waits until it greets again.
+fn crash(board: &mut Board, how: u16) -> String {
+    // There is no answer to it; what comes is the restarted board's greeting.
+    let request = Request {
+        number: how,
+        call: Call::Profile { layer: how },
+    };
+    let mut buffer = [0; frame::MAX_FRAME];
+    let bytes = frame::encode(&request, &mut buffer).unwrap();
+    let soon = Instant::now() + Duration::from_secs(5);
+    board.port().send(bytes, soon).unwrap();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        thread::sleep(Duration::from_millis(200));
+        if let Ok(about) = board.hello()
+            && let Some(fault) = about.last_fault
+        {
+            return fault;
+        }
+        assert!(Instant::now() < deadline, "the board did not start again");
+    }
+}
+
+/// A panic, a fault and a loop without end: the watchdog resets, and the board says what it was.
+#[test]
+fn a_crash_is_told_after_the_reset() {
+    for emulated in &EMULATED {
+        let features = format!("{},fault", emulated.name);
+        let elf = variant(emulated, emulated.name, &features, TINY);
+        let mut board = start(emulated, &elf, &[]);
+        for (how, word) in [
+            (0xffff, "panic"),
+            (0xfffe, "hard fault"),
+            (0xfffd, "no progress"),
+        ] {
+            let told = crash(&mut board, how);
+            println!("{}: {told}", emulated.name);
+            assert!(told.contains(word), "{}: {told}", emulated.name);
+            if emulated.zoom.is_some() {
+                let screen = Screen::Fault {
+                    title: "restarted",
+                    text: &told,
+                };
+                assert!(dumped(&mut board) == simulated(&[screen]), "{told}");
+            }
+        }
+    }
+}
