@@ -105,7 +105,7 @@ pub(super) fn measure(
     stage: Stage,
     progress: &dyn Fn(Progress),
 ) -> Result<Vec<Score>, QuantizeError> {
-    let engines = quantized.iter().map(|graph| Engine::of(*graph));
+    let engines = quantized.iter().map(|graph| Engine::of(graph));
     let mut engines = engines
         .collect::<Result<Vec<Engine>, _>>()
         .map_err(engine_error)?;
