@@ -2,7 +2,7 @@
 //! answer.
 //!
 //! Frames come from [`kiln_link::frame`]. A frame that cannot be read is answered with
-//! [`CallError::Frame`](kiln_link::CallError::Frame) and number 0; the next one can. A request that comes
+//! [`CallError::Frame`] and number 0; the next one can. A request that comes
 //! again, the same in every byte, is answered with the bytes of the first answer, and not done again.
 //!
 //! A picture is never held: its rows are preprocessed as they come, into the input's place in the arena.
