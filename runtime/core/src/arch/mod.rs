@@ -24,7 +24,7 @@ pub fn scratch_len(conv: &Conv<'_>) -> usize {
     match conv.packing {
         Packing::Plain => 0,
         Packing::Blocks => strips::Strips::of(conv).map_or(0, |strips| strips.len()),
-        Packing::Quads | Packing::Lanes => arm::scratch_len(conv),
+        Packing::Quads | Packing::Lanes => arm::scratch_len(conv).unwrap_or(0),
     }
 }
 
@@ -34,7 +34,8 @@ pub fn cortex_m_packing(conv: &Conv<'_>) -> Packing {
         arm::scratch_len(&Conv {
             packing: *packing,
             ..*conv
-        }) > 0
+        })
+        .is_some()
     };
     let packing = [Packing::Quads, Packing::Lanes].into_iter().find(takes);
     packing.unwrap_or_default()

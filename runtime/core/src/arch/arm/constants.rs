@@ -92,7 +92,7 @@ impl Constants {
     }
 
     /// Bytes from biases to multipliers.
-    pub fn to_multipliers(&self) -> isize {
+    pub fn multipliers_behind(&self) -> isize {
         self.multipliers.addr().wrapping_sub(self.bias.addr()) as isize
     }
 }

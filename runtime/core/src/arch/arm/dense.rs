@@ -7,10 +7,13 @@ use super::{clamp, range, scratch};
 use crate::layer::Conv;
 use crate::packing::{Packing, QUAD};
 
+/// Fours of a column that is there as it is up to which it gets lanes.
+const MOST_FOURS: usize = 32;
+
 /// Columns that are computed together.
 const COLUMNS: usize = 3;
 
-/// What the inner loops take. [`dsp.s`](super::dsp) knows the places.
+/// What the inner loops take. `dsp.s` knows the places.
 #[repr(C)]
 pub struct Task {
     /// The columns' lanes.
@@ -52,6 +55,8 @@ pub struct Plan {
     point: bool,
     /// Fours of taps.
     fours: usize,
+    /// Whether the one column is the input as it lies there.
+    straight: bool,
     /// What columns take.
     room: Room,
     /// Words that lanes of a four take.
@@ -72,18 +77,28 @@ impl Plan {
         let fours = Packing::taps(shape).div_ceil(4);
         (fits && fours > 0 && fours < 1 << 20).then_some(Self {
             point: output.pixels() == 1,
+            straight: output.pixels() == 1
+                && Packing::taps(shape) == input.len()
+                && input.len().is_multiple_of(4)
+                && conv.window.padding == [0; 4],
             fours,
             room: Room::of(conv, fours),
             words,
         })
     }
 
-    /// Bytes of scratch: the lanes, what makes them, and what aligns that.
+    /// Bytes of scratch: the lanes, what makes them, and what aligns that. A long column that is there as
+    /// it is has no lanes, which cost more memory than they save time.
     pub const fn len(&self) -> usize {
-        let columns = if self.point { 1 } else { COLUMNS };
-        self.lanes()
-            .saturating_add(self.room.len(columns))
-            .saturating_add(3)
+        match (self.straight, self.point) {
+            (true, _) if self.fours > MOST_FOURS => 0,
+            (true, _) => self.lanes(),
+            (false, point) => {
+                let columns = if point { 1 } else { COLUMNS };
+                let room = self.room.len(columns);
+                self.lanes().saturating_add(room).saturating_add(3)
+            }
+        }
     }
 
     /// Bytes of lanes.
@@ -98,7 +113,11 @@ pub fn run(conv: &Conv<'_>, arena: &mut [u8]) -> Option<()> {
     let constants = Constants::of(conv)?;
     range(&conv.input, arena)?;
     let output = range(&conv.output, arena)?.start;
-    let scratch = scratch(conv, arena, plan.len())?;
+    let scratch = match scratch(conv, arena, plan.len()) {
+        Some(scratch) if plan.len() > 0 => scratch,
+        _ if plan.straight => return straight(conv, arena, plan, &constants),
+        _ => return None,
+    };
     let lanes: *mut u32 = scratch.cast();
     let mut columns = Columns::new(conv, arena, scratch.wrapping_add(plan.lanes()), plan.fours);
     let output = arena.as_mut_ptr().wrapping_add(output);
@@ -106,9 +125,29 @@ pub fn run(conv: &Conv<'_>, arena: &mut [u8]) -> Option<()> {
     // the columns and for `Columns`, at a multiple of 4.
     unsafe {
         match plan.point {
-            true => point(conv, plan, &constants, &mut columns, lanes, output),
+            true => {
+                columns.point(lanes);
+                quads(conv, plan, &constants, lanes, output, false);
+            }
             false => dense(conv, plan, &constants, &mut columns, lanes, output),
         }
+    }
+    clamp(conv, arena)
+}
+
+/// A column that is read where the input lies.
+fn straight(conv: &Conv<'_>, arena: &mut [u8], plan: Plan, constants: &Constants) -> Option<()> {
+    let (input, output) = (range(&conv.input, arena)?, range(&conv.output, arena)?);
+    let bytes = arena.as_mut_ptr();
+    let column = bytes.wrapping_add(input.start);
+    let apart = output.end <= input.start || input.end <= output.start;
+    if !apart || !column.addr().is_multiple_of(loops::ADDRESS) {
+        return None;
+    }
+    // SAFETY: `Constants::of` and `range` have looked at the lengths.
+    unsafe {
+        let output = bytes.add(output.start);
+        quads(conv, plan, constants, column.cast(), output, true);
     }
     clamp(conv, arena)
 }
@@ -170,40 +209,50 @@ unsafe fn dense(
     }
 }
 
+/// All channels of one column.
+///
 /// # Safety
 ///
-/// The pointers are the layer's, and `lanes` has room for a column.
-unsafe fn point(
+/// The pointers are the layer's.
+unsafe fn quads(
     conv: &Conv<'_>,
     plan: Plan,
     constants: &Constants,
-    columns: &mut Columns,
-    lanes: *mut u32,
+    column: *const u32,
     output: *mut u8,
+    bytes: bool,
 ) {
     let channels = conv.output.shape.channels as usize;
     let quads = channels / QUAD * QUAD;
-    let mut task = plan.task(conv, constants, lanes);
+    let point = match bytes {
+        true => loops::point_bytes,
+        false => loops::point,
+    };
+    let mut task = plan.task(conv, constants, column);
+    if bytes {
+        task.end = column.wrapping_add(plan.fours);
+    }
     // SAFETY: as the caller says; outputs of the last four go where there is room for all.
     unsafe {
-        columns.point(lanes);
         if quads > 0 {
             task.factor_step = constants.factor_step(QUAD);
             task.output = output;
             task.output_end = output.add(quads);
-            loops::point(&task);
+            point(&task);
         }
         if quads < channels {
             let last = constants.last(quads, channels);
             let constants = constants.with(&last, quads * 4 * plan.fours);
             let mut outputs = [0; QUAD];
-            task = plan.task(conv, &constants, lanes);
+            let end = task.end;
+            task = plan.task(conv, &constants, column);
+            task.end = end;
             task.output = outputs.as_mut_ptr();
             task.output_end = task.output.add(1);
-            loops::point(&task);
-            let left = outputs.iter().take(channels - quads);
-            left.enumerate()
-                .for_each(|(index, value)| output.add(quads + index).write(*value));
+            point(&task);
+            for (index, value) in outputs.iter().enumerate().take(channels - quads) {
+                output.add(quads + index).write(*value);
+            }
         }
     }
 }
@@ -220,7 +269,7 @@ impl Plan {
             turns: [8 - pair, -8],
             factors: constants.factors,
             factor_step: 0,
-            to_multipliers: constants.to_multipliers(),
+            to_multipliers: constants.multipliers_behind(),
             zero_point: conv.output.zero_point.into(),
             offsets: [0; 2],
             output: core::ptr::null_mut(),

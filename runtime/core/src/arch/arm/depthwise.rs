@@ -14,7 +14,7 @@ use crate::packing::{Packing, QUAD};
 /// Kernel rows that there may be.
 const MAX_ROWS: usize = 16;
 
-/// What the inner loops take. [`dsp.s`](super::dsp) knows the places.
+/// What the inner loops take. `dsp.s` knows the places.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct Row {
@@ -51,7 +51,7 @@ pub struct Row {
     pub next_weights: usize,
 }
 
-/// Pixels whose fours of channels become lanes. [`dsp.s`](super::dsp) knows the places.
+/// Pixels whose fours of channels become lanes. `dsp.s` knows the places.
 #[repr(C)]
 pub struct Pixels {
     /// Where the first pixel's first lanes go; those of the next pixel follow.
@@ -231,7 +231,7 @@ unsafe fn rows(
             next_lanes: plan.group().wrapping_sub(stepped),
             factors: constants.factors,
             factor_step: constants.factor_step(QUAD),
-            to_multipliers: constants.to_multipliers(),
+            to_multipliers: constants.multipliers_behind(),
             zero_point: conv.output.zero_point.into(),
             pixel: channels,
             next_output: QUAD.wrapping_sub(done),
@@ -263,7 +263,7 @@ unsafe fn rows(
                     weights: few.weights,
                     factors: few.factors,
                     factor_step: 0,
-                    to_multipliers: few.to_multipliers(),
+                    to_multipliers: few.multipliers_behind(),
                     pixel: QUAD,
                     output: outputs,
                     last: outputs.wrapping_add((columns - 1) * QUAD),

@@ -22,6 +22,8 @@ unsafe extern "C" {
     pub fn dense(task: *const Task);
     #[link_name = "kiln_point"]
     pub fn point(task: *const Task);
+    #[link_name = "kiln_point_bytes"]
+    pub fn point_bytes(task: *const Task);
     #[link_name = "kiln_copy"]
     pub fn copy(rows: *const Copy);
     #[link_name = "kiln_three"]
@@ -40,6 +42,9 @@ unsafe extern "C" {
     #[link_name = "kiln_float_sum"]
     pub fn float_sum(sum: *const Sum);
 }
+
+/// Where [`point_bytes`] reads a column: at any multiple of this.
+pub const ADDRESS: usize = 1;
 
 /// Words of lanes of a four.
 pub const WORDS: usize = 2;

@@ -211,13 +211,15 @@ kiln_function kiln_dense
 .endif
     b 5b
 
-@ One column, all fours of channels. Words as above, but 4, 5, 10, 11 and 14.
+@ One column, all fours of channels. Words as above, but 4, 5, 10, 11 and 14. The column is lanes or, with
+@ \bytes, values as they are, at any address.
 @
 @ r0 weights, r1 the column, r2-r5 weights of four channels, r6 r7 lanes of the column, lr lanes of a
 @ weight, r8-r11 accumulators.
-kiln_function kiln_point
+.macro kiln_points name, bytes, size, unroll
+kiln_function \name
     kiln_frame
-    kiln_entry 2f, 68, 8
+    kiln_entry 2f, \size, \unroll
     ldr r0, [sp, #60]
 1:  ldr r1, [sp, #12]
     ldm r1!, {r8-r11}
@@ -226,9 +228,15 @@ kiln_function kiln_point
     ldr pc, [sp, #4]
     .balign 4
 2:
-    .rept 8
+    .rept \unroll
     ldm r0!, {r2-r5}
+.if \bytes
+    ldr r6, [r1], #4
+    sxtb16 r7, r6, ror #8
+    sxtb16 r6, r6
+.else
     ldm r1!, {r6, r7}
+.endif
     sxtb16 lr, r2
     smlad r8, r6, lr, r8
     sxtb16 lr, r2, ror #8
@@ -313,6 +321,9 @@ kiln_function kiln_point
     pop {r0, r1, r8-r11}
 .endif
     b 5b
+.endm
+kiln_points kiln_point, 0, 68, 8
+kiln_points kiln_point_bytes, 1, 78, 4
 
 @ Rows of bytes, by fours. Words at r0: to, from, bytes of a row, rows, bytes to the next row, the same of
 @ where they go.
@@ -738,6 +749,7 @@ kiln_function kiln_float_sum
 .purgem kiln_function
 .purgem kiln_frame
 .purgem kiln_return
+.purgem kiln_points
 .purgem kiln_entry
 .purgem kiln_next_fours
 .text

@@ -77,14 +77,14 @@ impl Isa {
     }
 }
 
-/// Bytes of scratch that a convolution takes here; 0 where it is left to the plain loop.
+/// Bytes of scratch that a convolution takes here; none where it is left to the plain loop.
 ///
 /// What the core that wants most takes: the others run the same file.
-pub fn scratch_len(conv: &Conv<'_>) -> usize {
+pub fn scratch_len(conv: &Conv<'_>) -> Option<usize> {
     const MOST_WORDS: usize = 2;
     let dense = dense::Plan::of(conv, MOST_WORDS).map(|plan| plan.len());
     let depthwise = || depthwise::Plan::of(conv, MOST_WORDS).map(|plan| plan.len());
-    dense.or_else(depthwise).unwrap_or(0)
+    dense.or_else(depthwise)
 }
 
 /// A tensor's bytes, if they are within the arena.

@@ -6,6 +6,30 @@ use super::dense::Task;
 use super::depthwise::{Pixels, Row};
 use crate::rounding::{requantize, requantize_fixed};
 
+/// Where [`point_bytes`] reads a column: at any multiple of this.
+pub const ADDRESS: usize = 1;
+
+/// A four, in one access where that is at a multiple of 4: Armv6-M has no other.
+///
+/// # Safety
+///
+/// It is there.
+#[inline(always)]
+unsafe fn four(from: *const u8, aligned: bool) -> u32 {
+    // SAFETY: as the caller says.
+    unsafe {
+        match aligned {
+            true => from.cast::<u32>().read(),
+            false => from.cast::<u32>().read_unaligned(),
+        }
+    }
+}
+
+/// Whether all are multiples of 4, where that matters.
+fn aligned(places: &[usize]) -> bool {
+    cfg!(kiln_v6) && places.iter().all(|place| place.is_multiple_of(4))
+}
+
 /// Words of lanes of a four.
 pub const WORDS: usize = 1;
 
@@ -115,6 +139,16 @@ pub unsafe fn point(task: *const Task) {
     }
 }
 
+/// [`point`] of values as they are, which its lanes are too.
+///
+/// # Safety
+///
+/// The task's pointers are what it says.
+pub unsafe fn point_bytes(task: *const Task) {
+    // SAFETY: as the caller says.
+    unsafe { point(task) }
+}
+
 /// Rows of bytes, by fours.
 ///
 /// # Safety
@@ -144,16 +178,29 @@ pub unsafe fn three(rows: *const Rows) {
     // SAFETY: as the caller says.
     unsafe {
         let rows = &*rows;
-        let mut to = rows.to;
-        for row in 0..rows.rows {
-            for four in 0..rows.fours {
-                for column in 0..3 {
-                    let at = row * rows.pitch + column * rows.next + 4 * four;
-                    to.cast::<[u8; 4]>()
-                        .write(rows.from.add(at).cast::<[u8; 4]>().read());
-                    to = to.add(1);
-                }
+        if aligned(&[rows.from.addr(), rows.pitch, rows.next]) {
+            three_by(rows, true);
+        } else {
+            three_by(rows, false);
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn three_by(rows: &Rows, aligned: bool) {
+    let mut to = rows.to;
+    for row in 0..rows.rows {
+        let mut from = rows.from.wrapping_add(row * rows.pitch);
+        for _ in 0..rows.fours {
+            for column in 0..3 {
+                // SAFETY: as the caller of `three` says.
+                unsafe {
+                    to.add(column)
+                        .write(four(from.add(column * rows.next), aligned))
+                };
             }
+            to = to.wrapping_add(3);
+            from = from.wrapping_add(4);
         }
     }
 }
@@ -164,14 +211,21 @@ pub unsafe fn three(rows: *const Rows) {
 ///
 /// The fours are there, and room for their lanes.
 pub unsafe fn one(to: *mut u32, from: *const u8, fours: usize, step: usize) -> *mut u32 {
-    for four in 0..fours {
-        // SAFETY: as the caller says.
+    let aligned = aligned(&[from.addr()]);
+    let mut to = to;
+    for index in 0..fours {
+        // SAFETY: as the caller says; lanes are words.
         unsafe {
-            let value = from.add(4 * four).cast::<[u8; 4]>().read();
-            to.byte_add(four * step).cast::<[u8; 4]>().write(value);
+            let from = from.add(4 * index);
+            to.write(if aligned {
+                four(from, true)
+            } else {
+                four(from, false)
+            });
         }
+        to = to.wrapping_byte_add(step);
     }
-    to.wrapping_byte_add(fours * step)
+    to
 }
 
 /// Fours of channels of pixels to lanes.
@@ -180,14 +234,20 @@ pub unsafe fn one(to: *mut u32, from: *const u8, fours: usize, step: usize) -> *
 ///
 /// The pointers are what `pixels` says.
 pub unsafe fn lanes(pixels: *const Pixels) {
-    // SAFETY: as the caller says.
+    // SAFETY: as the caller says; lanes are words.
     unsafe {
         let pixels = &*pixels;
+        let aligned = aligned(&[pixels.from.addr(), pixels.rest]);
         let mut from = pixels.from;
         for pixel in 0..pixels.pixels {
-            for group in 0..pixels.groups {
-                let to = pixels.to.byte_add(4 * pixel + group * pixels.apart);
-                to.cast::<[u8; 4]>().write(from.cast::<[u8; 4]>().read());
+            let mut to = pixels.to.add(pixel);
+            for _ in 0..pixels.groups {
+                to.write(if aligned {
+                    four(from, true)
+                } else {
+                    four(from, false)
+                });
+                to = to.wrapping_byte_add(pixels.apart);
                 from = from.add(4);
             }
             from = from.add(pixels.rest);

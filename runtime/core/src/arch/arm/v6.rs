@@ -10,6 +10,12 @@ pub use super::portable::{HAS_FLOAT_SUM, WORDS, copy, float_sum, lanes, one, spl
 
 global_asm!(include_str!("v6.s"), options(raw));
 
+/// Where [`point_bytes`] reads a column: at any multiple of this.
+pub const ADDRESS: usize = 4;
+
+/// [`point`] of values as they are, which its lanes are too.
+pub use point as point_bytes;
+
 unsafe extern "C" {
     fn kiln_four(
         sums: *mut [i32; 4],

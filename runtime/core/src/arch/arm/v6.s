@@ -97,15 +97,25 @@ kiln_four:
     mov r10, r5
     mov r11, r6
     mov r12, r7
-    lsrs r3, r3, #1
-    str r3, [sp, #4]
-    bcc 2f
+    movs r4, #3
+    ands r4, r3
+    push {r4}
+    b 2f
+1:  subs r0, #1
+    str r0, [sp]
     kiln_step
-2:  ldr r0, [sp, #4]
+2:  ldr r0, [sp]
     cmp r0, #0
+    bne 1b
+    add sp, #4
+    ldr r0, [sp, #4]
+    lsrs r0, r0, #2
+    str r0, [sp, #4]
     bne 3f
     b 4f
 3:  kiln_step
+    kiln_step
+    kiln_step
     kiln_step
     ldr r0, [sp, #4]
     subs r0, #1

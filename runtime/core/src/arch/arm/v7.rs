@@ -3,12 +3,17 @@
 
 use core::arch::global_asm;
 
-pub use super::portable::{HAS_FLOAT_SUM, WORDS, copy, float_sum, lanes, one, split, sum, three};
+pub use super::portable::{
+    ADDRESS, HAS_FLOAT_SUM, WORDS, copy, float_sum, lanes, one, split, sum, three,
+};
 
 use super::dense::Task;
 use super::depthwise::Row;
 
 global_asm!(include_str!("v7.s"), options(raw));
+
+/// [`point`] of values as they are, which its lanes are too.
+pub use point as point_bytes;
 
 unsafe extern "C" {
     #[link_name = "kiln_dense"]

@@ -205,7 +205,11 @@ fn conv(buffers: &mut Buffers, random: &mut Random, case: Case, dilation: u16) {
     }
     let [low, high] = random.limits();
     let values = input.iter().product::<u32>() as usize;
-    let start = random.below(4) as usize;
+    // Armv6-M reads words; where the one column is read as it lies, that is at a multiple of 4.
+    let start = match height * width {
+        1 => 4,
+        _ => random.below(4) as usize,
+    };
     let input = tensor(start, input, random.i8());
     let output = tensor(start + values, [height, width, out_channels], random.i8());
     let mut conv = Conv {
@@ -255,10 +259,12 @@ fn conv(buffers: &mut Buffers, random: &mut Random, case: Case, dilation: u16) {
         case,
         dilation
     );
-    // Without scratch it is, and nothing is written.
+    // Without scratch it is, and nothing is written; or it takes none.
     conv.scratch.len = 0;
     let before = found[0];
-    assert!(!arch::conv(&conv, found) && found[0] == before);
+    let done = arch::conv(&conv, found);
+    assert!(found[0] == before && (!done || height * width == 1));
+    assert!(!done || found[..end] == expected[..end]);
 }
 
 fn binary(buffers: &mut Buffers, random: &mut Random, trial: u32) {
