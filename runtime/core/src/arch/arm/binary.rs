@@ -100,7 +100,7 @@ fn floats(layer: &Binary) -> [f32; 3] {
     [to_a, to_b, start]
 }
 
-/// Equation (8) in integers, to within some [`ERROR`]; where that leaves two outputs, by the plain
+/// Equation (8) in integers, to within some error; where that leaves two outputs, by the plain
 /// computation. None where the ratios do not allow for it.
 fn near(layer: &Binary, arena: &mut [u8], starts: [usize; 3], len: usize) -> Option<()> {
     /// More than what factors lose by rounding, 2 for each unit of an operand, and than what the floats

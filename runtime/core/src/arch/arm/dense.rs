@@ -87,18 +87,25 @@ impl Plan {
         })
     }
 
-    /// Bytes of scratch: the lanes, what makes them, and what aligns that. A long column that is there as
-    /// it is has no lanes, which cost more memory than they save time.
+    /// Bytes of scratch to ask for: with what aligns it, but for a column that is there as it is. That needs
+    /// no lanes, and a long one has none: they cost more memory than they save time.
     pub const fn len(&self) -> usize {
-        match (self.straight, self.point) {
-            (true, _) if self.fours > MOST_FOURS => 0,
-            (true, _) => self.lanes(),
-            (false, point) => {
-                let columns = if point { 1 } else { COLUMNS };
-                let room = self.room.len(columns);
-                self.lanes().saturating_add(room).saturating_add(3)
-            }
+        match self.straight {
+            true if self.fours > MOST_FOURS => 0,
+            true => self.needed(),
+            false => self.needed().saturating_add(3),
         }
+    }
+
+    /// Bytes of scratch from a multiple of 4 on: the lanes, and what makes them.
+    const fn needed(&self) -> usize {
+        let columns = if self.point { 1 } else { COLUMNS };
+        let room = if self.straight {
+            0
+        } else {
+            self.room.len(columns)
+        };
+        self.lanes().saturating_add(room)
     }
 
     /// Bytes of lanes.
@@ -111,22 +118,27 @@ impl Plan {
 pub fn run(conv: &Conv<'_>, arena: &mut [u8]) -> Option<()> {
     let plan = Plan::of(conv, loops::WORDS)?;
     let constants = Constants::of(conv)?;
-    range(&conv.input, arena)?;
+    let input = range(&conv.input, arena)?.start;
     let output = range(&conv.output, arena)?.start;
-    let scratch = match scratch(conv, arena, plan.len()) {
-        Some(scratch) if plan.len() > 0 => scratch,
+    let scratch = match scratch(conv, arena, plan.needed()) {
+        Some(scratch) => scratch,
         _ if plan.straight => return straight(conv, arena, plan, &constants),
         _ => return None,
     };
     let lanes: *mut u32 = scratch.cast();
     let mut columns = Columns::new(conv, arena, scratch.wrapping_add(plan.lanes()), plan.fours);
+    let input = arena.as_ptr().wrapping_add(input);
     let output = arena.as_mut_ptr().wrapping_add(output);
     // SAFETY: `Constants::of` and `range` have looked at the lengths; scratch has room for the lanes of
     // the columns and for `Columns`, at a multiple of 4.
     unsafe {
         match plan.point {
             true => {
-                columns.point(lanes);
+                if plan.straight {
+                    loops::one(lanes, input, plan.fours, 4);
+                } else {
+                    columns.point(lanes);
+                }
                 quads(conv, plan, &constants, lanes, output, false);
             }
             false => dense(conv, plan, &constants, &mut columns, lanes, output),

@@ -121,9 +121,14 @@ impl Plan {
         })
     }
 
-    /// Bytes of scratch: the lanes, outputs, and what aligns them.
+    /// Bytes of scratch to ask for, with what aligns it.
     pub const fn len(&self) -> usize {
-        self.lanes().saturating_add(self.outputs).saturating_add(4)
+        self.needed().saturating_add(3)
+    }
+
+    /// Bytes of scratch from a multiple of 4 on: the lanes and outputs.
+    const fn needed(&self) -> usize {
+        self.lanes().saturating_add(self.outputs)
     }
 
     /// Bytes of lanes, with one more that a column without a partner reads.
@@ -150,7 +155,7 @@ pub fn run(conv: &Conv<'_>, arena: &mut [u8]) -> Option<()> {
     let constants = Constants::of(conv)?;
     let input = range(&conv.input, arena)?.start;
     let output = range(&conv.output, arena)?.start;
-    let scratch = scratch(conv, arena, plan.len())?;
+    let scratch = scratch(conv, arena, plan.needed())?;
     let lanes = Lanes {
         plan,
         lanes: scratch.cast(),

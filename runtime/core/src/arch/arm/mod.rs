@@ -94,17 +94,14 @@ fn range(tensor: &Tensor, arena: &[u8]) -> Option<Range<usize>> {
     (end <= arena.len()).then_some(start..end)
 }
 
-/// The scratch from its first multiple of 4 on, if `len` bytes are left; `len` of a plan has room
-/// for that.
+/// The scratch from its first multiple of 4 on, if `len` bytes are there.
 fn scratch(conv: &Conv<'_>, arena: &mut [u8], len: usize) -> Option<*mut u8> {
     let start = conv.scratch.offset as usize;
     let room = (conv.scratch.len as usize).min(arena.len().checked_sub(start)?);
     let bytes = arena.get_mut(start..start + room)?;
-    if room < len {
-        return None;
-    }
     let skip = bytes.as_ptr().align_offset(4);
-    bytes.get_mut(skip..).map(<[u8]>::as_mut_ptr)
+    let bytes = bytes.get_mut(skip..)?;
+    (bytes.len() >= len).then_some(bytes.as_mut_ptr())
 }
 
 /// Clamps a layer's whole output, where that is narrower than i8.
