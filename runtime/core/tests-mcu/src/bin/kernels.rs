@@ -328,7 +328,11 @@ fn binary(buffers: &mut Buffers, random: &mut Random, trial: u32) {
     } else {
         // What may be left: products, vectors, what overflows, a few values, differences of floats.
         let fixed = layer.fixed.is_some();
-        let large = (fixed && shift > 15) || (op == BinaryOp::Sub && !fixed);
+        let [to_a, to_b, scale] = layer.scales;
+        let large = match fixed {
+            true => shift > 15,
+            false => op == BinaryOp::Sub || to_a + to_b > 64.0 * scale,
+        };
         let taken = op != BinaryOp::Mul && b.shape.len() == len && len > 3 && !large;
         assert!(!taken, "{:?} is left", layer);
     }
