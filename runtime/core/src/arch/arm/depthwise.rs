@@ -302,7 +302,9 @@ struct Lanes {
 impl Lanes {
     /// A row of four channels, by its number.
     fn row(&self, group: usize, row: usize) -> *mut u32 {
-        let bytes = group * self.plan.group() + row % self.plan.rows * self.plan.row();
+        // There is a row: `Plan::of` has seen to that.
+        let turn = row.checked_rem(self.plan.rows).unwrap_or(0);
+        let bytes = group * self.plan.group() + turn * self.plan.row();
         self.lanes.wrapping_byte_add(bytes)
     }
 

@@ -16,9 +16,10 @@ unsafe extern "C" fn kiln_exact(
     zero_point: i32,
 ) {
     for index in 0..count {
+        let channel = index.checked_div(each).unwrap_or(0) % 4;
         // SAFETY: as the caller says.
         unsafe {
-            let multiplier = multipliers.add(index / each % 4).read();
+            let multiplier = multipliers.add(channel).read();
             let acc = accs.add(index);
             let value = requantize(acc.read(), multiplier, zero_point as i8, -128, 127);
             acc.write(value.into());
