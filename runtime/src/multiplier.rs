@@ -7,12 +7,16 @@
 //! interval of accumulators if and only if they have the same steps there, and [`Rounding::agrees`]
 //! decides that by computing each step.
 //!
+//! [`Rounding::nearest_fixed`] finds an `M` if there is any.
+//!
 //! They differ where `M` is not `m` (small multipliers, far from 0), where a product is half-way
 //! between two integers, and where rounding a product to f32 makes it half-way. A scale that is moved
 //! by a few units in its last place has another `m` with other steps: [`find_scale`] looks for one that
 //! agrees. It finds one down to about `m = 2^-12` (`2^-13` where outputs lie on both sides of the zero
 //! point). Smaller multipliers, and those of 1/2 and more, for which `M` does not fit in 32 bits, keep
 //! the float multiplication, whose bits are the same everywhere too.
+
+mod interval;
 
 use std::ops::RangeInclusive;
 

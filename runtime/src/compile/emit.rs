@@ -273,7 +273,7 @@ fn integers(conv: &Conv<'_>, zero_point: i8) -> Vec<i32> {
             high,
         };
         let reach = i64::from(least)..=i64::from(greatest);
-        rounding.fixed(&reach).unwrap_or(0)
+        rounding.nearest_fixed(&reach).unwrap_or(0)
     };
     channels.map(integer).collect()
 }
