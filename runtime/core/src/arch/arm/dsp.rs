@@ -36,6 +36,7 @@ unsafe extern "C" {
     pub fn depthwise_pairs(row: *const Row);
     #[link_name = "kiln_depthwise"]
     pub fn depthwise(row: *const Row);
+    fn kiln_row_sums(from: *const u8, pixels: usize, step: usize, sums: *mut [i32; 4]);
     #[link_name = "kiln_sum"]
     pub fn sum(sum: *const Sum);
     #[cfg(target_abi = "eabihf")]
@@ -65,3 +66,23 @@ pub const HAS_FLOAT_SUM: bool = cfg!(target_abi = "eabihf");
 /// None is needed.
 #[cfg(not(target_abi = "eabihf"))]
 pub unsafe fn float_sum(_: *const Sum) {}
+
+/// Adds four channels of so many pixels, `step` bytes apart.
+///
+/// # Safety
+///
+/// They are there.
+pub unsafe fn row_sums(from: *const u8, pixels: usize, step: usize, sums: &mut [i32; 4]) {
+    // Lanes of 16 bits hold the sums of 255.
+    for first in (0..pixels).step_by(255) {
+        // SAFETY: as the caller says.
+        unsafe {
+            kiln_row_sums(
+                from.add(first * step),
+                (pixels - first).min(255),
+                step,
+                sums,
+            )
+        };
+    }
+}

@@ -688,8 +688,28 @@ kiln_function kiln_sum
     bne 1b
     pop {r4-r11, pc}
 
+@ Sums of four channels over a row of pixels. r0 from, r1 pixels, r2 bytes between them, r3 sums in the
+@ order of channels, to which they are added: no more than 255 pixels.
+kiln_function kiln_row_sums
+    push {r4-r7, lr}
+    movs r4, #0
+    movs r5, #0
+1:  ldr r6, [r0]
+    add r0, r2
+    subs r1, #1
+    sxtab16 r4, r4, r6
+    sxtab16 r5, r5, r6, ror #8
+    bne 1b
+    ldm r3, {r0, r1, r2, r6}
+    sxtah r0, r0, r4
+    sxtah r1, r1, r5
+    add r2, r2, r4, asr #16
+    add r6, r6, r5, asr #16
+    stm r3, {r0, r1, r2, r6}
+    pop {r4-r7, pc}
+
 .if kiln_fpu
-@ The same by floats, equation (8). Words at r0: a, b, output, fours; floats: ratios, and what is
+@ Sums of two tensors by floats, equation (8). Words at r0: a, b, output, fours; floats: ratios, and what is
 @ added.
 kiln_function kiln_float_sum
     push {r4-r9, lr}

@@ -1,6 +1,6 @@
 //! Maxima and averages over windows within the input. QUANTIZATION.md, equations (12), (13) and (15).
 
-use super::range;
+use super::{loops, range};
 use crate::layer::{Pool, PoolKind};
 use crate::rounding::{limit, requantize, requantize_fixed};
 
@@ -14,6 +14,7 @@ pub fn run(layer: &Pool, arena: &mut [u8]) -> Option<()> {
     let [height, width] = [input.height, input.width].map(|side| side as usize);
     let fits = window.padding == [0; 4]
         && window.dilation == [1; 2]
+        && taps > 0
         && input.channels == output.channels
         && window.output(input.height, input.width) == Some([output.height, output.width]);
     let global = rows == height && columns == width;
@@ -62,8 +63,10 @@ pub fn run(layer: &Pool, arena: &mut [u8]) -> Option<()> {
                             }
                         }
                         Some((factor, fixed)) => {
-                            let sums =
-                                windows.fold(arena, start, values.len(), 0, i32::wrapping_add)?;
+                            let sums = match values.len() {
+                                TOGETHER => windows.sums(arena, start)?,
+                                few => windows.fold(arena, start, few, 0, i32::wrapping_add)?,
+                            };
                             for (value, sum) in values.iter_mut().zip(sums) {
                                 let sum = sum.wrapping_sub(zero);
                                 let zero_point = layer.output.zero_point;
@@ -94,6 +97,27 @@ struct Windows {
 }
 
 impl Windows {
+    /// Sums of four channels over the window whose first value is at `start`.
+    fn sums(&self, arena: &[u8], start: usize) -> Option<[i32; TOGETHER]> {
+        // Rows with nothing between them are one.
+        let (rows, columns) = match self.columns == self.width {
+            true => (1, self.rows * self.columns),
+            false => (self.rows, self.columns),
+        };
+        let pitch = self.width * self.channels;
+        let last = start + (rows - 1) * pitch + (columns - 1) * self.channels;
+        let bytes = arena.get(start..last + TOGETHER)?;
+        let mut sums = [0; TOGETHER];
+        for row in 0..rows {
+            // SAFETY: the last row's last four end where `bytes` do.
+            unsafe {
+                let from = bytes.as_ptr().add(row * pitch);
+                loops::row_sums(from, columns, self.channels, &mut sums);
+            }
+        }
+        Some(sums)
+    }
+
     /// Folds the values of up to four channels over the window whose first value is at `start`.
     #[inline(always)]
     fn fold(

@@ -404,3 +404,19 @@ pub const HAS_FLOAT_SUM: bool = false;
 ///
 /// None is needed.
 pub unsafe fn float_sum(_: *const Sum) {}
+
+/// Adds four channels of so many pixels, `step` bytes apart.
+///
+/// # Safety
+///
+/// They are there.
+pub unsafe fn row_sums(from: *const u8, pixels: usize, step: usize, sums: &mut [i32; 4]) {
+    let mut from = from;
+    for _ in 0..pixels {
+        for (channel, sum) in sums.iter_mut().enumerate() {
+            // SAFETY: as the caller says.
+            *sum += i32::from(unsafe { from.add(channel).cast::<i8>().read() });
+        }
+        from = from.wrapping_add(step);
+    }
+}

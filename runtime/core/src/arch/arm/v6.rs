@@ -6,7 +6,9 @@ use super::dense::Task;
 use super::depthwise::Row;
 use super::portable::{self, round_of};
 
-pub use super::portable::{HAS_FLOAT_SUM, WORDS, copy, float_sum, lanes, one, split, sum, three};
+pub use super::portable::{
+    HAS_FLOAT_SUM, WORDS, copy, float_sum, lanes, one, row_sums, split, sum, three,
+};
 
 global_asm!(include_str!("v6.s"), options(raw));
 

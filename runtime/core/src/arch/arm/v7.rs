@@ -4,7 +4,7 @@
 use core::arch::global_asm;
 
 pub use super::portable::{
-    ADDRESS, HAS_FLOAT_SUM, WORDS, copy, float_sum, lanes, one, split, sum, three,
+    ADDRESS, HAS_FLOAT_SUM, WORDS, copy, float_sum, lanes, one, row_sums, split, sum, three,
 };
 
 use super::dense::Task;
