@@ -14,7 +14,7 @@ pub fn run(layer: &Pool, arena: &mut [u8]) -> Option<()> {
     let [height, width] = [input.height, input.width].map(|side| side as usize);
     let fits = window.padding == [0; 4]
         && window.dilation == [1; 2]
-        && taps > 0
+        && window.taps() > 0
         && input.channels == output.channels
         && window.output(input.height, input.width) == Some([output.height, output.width]);
     let global = rows == height && columns == width;
