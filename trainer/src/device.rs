@@ -51,7 +51,9 @@ pub enum DeviceError {
         feature: &'static str,
     },
     /// It is built in, but did not answer.
-    #[error("--device {device}: {cause}; use --device cpu, or see that its driver is installed")]
+    #[error(
+        "--device {device}: it does not answer: install its driver, or use --device cpu; what was found: {cause}"
+    )]
     Absent {
         /// The device asked for.
         device: String,
