@@ -9,6 +9,9 @@
 //! | x86-64, aarch64, wasm32 | 16 | 64 | in place | no |
 //! | cortex-m55 | 4 | 16 | overlapping | yes |
 //! | other Cortex-M | 4 | 4 | overlapping | yes |
+//!
+//! x86-64 takes weights in blocks; Cortex-M, but the M55, in quads and lanes, all cores the same, with
+//! scratch for the one that wants most.
 
 use std::str::FromStr;
 
