@@ -95,4 +95,4 @@ const fn colour(name: &'static str) -> Limits {
 pub const OTHER_RAM: usize = 2560;
 
 /// Flash of the program without the model: a little more than there is.
-pub const PROGRAM: usize = 96 * 1024;
+pub const PROGRAM: usize = 75 * 1024;

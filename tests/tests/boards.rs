@@ -6,11 +6,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use kiln_board::Emulated;
 use kiln_board::boards::{EMULATED, find};
+use kiln_board::{Board, Emulated};
 use kiln_core::Model;
 use kiln_core::layer::Layer;
 use kiln_core::preprocess::{resize, scratch_len};
+use kiln_link::Memory;
 use kiln_picture::{Limits, Picture, decode_file};
 use kiln_runtime::onnx::OnnxFile;
 use kiln_runtime::qgraph::QGraph;
@@ -101,12 +102,29 @@ fn answers_as_here(name: &str) {
             "golden vector {vector}"
         );
     }
-    let memory = board.memory().unwrap();
-    let arena = Model::new(&model).unwrap().arena_bytes() as u32;
-    assert_eq!((memory.arena_reserved, memory.arena_used), (arena, arena));
+    let memory = arena_is_as_predicted(&mut board, &model);
     let most = memory.stack_reserved * 4 / 5;
     assert!(memory.stack_used <= most, "{memory:?}");
     println!("{name}: {memory:?}");
+}
+
+/// The arena is used to the last byte, but for scratch: kernels of some cores leave a part of it alone.
+fn arena_is_as_predicted(board: &mut Board, model: &[u8]) -> Memory {
+    let memory = board.memory().unwrap();
+    let model = Model::new(model).unwrap();
+    let scratch = model.layers().map(|(_, layer)| match layer {
+        Layer::Conv(conv) => conv.scratch.len,
+        _ => 0,
+    });
+    let scratch = scratch.max().unwrap_or(0);
+    let predicted = model.arena_bytes() as u32;
+    assert_eq!(memory.arena_reserved, predicted);
+    let used = memory.arena_used;
+    assert!(
+        (predicted - scratch..=predicted).contains(&used),
+        "{used} of {predicted}, scratch {scratch}"
+    );
+    memory
 }
 
 fn resized(picture: &Picture, width: u32, height: u32) -> Picture {
@@ -175,8 +193,7 @@ fn mlperf_tiny(name: &str, refused: &[&str], in_flash: usize) {
             let differs = board.verify(vector).unwrap();
             assert_eq!(differs, None, "{network} {vector}");
         }
-        let memory = board.memory().unwrap();
-        assert_eq!(memory.arena_used, memory.arena_reserved, "{network}");
+        arena_is_as_predicted(&mut board, &model);
     }
 }
 

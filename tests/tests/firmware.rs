@@ -1,0 +1,85 @@
+//! What is in a board's flash: its size is a budget, and nothing in it can panic.
+
+use std::path::Path;
+
+use kiln_board::boards::{EMULATED, find};
+use kiln_core::{Model, Target};
+use kiln_runtime::onnx::OnnxFile;
+use kiln_runtime::quantized::load_quantized;
+use kiln_tests::boards::{compiled, program, variant};
+use object::read::elf::{ElfFile32, ProgramHeader};
+use object::{Endianness, Object, ObjectSymbol, elf};
+
+/// The engine without its model on a Cortex-M4: the check of a file, preprocessing, every operator, and
+/// the most probable class; vectors and start-up too. TensorFlow Lite Micro takes 82 KB. The goal is 16 KB.
+const ENGINE: usize = 43_100;
+
+/// All of a board's flash but the model.
+const PROGRAMS: [(&str, usize); 5] = [
+    ("lm3s6965evb", 73_800),
+    ("mps2-an386", 75_100),
+    ("mps2-an500", 75_100),
+    ("mps2-an505", 76_000),
+    ("mps3-an547", 74_600),
+];
+
+fn nano(target: Target) -> Vec<u8> {
+    let path = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../models/catsdogs-nano/model.int8.onnx"
+    );
+    let file = OnnxFile::load(Path::new(path)).unwrap();
+    compiled(
+        &load_quantized(&file).unwrap(),
+        target,
+        "catsdogs-nano",
+        &[],
+    )
+}
+
+/// Bytes that a program puts into flash.
+fn flash(elf: &[u8]) -> usize {
+    let file = ElfFile32::<Endianness>::parse(elf).unwrap();
+    let endian = file.endian();
+    let loaded = file
+        .elf_program_headers()
+        .iter()
+        .filter(|header| header.p_type(endian) == elf::PT_LOAD);
+    loaded.map(|header| header.p_filesz(endian) as usize).sum()
+}
+
+/// Functions of the standard library that a panic goes through.
+fn panics(elf: &[u8]) -> Vec<String> {
+    let file = ElfFile32::<Endianness>::parse(elf).unwrap();
+    let names = file.symbols().filter_map(|symbol| symbol.name().ok());
+    let all: Vec<String> = names.map(str::to_owned).collect();
+    assert!(all.len() > 50, "the program has its symbols");
+    let panics = |name: &String| name.contains("4core9panicking");
+    all.into_iter().filter(panics).collect()
+}
+
+#[test]
+fn the_engine_fits_its_budget_and_cannot_panic() {
+    let model = nano(Target::CortexM4);
+    let board = find("mps2-an386").unwrap();
+    let elf = std::fs::read(variant(board, "engine", "engine", &model)).unwrap();
+    let size = flash(&elf) - Model::new(&model).unwrap().file_bytes();
+    println!("engine: {size} bytes");
+    assert_eq!(panics(&elf), [""; 0]);
+    assert!(size <= ENGINE, "{size} bytes, {} too many", size - ENGINE);
+}
+
+#[test]
+fn every_board_fits_its_budget_and_cannot_panic() {
+    for (name, budget) in PROGRAMS {
+        let board = find(name).unwrap();
+        let model = nano(board.target);
+        let elf = program(board, &model).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let elf = std::fs::read(elf).unwrap();
+        let size = flash(&elf) - model.len();
+        println!("{name}: {size} bytes");
+        assert_eq!(panics(&elf), [""; 0], "{name}");
+        assert!(size <= budget, "{name}: {size} bytes, budget {budget}");
+    }
+    assert_eq!(PROGRAMS.len(), EMULATED.len());
+}
