@@ -39,6 +39,8 @@ const DEBIAN: [&str; 5] = [
     "/usr/lib/wasm32-wasi/libc.a",
     "/usr/bin/aarch64-linux-gnu-gcc",
 ];
+/// It links for microcontrollers.
+const DEBIAN_LINKER: &str = "/usr/bin/ld.lld-22";
 /// The packages that bring it.
 pub const DEBIAN_PACKAGES: [&str; 6] = [
     "rustc-web",
@@ -200,6 +202,12 @@ fn kernels(repo: &Repo, toolchain: Toolchain, target: &str, machine: &str) -> Co
         .arg(repo.target.join("mcu"));
     if toolchain == Toolchain::Debian {
         command.arg("-Zbuild-std=core");
+        command.args([
+            "--config",
+            &format!("target.{target}.linker={DEBIAN_LINKER:?}"),
+        ]);
+        let flags = format!("target.{target}.rustflags=[\"-Clinker-flavor=ld.lld\"]");
+        command.args(["--config", &flags]);
         toolchain.with_sources(&mut command);
     }
     let console = "enable=on,target=native";
