@@ -1,5 +1,7 @@
 //! `cargo xtask bench NAME`: side by side with a peer, alternating, as a ratio.
 
+mod mcu;
+
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
@@ -18,6 +20,8 @@ pub enum Bench {
     Train,
     /// Int8 inference on one thread, against LiteRT, ONNX Runtime and tract: microseconds.
     Infer,
+    /// Int8 inference on emulated Cortex-M: executed instructions.
+    Mcu,
 }
 
 /// Builds Kiln's side, then runs both sides in turns.
@@ -25,6 +29,7 @@ pub fn run(repo: &Repo, bench: Bench, args: &[String], stages: &mut Stages) -> R
     match bench {
         Bench::Train => train(repo, args, stages),
         Bench::Infer => infer(repo, args, stages),
+        Bench::Mcu => mcu::run(repo, args, stages),
     }
 }
 
@@ -45,8 +50,8 @@ fn train(repo: &Repo, args: &[String], stages: &mut Stages) -> Result<()> {
 /// MLPerf Tiny's models, quantized and float.
 const NETS: [&str; 4] = ["ic", "vww", "kws", "ad"];
 
-fn infer(repo: &Repo, args: &[String], stages: &mut Stages) -> Result<()> {
-    setup::ensure(repo, &Need::FOR_INFER, stages)?;
+/// Their folder.
+fn networks(repo: &Repo) -> Result<PathBuf> {
     let models = std::env::var_os("KILN_SHARED").map_or("../shared".into(), PathBuf::from);
     let models = repo.root.join(models).join("models/mlperf-tiny");
     if !models.is_dir() {
@@ -55,6 +60,12 @@ fn infer(repo: &Repo, args: &[String], stages: &mut Stages) -> Result<()> {
             models.display()
         );
     }
+    Ok(models)
+}
+
+fn infer(repo: &Repo, args: &[String], stages: &mut Stages) -> Result<()> {
+    setup::ensure(repo, &Need::FOR_INFER, stages)?;
+    let models = networks(repo)?;
     // Kiln's side as it ships, without checks of overflow, in a folder of its own: a few seconds.
     let own = repo.target.join("bench");
     stages.need("build", || {

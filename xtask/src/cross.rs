@@ -187,14 +187,27 @@ pub fn run(repo: &Repo, stages: &mut Stages) -> Result<()> {
     );
     stages.check("microcontrollers", &mut build);
     for (target, machine) in MICROCONTROLLERS.into_iter().zip(MACHINES) {
-        stages.check(machine.0, &mut kernels(repo, toolchain, target, machine.1));
+        stages.check(
+            machine.0,
+            &mut on_board(repo, "kernels", target, machine.1, &[])?,
+        );
     }
     Ok(())
 }
 
-/// The kernels of a microcontroller against the plain loops, on an emulated board.
-fn kernels(repo: &Repo, toolchain: Toolchain, target: &str, machine: &str) -> Command {
-    let mut command = repo.cargo(&["run", "--locked", "--release", "--bin", "kernels"]);
+/// Runs a program of `runtime/core/tests-mcu` on an emulated board.
+///
+/// # Errors
+/// There is no compiler for it.
+pub fn on_board(
+    repo: &Repo,
+    program: &str,
+    target: &str,
+    machine: &str,
+    more: &[&str],
+) -> Result<Command> {
+    let toolchain = Toolchain::find(repo).context("no targets were found")?;
+    let mut command = repo.cargo(&["run", "--locked", "--release", "--bin", program]);
     command
         .args(["--target", target, "--manifest-path"])
         .arg(repo.root.join("runtime/core/tests-mcu/Cargo.toml"))
@@ -210,23 +223,15 @@ fn kernels(repo: &Repo, toolchain: Toolchain, target: &str, machine: &str) -> Co
         command.args(["--config", &flags]);
         toolchain.with_sources(&mut command);
     }
-    let console = "enable=on,target=native";
-    let runner = [
-        "qemu-system-arm",
-        "-machine",
-        machine,
-        "-display",
-        "none",
-        "-serial",
-        "none",
-        "-monitor",
-        "none",
-        "-semihosting-config",
-        console,
-        "-kernel",
-    ];
+    let mut runner = vec!["qemu-system-arm", "-machine", machine];
+    for silent in ["-display", "-serial", "-monitor"] {
+        runner.extend([silent, "none"]);
+    }
+    runner.extend(["-semihosting-config", "enable=on,target=native"]);
+    runner.extend(more);
+    runner.push("-kernel");
     command.args(["--config", &format!("target.{target}.runner={runner:?}")]);
-    command
+    Ok(command)
 }
 
 fn tests(repo: &Repo, toolchain: Toolchain, target: &str, runner: &[PathBuf]) -> Command {

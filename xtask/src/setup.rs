@@ -64,6 +64,8 @@ impl Need {
         Self::Node,
         Self::Components,
     ];
+    /// For counting on emulated boards.
+    pub const FOR_MCU: [Self; 3] = [Self::Compiler, Self::Targets, Self::Boards];
     /// For the checks of style.
     pub const FOR_STYLE: [Self; 3] = [Self::Compiler, Self::Components, Self::Deny];
     /// For fuzzing.

@@ -1,6 +1,6 @@
 //! Runs the model at `KILN_MODEL` on its own golden vector, looks at each layer's output and at the logits,
-//! and prints what each layer took in ticks of the core's timer. In QEMU with `-icount shift=0` a tick of
-//! 25 MHz is 40 instructions.
+//! and prints what each layer took in instructions, by the core's timer: in QEMU with `-icount shift=0` each
+//! takes a nanosecond. `KILN_TICKS_PER_SECOND` is the timer's frequency, 25 MHz where it is not set.
 #![no_std]
 #![no_main]
 
@@ -14,6 +14,16 @@ use panic_semihosting as _;
 
 const BYTES: &[u8] = include_bytes!(env!("KILN_MODEL"));
 static MODEL: Aligned<[u8; BYTES.len()]> = Aligned::of(BYTES);
+
+/// Instructions in a tick.
+const TICK: u32 = 1_000_000_000 / TICKS_PER_SECOND;
+const TICKS_PER_SECOND: u32 = match option_env!("KILN_TICKS_PER_SECOND") {
+    None => 25_000_000,
+    Some(text) => match u32::from_str_radix(text, 10) {
+        Ok(number) => number,
+        Err(_) => panic!("KILN_TICKS_PER_SECOND is no number"),
+    },
+};
 
 /// Layers that there may be.
 const MOST: usize = 128;
@@ -86,11 +96,11 @@ fn run(arena: &mut [u8]) -> Option<bool> {
             width,
             channels,
             layer.macs() as u32,
-            ticks * 40,
+            ticks * TICK,
             name
         );
     }
-    hprintln!("total {} right {}", all * 40, right);
+    hprintln!("total {} right {}", all * TICK, right);
     Some(right)
 }
 
