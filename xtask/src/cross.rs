@@ -20,12 +20,79 @@ const MICROCONTROLLERS: [&str; 4] = [
     "thumbv7em-none-eabihf",
     "thumbv8m.main-none-eabihf",
 ];
-/// For each a stage's name, and a board in QEMU that runs its code.
-const MACHINES: [(&str, &str); 4] = [
-    ("kernels for M0+", "mps2-an386"),
-    ("kernels for M3", "mps2-an386"),
-    ("kernels for M4", "mps2-an386"),
-    ("kernels for M33", "mps2-an505"),
+/// A core whose code a board in QEMU runs.
+pub struct Machine {
+    /// What it is called.
+    pub core: &'static str,
+    /// The comparison's stage.
+    stage: &'static str,
+    /// What it is built for.
+    pub triple: &'static str,
+    /// `-C target-cpu`, where the target's own is less.
+    pub cpu: Option<&'static str>,
+    /// QEMU's board.
+    pub board: &'static str,
+    /// The board's timer's.
+    pub ticks_per_second: u32,
+}
+
+const fn machine(
+    core: &'static str,
+    stage: &'static str,
+    triple: &'static str,
+    board: &'static str,
+    ticks_per_second: u32,
+) -> Machine {
+    Machine {
+        core,
+        stage,
+        triple,
+        cpu: None,
+        board,
+        ticks_per_second,
+    }
+}
+
+/// One for each kind of kernels.
+pub const MACHINES: [Machine; 5] = [
+    machine(
+        "m0plus",
+        "kernels for M0+",
+        MICROCONTROLLERS[0],
+        "mps2-an386",
+        25_000_000,
+    ),
+    machine(
+        "m3",
+        "kernels for M3",
+        MICROCONTROLLERS[1],
+        "mps2-an386",
+        25_000_000,
+    ),
+    machine(
+        "m4",
+        "kernels for M4",
+        MICROCONTROLLERS[2],
+        "mps2-an386",
+        25_000_000,
+    ),
+    machine(
+        "m33",
+        "kernels for M33",
+        MICROCONTROLLERS[3],
+        "mps2-an505",
+        20_000_000,
+    ),
+    Machine {
+        cpu: Some("cortex-m55"),
+        ..machine(
+            "m55",
+            "kernels for M55",
+            MICROCONTROLLERS[3],
+            "mps3-an547",
+            32_000_000,
+        )
+    },
 ];
 const ARM: &str = "aarch64-unknown-linux-musl";
 const WASM: &str = "wasm32-wasip1";
@@ -186,11 +253,8 @@ pub fn run(repo: &Repo, stages: &mut Stages) -> Result<()> {
             .flat_map(|target| ["--target", target]),
     );
     stages.check("microcontrollers", &mut build);
-    for (target, machine) in MICROCONTROLLERS.into_iter().zip(MACHINES) {
-        stages.check(
-            machine.0,
-            &mut on_board(repo, "kernels", target, machine.1, &[])?,
-        );
+    for machine in &MACHINES {
+        stages.check(machine.stage, &mut on_board(repo, "kernels", machine, &[])?);
     }
     Ok(())
 }
@@ -199,13 +263,10 @@ pub fn run(repo: &Repo, stages: &mut Stages) -> Result<()> {
 ///
 /// # Errors
 /// There is no compiler for it.
-pub fn on_board(
-    repo: &Repo,
-    program: &str,
-    target: &str,
-    machine: &str,
-    more: &[&str],
-) -> Result<Command> {
+pub fn on_board(repo: &Repo, program: &str, machine: &Machine, more: &[&str]) -> Result<Command> {
+    let target = machine.triple;
+    let cpu = machine.cpu.map(|cpu| format!("-Ctarget-cpu={cpu}"));
+    let mut flags: Vec<String> = cpu.into_iter().collect();
     let toolchain = Toolchain::find(repo).context("no targets were found")?;
     let mut command = repo.cargo(&["run", "--locked", "--release", "--bin", program]);
     command
@@ -219,11 +280,11 @@ pub fn on_board(
             "--config",
             &format!("target.{target}.linker={DEBIAN_LINKER:?}"),
         ]);
-        let flags = format!("target.{target}.rustflags=[\"-Clinker-flavor=ld.lld\"]");
-        command.args(["--config", &flags]);
+        flags.push("-Clinker-flavor=ld.lld".into());
         toolchain.with_sources(&mut command);
     }
-    let mut runner = vec!["qemu-system-arm", "-machine", machine];
+    command.args(["--config", &format!("target.{target}.rustflags={flags:?}")]);
+    let mut runner = vec!["qemu-system-arm", "-machine", machine.board];
     for silent in ["-display", "-serial", "-monitor"] {
         runner.extend([silent, "none"]);
     }

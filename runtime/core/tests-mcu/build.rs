@@ -1,17 +1,19 @@
-//! The memory of the emulated boards mps2-an386 and mps2-an505, and the linker's script.
+//! The memory of the emulated boards mps2-an386, mps2-an505 and mps3-an547, and the linker's script.
 
 use std::path::PathBuf;
 use std::{env, fs};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let out = PathBuf::from(env::var("OUT_DIR")?);
-    let (flash, ram, len) = match env::var("TARGET")?.starts_with("thumbv8m") {
-        true => ("0x10000000", "0x38000000", "2M"),
-        false => ("0x00000000", "0x20000000", "4M"),
+    let flags = env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
+    let (flash, ram) = match env::var("TARGET")?.starts_with("thumbv8m") {
+        true if flags.contains("target-cpu=cortex-m55") => {
+            ("0x00000000, LENGTH = 512K", "0x20000000, LENGTH = 512K")
+        }
+        true => ("0x10000000, LENGTH = 4M", "0x38000000, LENGTH = 2M"),
+        false => ("0x00000000, LENGTH = 4M", "0x20000000, LENGTH = 4M"),
     };
-    let memory = format!(
-        "MEMORY {{ FLASH : ORIGIN = {flash}, LENGTH = 4M RAM : ORIGIN = {ram}, LENGTH = {len} }}"
-    );
+    let memory = format!("MEMORY {{ FLASH : ORIGIN = {flash} RAM : ORIGIN = {ram} }}");
     fs::write(out.join("memory.x"), memory)?;
     println!("cargo::rustc-link-search={}", out.display());
     println!("cargo::rustc-link-arg=-Tlink.x");

@@ -94,7 +94,8 @@ pub fn packing_for(target: Target, conv: &Conv<'_>) -> Packing {
         | Target::CortexM3
         | Target::CortexM4
         | Target::CortexM7
-        | Target::CortexM33 => arch::cortex_m_packing(conv),
+        | Target::CortexM33
+        | Target::CortexM55 => arch::cortex_m_packing(conv),
         _ => Packing::Plain,
     }
 }
@@ -102,7 +103,7 @@ pub fn packing_for(target: Target, conv: &Conv<'_>) -> Packing {
 /// The bytes that a target's inner loop for this convolution, with its packing, wants while it runs.
 pub fn scratch_for(target: Target, conv: &Conv<'_>) -> usize {
     match target {
-        Target::Generic | Target::Aarch64 | Target::Wasm32 | Target::CortexM55 => 0,
+        Target::Generic | Target::Aarch64 | Target::Wasm32 => 0,
         _ => arch::scratch_len(conv),
     }
 }

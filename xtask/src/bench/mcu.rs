@@ -12,60 +12,21 @@ use clap::Parser;
 use serde::Serialize;
 
 use super::{NETS, networks};
-use crate::cross;
+use crate::cross::{self, MACHINES, Machine};
 use crate::repo::{Repo, call};
 use crate::setup::{self, Need};
 use crate::stages::Stages;
 use crate::test::ALL;
 
-/// A core, and what TensorFlow Lite Micro with CMSIS-NN (-Ofast) takes on it, in millions.
-struct Core {
-    name: &'static str,
-    /// What models are compiled for.
-    target: &'static str,
-    triple: &'static str,
-    machine: &'static str,
-    /// The timer's.
-    ticks_per_second: u32,
-    peer: [f64; 4],
+/// What TensorFlow Lite Micro with CMSIS-NN (-Ofast) takes on a core, in millions.
+fn peer(core: &str) -> [f64; 4] {
+    match core {
+        "m0plus" => [97.6, 86.9, 29.0, 1.76],
+        "m3" => [41.8, 32.1, 10.5, 0.956],
+        "m55" => [4.81, 6.43, 1.79, 0.286],
+        _ => [29.87, 24.72, 7.85, 0.582],
+    }
 }
-
-const M4_PEER: [f64; 4] = [29.87, 24.72, 7.85, 0.582];
-
-const CORES: [Core; 4] = [
-    Core {
-        name: "m0plus",
-        target: "cortex-m0plus",
-        triple: "thumbv6m-none-eabi",
-        machine: "mps2-an386",
-        ticks_per_second: 25_000_000,
-        peer: [97.6, 86.9, 29.0, 1.76],
-    },
-    Core {
-        name: "m3",
-        target: "cortex-m3",
-        triple: "thumbv7m-none-eabi",
-        machine: "mps2-an386",
-        ticks_per_second: 25_000_000,
-        peer: [41.8, 32.1, 10.5, 0.956],
-    },
-    Core {
-        name: "m4",
-        target: "cortex-m4",
-        triple: "thumbv7em-none-eabihf",
-        machine: "mps2-an386",
-        ticks_per_second: 25_000_000,
-        peer: M4_PEER,
-    },
-    Core {
-        name: "m33",
-        target: "cortex-m33",
-        triple: "thumbv8m.main-none-eabihf",
-        machine: "mps2-an505",
-        ticks_per_second: 20_000_000,
-        peer: M4_PEER,
-    },
-];
 
 #[derive(Parser)]
 #[command(name = "mcu", no_binary_name = true)]
@@ -103,14 +64,14 @@ pub fn run(repo: &Repo, args: &[String], stages: &mut Stages) -> Result<()> {
     })?;
     let mut counts = Vec::new();
     stages.need("count", || {
-        for core in &CORES {
+        for machine in &MACHINES {
             for (index, net) in NETS.into_iter().enumerate() {
-                let model = own.join(format!("{net}.{}.kiln", core.name));
+                let model = own.join(format!("{net}.{}.kiln", machine.core));
                 let mut compile = repo.command(repo.target.join("debug/examples/compile_for"));
-                compile.arg(core.target);
+                compile.arg(format!("cortex-{}", machine.core));
                 compile.arg(models.join(format!("{net}.int8-qdq.onnx")));
                 call(compile.arg(&model))?;
-                counts.push(count(repo, core, index, net, &model)?);
+                counts.push(count(repo, machine, index, net, &model)?);
             }
         }
         Ok(())
@@ -141,7 +102,7 @@ pub fn run(repo: &Repo, args: &[String], stages: &mut Stages) -> Result<()> {
 
 fn count(
     repo: &Repo,
-    core: &'static Core,
+    machine: &'static Machine,
     index: usize,
     net: &'static str,
     model: &Path,
@@ -150,29 +111,26 @@ fn count(
         .get(16..20)
         .and_then(|bytes| Some(u32::from_le_bytes(bytes.try_into().ok()?)))
         .context("a model has a header")?;
-    let mut run = cross::on_board(
-        repo,
-        "layers",
-        core.triple,
-        core.machine,
-        &["-icount", "shift=0"],
-    )?;
+    let mut run = cross::on_board(repo, "layers", machine, &["-icount", "shift=0"])?;
     run.env("KILN_MODEL", model);
-    run.env("KILN_TICKS_PER_SECOND", core.ticks_per_second.to_string());
+    run.env(
+        "KILN_TICKS_PER_SECOND",
+        machine.ticks_per_second.to_string(),
+    );
     let output = run.output().context("cargo does not start")?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let total = text.lines().find_map(|line| line.strip_prefix("total "));
     let Some((instructions, "right true")) = total.and_then(|line| line.split_once(' ')) else {
         let said = String::from_utf8_lossy(&output.stderr);
-        bail!("{net} on {}: {text}{said}", core.name);
+        bail!("{net} on {}: {text}{said}", machine.core);
     };
     let layers = text.lines().filter(|line| !line.starts_with("total "));
     Ok(Count {
-        core: core.name,
+        core: machine.core,
         net,
         instructions: instructions.parse()?,
         arena,
-        peer: core.peer[index],
+        peer: peer(machine.core)[index],
         layers: layers.map(|line| format!("    {line}\n")).collect(),
     })
 }

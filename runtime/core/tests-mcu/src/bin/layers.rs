@@ -15,8 +15,11 @@ use panic_semihosting as _;
 const BYTES: &[u8] = include_bytes!(env!("KILN_MODEL"));
 static MODEL: Aligned<[u8; BYTES.len()]> = Aligned::of(BYTES);
 
-/// Instructions in a tick.
-const TICK: u32 = 1_000_000_000 / TICKS_PER_SECOND;
+/// Each takes a nanosecond.
+fn instructions(ticks: u32) -> u64 {
+    u64::from(ticks) * 1_000_000_000 / u64::from(TICKS_PER_SECOND)
+}
+
 const TICKS_PER_SECOND: u32 = match option_env!("KILN_TICKS_PER_SECOND") {
     None => 25_000_000,
     Some(text) => match u32::from_str_radix(text, 10) {
@@ -96,11 +99,11 @@ fn run(arena: &mut [u8]) -> Option<bool> {
             width,
             channels,
             layer.macs() as u32,
-            ticks * TICK,
+            instructions(ticks),
             name
         );
     }
-    hprintln!("total {} right {}", all * TICK, right);
+    hprintln!("total {} right {}", instructions(all), right);
     Some(right)
 }
 
