@@ -3,7 +3,8 @@
 //!
 //! `kiln_dsp`: the DSP extension (Cortex-M4, M7, M33 and above). `kiln_v6` and `kiln_v7`: what M0+ and
 //! M3 have, without it. `kiln_v8`: Armv8-M, which has it as an option. `kiln_mve`: vectors (Cortex-M55),
-//! where flags ask for such a processor.
+//! where flags ask for such a processor and floats are passed in registers: then the FPU is on, which
+//! vectors take too.
 
 use std::env;
 
@@ -25,7 +26,9 @@ fn main() {
     if target.starts_with("thumbv8m.main") {
         println!("cargo::rustc-cfg=kiln_v8");
     }
-    if flags.contains("target-cpu=cortex-m55") || flags.contains("target-cpu=cortex-m85") {
+    let vectors =
+        flags.contains("target-cpu=cortex-m55") || flags.contains("target-cpu=cortex-m85");
+    if vectors && target.ends_with("eabihf") {
         println!("cargo::rustc-cfg=kiln_mve");
     }
 }

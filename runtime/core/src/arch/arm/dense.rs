@@ -87,6 +87,12 @@ impl Plan {
         })
     }
 
+    /// Whether the one column is the input as it lies there.
+    #[cfg(kiln_mve)]
+    pub const fn straight(&self) -> bool {
+        self.straight
+    }
+
     /// Bytes of scratch to ask for: with what aligns it, but for a column that is there as it is. That needs
     /// no lanes, and a long one has none: they cost more memory than they save time.
     pub const fn len(&self) -> usize {

@@ -26,6 +26,8 @@ mod depthwise;
 mod dsp;
 #[cfg(any(kiln_v7, all(kiln_dsp, not(target_abi = "eabihf"))))]
 mod exact;
+#[cfg(kiln_mve)]
+mod mve;
 mod pool;
 #[cfg(not(kiln_dsp))]
 #[cfg_attr(
@@ -59,6 +61,10 @@ pub fn isas() -> impl Iterator<Item = Isa> {
 
 impl Isa {
     pub fn conv(self, layer: &Conv<'_>, arena: &mut [u8]) -> bool {
+        #[cfg(kiln_mve)]
+        if mve::run(layer, arena).is_some() {
+            return true;
+        }
         dense::run(layer, arena)
             .or_else(|| depthwise::run(layer, arena))
             .is_some()
