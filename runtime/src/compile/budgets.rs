@@ -79,7 +79,8 @@ impl Net {
             window,
             groups,
             weights: vec![1; outputs * window.taps() * input.channels as usize / groups],
-            scales: vec![0.01; outputs],
+            // So large that no channel is constant.
+            scales: vec![0.1; outputs],
             zero_points: vec![0; outputs],
             bias: vec![0; outputs],
             clamp: None,
@@ -201,14 +202,15 @@ fn arenas_stay_within_their_budgets() {
     }
 }
 
-/// The files themselves: whatever they are compiled for, they give the same logits.
+/// The files themselves: whatever they are compiled for, they give the same logits. Half of what VWW
+/// multiplies belongs to channels that no result depends on.
 #[test]
 fn the_files_of_mlperf_tiny() {
     let cases = [
-        ("ic", 12_501_632, [49_152, 34_227]),
-        ("vww", 7_489_664, [55_296, 41_676]),
-        ("kws", 2_656_768, [16_000, 12_364]),
-        ("ad", 264_192, [768, 1_024]),
+        ("ic", [12_501_632; 2], [49_152, 34_227]),
+        ("vww", [7_489_664, 3_727_313], [55_296, 41_676]),
+        ("kws", [2_656_768; 2], [16_000, 12_364]),
+        ("ad", [264_192; 2], [768, 1_024]),
     ];
     let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared");
     let shared = std::env::var_os("KILN_SHARED").map_or_else(beside, PathBuf::from);
@@ -229,7 +231,8 @@ fn the_files_of_mlperf_tiny() {
                 ..Options::default()
             };
             let Compiled { bytes, report } = compile(&graph, &options).unwrap();
-            assert_eq!(report.macs, macs, "{name}");
+            let narrow = dead::wanted(target);
+            assert_eq!(report.macs, macs[usize::from(narrow)], "{name}");
             let budget = match target {
                 Target::Generic => Some(budgets[0]),
                 Target::CortexM4 => Some(budgets[1]),

@@ -121,7 +121,7 @@ fn reach(conv: &QConv, channel: usize, weights: &[i8], around: &Around<'_>) -> (
 }
 
 /// `f32(f32(input scale * weight scale) / output scale)`.
-fn multiplier(scale: f32, around: &Around<'_>) -> Result<f32, CompileError> {
+pub(super) fn multiplier(scale: f32, around: &Around<'_>) -> Result<f32, CompileError> {
     let multiplier = around.input.scale * scale / around.output.scale;
     if !multiplier.is_finite() || scale < 0.0 {
         let problem = format!(

@@ -305,7 +305,7 @@ fn same(layer: &QLayer, input: Quant, output: Quant) -> Result<(), CompileError>
 }
 
 /// The least and greatest entry of a table for inputs within a range.
-fn table_range(table: &[u8], [low, high]: [i8; 2]) -> [i8; 2] {
+pub(super) fn table_range(table: &[u8], [low, high]: [i8; 2]) -> [i8; 2] {
     let entries = table.chunks_exact(256).flat_map(|table| {
         let (low, high) = (i32::from(low) + 128, i32::from(high) + 128);
         table[low as usize..=high as usize]

@@ -3,6 +3,7 @@
 //! | stage | file | what |
 //! |---|---|---|
 //! | check | `check` | ids, order, shapes, lengths and scales of the graph |
+//! | narrow | `dead` | channels that no result depends on, left out for Cortex-M |
 //! | lower | `lower`, `conv`, `tables` | layers of the engine with their constants |
 //! | plan | `steps`, `overlap`, [`plan`] | where each activation lies, in which order the layers run |
 //! | emit | `emit` | packed weights and records: the file |
@@ -15,6 +16,7 @@ mod binary;
 mod budgets;
 mod check;
 mod conv;
+mod dead;
 mod emit;
 mod error;
 mod lower;
@@ -55,6 +57,9 @@ pub struct Options<'a> {
     pub golden: &'a [Vec<i8>],
     /// Which tensors may share bytes; what the target allows where it is not given.
     pub sharing: Option<Sharing>,
+    /// Whether channels that no result depends on are left out: layers before the last then have
+    /// fewer than in the graph, with the same values. Where it is not given, for Cortex-M alone.
+    pub narrow: Option<bool>,
 }
 
 /// A file and what there is to say about it.
@@ -75,6 +80,9 @@ pub struct Compiled {
 pub fn compile(graph: &QGraph, options: &Options<'_>) -> Result<Compiled, CompileError> {
     check::check(graph)?;
     check_meta(graph, options)?;
+    let narrow = options.narrow.unwrap_or(dead::wanted(options.target));
+    let narrowed = narrow.then(|| dead::narrowed(graph)).flatten();
+    let graph = narrowed.as_ref().unwrap_or(graph);
     let wants = wants(options.target);
     let sharing = options.sharing.unwrap_or(wants.sharing);
     let planned = |join: bool| -> Result<_, CompileError> {
