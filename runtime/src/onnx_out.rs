@@ -99,6 +99,9 @@ fn metadata(graph: &QGraph, file: &mut OnnxFile) {
     file.set(onnx::VERSION, env!("CARGO_PKG_VERSION"));
 }
 
+/// What the name of a tensor's integers ends with.
+const QUANTIZED: &str = "_quantized";
+
 /// A tensor's names in the document.
 #[derive(Clone, Default)]
 struct Names {
@@ -142,6 +145,8 @@ impl<'g> Writer<'g> {
         for tensor in order {
             if names[tensor].float.is_empty() {
                 let name = &graph.tensors[tensor].name;
+                // A file that was read has the names that `quantize` gave.
+                let name = name.strip_suffix(QUANTIZED).unwrap_or(name);
                 names[tensor].float = document.unique(name, &format!("tensor_{tensor}"));
             }
         }
@@ -216,7 +221,7 @@ impl<'g> Writer<'g> {
         };
         let zero_point = self.constant(&format!("{base}_zero_point"), &[], zero_point);
         let document = &mut self.document;
-        let quantized = document.unique(&format!("{base}_quantized"), "");
+        let quantized = document.unique(&format!("{base}{QUANTIZED}"), "");
         let dequantized = document.unique(&format!("{base}_dequantized"), "");
         let float = &self.names[tensor].float;
         document.node(

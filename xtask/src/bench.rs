@@ -33,6 +33,11 @@ pub fn run(repo: &Repo, bench: Bench, args: &[String], stages: &mut Stages) -> R
     }
 }
 
+/// Fails where an inference on a microcontroller takes more than its budget.
+pub fn check_mcu(repo: &Repo, stages: &mut Stages) -> Result<()> {
+    mcu::check(repo, stages)
+}
+
 fn train(repo: &Repo, args: &[String], stages: &mut Stages) -> Result<()> {
     setup::ensure(repo, &Need::FOR_BENCH, stages)?;
     stages.need("build", || {

@@ -295,6 +295,12 @@ pub fn on_board(repo: &Repo, program: &str, machine: &Machine, more: &[&str]) ->
     Ok(command)
 }
 
+/// Where the program lies that [`on_board`] ran last.
+pub fn program(repo: &Repo, program: &str, machine: &Machine) -> PathBuf {
+    let folder = repo.target.join("mcu").join(machine.triple);
+    folder.join("release").join(program)
+}
+
 fn tests(repo: &Repo, toolchain: Toolchain, target: &str, runner: &[PathBuf]) -> Command {
     let mut command = toolchain.cargo(repo, "test", "std,panic_abort,test");
     command.args(["--target", target]);

@@ -51,9 +51,18 @@ impl Repo {
         command
     }
 
-    /// `cargo ARGS`, with the cargo that runs this program.
+    /// `cargo ARGS`, with the cargo that runs this program, but without what that cargo told this program
+    /// of its own package: build scripts that look at it would run again, and half of the dependencies
+    /// with them, whenever a person's cargo and this one take turns.
     pub fn cargo(&self, args: &[&str]) -> Command {
         let mut command = self.command(env::var_os("CARGO").map_or("cargo".into(), PathBuf::from));
+        let ours = env::vars_os().map(|(name, _)| name).filter(|name| {
+            let name = name.to_string_lossy();
+            name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")
+        });
+        ours.for_each(|name| {
+            command.env_remove(name);
+        });
         command.args(args);
         command
     }

@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 
+use crate::bench;
 use crate::cross;
 use crate::edge;
 use crate::repo::{Repo, call};
@@ -26,6 +27,7 @@ pub fn run(repo: &Repo, args: &[String], stages: &mut Stages) -> Result<()> {
             &mut repo.cargo(&["test", "--locked", "--doc", "--package", "kiln-core"]),
         );
         cross::run(repo, stages)?;
+        bench::check_mcu(repo, stages)?;
         edge::run(repo, stages)?;
     }
     Ok(())

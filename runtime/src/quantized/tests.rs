@@ -95,6 +95,14 @@ fn what_kiln_writes_it_reads() {
             assert_eq!(found.values(), expected, "seed {seed}");
         }
         assert_eq!(back.meta.layout, graph.meta.layout);
+        let again = load_quantized(&to_onnx(&back)).unwrap();
+        let names = |graph: &QGraph| {
+            let tensors = graph.tensors.iter();
+            tensors
+                .map(|tensor| tensor.name.clone())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(names(&again), names(&back), "seed {seed}");
     }
 }
 

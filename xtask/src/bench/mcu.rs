@@ -2,14 +2,19 @@
 //! of TensorFlow Lite Micro with CMSIS-NN.
 //!
 //! With `-icount shift=0` an instruction takes a nanosecond of the board's time, so that its timer counts
-//! them, 40 or 50 at a time. The count is the same in every run and on every machine.
+//! them, 40 or 50 at a time. The count is the same in every run and on every machine: what is counted has
+//! budgets.
+
+mod budgets;
 
 use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use clap::Parser;
-use serde::Serialize;
+use object::read::elf::{ElfFile32, ProgramHeader};
+use object::{Endianness, elf};
+use serde::{Deserialize, Serialize};
 
 use super::{NETS, networks};
 use crate::cross::{self, MACHINES, Machine};
@@ -34,27 +39,58 @@ struct Args {
     /// A line for each layer too.
     #[arg(long)]
     layers: bool,
-    /// A list of objects: core, net, instructions, arena.
+    /// A list of objects: core, net, instructions, arena, code.
     #[arg(long)]
     json: bool,
+    /// Make what was counted the budgets: for a change that is worth what it costs.
+    #[arg(long)]
+    write: bool,
 }
 
-#[derive(Serialize)]
+/// What a network takes on a core.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Count {
-    core: &'static str,
-    net: &'static str,
+    core: String,
+    net: String,
     instructions: u64,
     /// Bytes.
-    arena: u32,
-    #[serde(skip)]
-    peer: f64,
+    arena: u64,
+    /// Bytes of flash but the model's: the engine with all of its operators, start-up, and printing what
+    /// was counted.
+    code: u64,
     #[serde(skip)]
     layers: String,
 }
 
-/// Compiles the networks for each core, runs them, prints what they took.
+/// Counts, prints, and compares with the budgets.
 pub fn run(repo: &Repo, args: &[String], stages: &mut Stages) -> Result<()> {
     let args = Args::try_parse_from(args)?;
+    let counts = count_all(repo, stages)?;
+    match args.json {
+        true => println!("{}", serde_json::to_string(&counts)?),
+        false => print(&counts, args.layers),
+    }
+    match args.write {
+        true => budgets::write(repo, &counts)?,
+        false => stages.check_that("budgets", || budgets::compare(repo, &counts)),
+    }
+    Ok(())
+}
+
+/// Counts and compares with the budgets. Where the networks are not, it says so.
+pub fn check(repo: &Repo, stages: &mut Stages) -> Result<()> {
+    if let Err(error) = networks(repo) {
+        eprintln!("\nno instructions are counted: {error:#}");
+        return Ok(());
+    }
+    let counts = count_all(repo, stages)?;
+    print(&counts, false);
+    stages.check_that("budgets", || budgets::compare(repo, &counts));
+    Ok(())
+}
+
+/// Compiles the networks for each core and runs them.
+fn count_all(repo: &Repo, stages: &mut Stages) -> Result<Vec<Count>> {
     setup::ensure(repo, &Need::FOR_MCU, stages)?;
     let models = networks(repo)?;
     let own = repo.target.join("bench/mcu");
@@ -65,49 +101,45 @@ pub fn run(repo: &Repo, args: &[String], stages: &mut Stages) -> Result<()> {
     let mut counts = Vec::new();
     stages.need("count", || {
         for machine in &MACHINES {
-            for (index, net) in NETS.into_iter().enumerate() {
+            for net in NETS {
                 let model = own.join(format!("{net}.{}.kiln", machine.core));
                 let mut compile = repo.command(repo.target.join("debug/examples/compile_for"));
                 compile.arg(format!("cortex-{}", machine.core));
                 compile.arg(models.join(format!("{net}.int8-qdq.onnx")));
                 call(compile.arg(&model))?;
-                counts.push(count(repo, machine, index, net, &model)?);
+                counts.push(count(repo, machine, net, &model)?);
             }
         }
         Ok(())
     })?;
-    if args.json {
-        println!("{}", serde_json::to_string(&counts)?);
-        return Ok(());
-    }
+    Ok(counts)
+}
+
+fn print(counts: &[Count], layers: bool) {
     println!(
         "millions of instructions an inference; in brackets TensorFlow Lite Micro with CMSIS-NN"
     );
-    for count in &counts {
+    for count in counts {
         let millions = count.instructions as f64 / 1e6;
+        let index = NETS.iter().position(|net| *net == count.net);
+        let peer = peer(&count.core)[index.unwrap_or(0)];
         println!(
-            "{:8} {:5} {millions:8.3}  ({:6.3}, {:.2} times as many)  arena {:6}",
+            "{:8} {:5} {millions:8.3}  ({peer:6.3}, {:.2} times as many)  arena {:6}  code {:6}",
             count.core,
             count.net,
-            count.peer,
-            count.peer / millions,
-            count.arena
+            peer / millions,
+            count.arena,
+            count.code,
         );
-        if args.layers {
+        if layers {
             print!("{}", count.layers);
         }
     }
-    Ok(())
 }
 
-fn count(
-    repo: &Repo,
-    machine: &'static Machine,
-    index: usize,
-    net: &'static str,
-    model: &Path,
-) -> Result<Count> {
-    let arena = fs::read(model)?
+fn count(repo: &Repo, machine: &Machine, net: &str, model: &Path) -> Result<Count> {
+    let file = fs::read(model)?;
+    let arena = file
         .get(16..20)
         .and_then(|bytes| Some(u32::from_le_bytes(bytes.try_into().ok()?)))
         .context("a model has a header")?;
@@ -125,12 +157,25 @@ fn count(
         bail!("{net} on {}: {text}{said}", machine.core);
     };
     let layers = text.lines().filter(|line| !line.starts_with("total "));
+    let program = cross::program(repo, "layers", machine);
     Ok(Count {
-        core: machine.core,
-        net,
+        core: machine.core.into(),
+        net: net.into(),
         instructions: instructions.parse()?,
-        arena,
-        peer: peer(machine.core)[index],
+        arena: arena.into(),
+        code: flash(&program)?.saturating_sub(file.len() as u64),
         layers: layers.map(|line| format!("    {line}\n")).collect(),
     })
+}
+
+/// The bytes that a program puts into flash.
+fn flash(path: &Path) -> Result<u64> {
+    let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let file = ElfFile32::<Endianness>::parse(&*bytes)?;
+    let endian = file.endian();
+    let loaded = file.elf_program_headers().iter();
+    let loaded = loaded.filter(|header| header.p_type(endian) == elf::PT_LOAD);
+    Ok(loaded
+        .map(|header| u64::from(header.p_filesz(endian)))
+        .sum())
 }
