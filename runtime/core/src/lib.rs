@@ -5,6 +5,7 @@
 //! - [`Model`]: a `.kiln` file, checked once by [`Model::new`]; [`Model::run`] gives an [`Output`].
 //! - [`preprocess`]: a picture becomes the model's input, in integers.
 //! - [`classify`]: logits, and the most probable classes.
+//! - [`explain`]: why: which places of the picture speak for a class.
 //! - [`engine`]: walks the layers over the caller's arena.
 //! - [`ops`]: one operator, one file; the plain loop is the meaning. [`arch`]: the same made fast.
 //! - [`rounding`]: from accumulators to int8.
@@ -39,6 +40,7 @@ pub mod arch;
 pub mod classify;
 pub mod crc;
 pub mod engine;
+pub mod explain;
 pub mod format;
 pub mod layer;
 mod model;

@@ -140,14 +140,15 @@ impl Parts {
     }
 
     /// Appends a tensor behind the others in the arena, and says its number.
-    fn tensor(&mut self, shape: [u32; 3], zero_point: i8) -> u16 {
+    pub(crate) fn tensor(&mut self, shape: [u32; 3], zero_point: i8) -> u16 {
         let tensor = tensor(self.arena as usize, shape, zero_point);
         self.arena += tensor.shape.len() as u32;
         self.tensors.push(tensor);
         self.tensors.len() as u16 - 1
     }
 
-    fn conv(
+    /// Appends a convolution of `out` channels, and says its output's number.
+    pub(crate) fn conv(
         &mut self,
         random: &mut Random,
         input: u16,

@@ -62,7 +62,7 @@ impl Strips {
         if !fits {
             return None;
         }
-        let channels = input.channels as usize;
+        let channels = input.channels.max(1) as usize;
         let depthwise = shape.groups > 1;
         let depth = if depthwise { BLOCK } else { channels };
         let slices = channels.div_ceil(depth);
@@ -75,7 +75,7 @@ impl Strips {
         };
         let span = window.span()[0] as usize;
         let row = width.checked_mul(depth)?.checked_mul(slices)?;
-        let out_rows = (TARGET / row).saturating_sub(span) / stride[0] + 1;
+        let out_rows = (TARGET / row.max(1)).saturating_sub(span) / stride[0].max(1) + 1;
         let out_rows = out_rows.max(4).min(out_height as usize);
         Some(Self {
             depthwise,
@@ -127,9 +127,11 @@ impl Strips {
         let first = out.start * self.stride[0];
         let padding = conv.input.zero_point.cast_unsigned() ^ OFFSET;
         let input_row = shape.width as usize * channels;
-        let slices = strip.chunks_exact_mut(self.slice()).take(self.slices);
+        let slices = strip
+            .chunks_exact_mut(self.slice().max(1))
+            .take(self.slices);
         for (slice, strip) in slices.enumerate() {
-            for (index, row) in strip.chunks_exact_mut(self.row()).enumerate() {
+            for (index, row) in strip.chunks_exact_mut(self.row().max(1)).enumerate() {
                 let y = ((first + index) * self.skip[0]).wrapping_sub(top);
                 let source = input.get(y.saturating_mul(input_row)..);
                 match source.and_then(|source| source.get(..input_row)) {
@@ -145,14 +147,14 @@ impl Strips {
     /// Channels from `from` on.
     #[inline(always)]
     fn copy_row(&self, conv: &Conv<'_>, from: usize, source: &[u8], row: &mut [u8], padding: u8) {
-        let channels = conv.input.shape.channels as usize;
+        let channels = conv.input.shape.channels.max(1) as usize;
         let left = usize::from(conv.window.padding[1]);
         if self.skip[1] != 1 {
             let mut at = 0_usize
                 .wrapping_sub(left)
                 .wrapping_mul(channels)
                 .wrapping_add(from);
-            for pixel in row.chunks_exact_mut(self.depth) {
+            for pixel in row.chunks_exact_mut(self.depth.max(1)) {
                 match source.get(at..) {
                     None | Some([]) => pixel.fill(padding),
                     Some(source) => flip(pixel, source),
@@ -171,7 +173,7 @@ impl Strips {
             return;
         }
         let full = from + self.depth <= channels;
-        let pixels = inside.chunks_exact_mut(self.depth);
+        let pixels = inside.chunks_exact_mut(self.depth.max(1));
         for (pixel, source) in pixels.zip(source.chunks_exact(channels)) {
             let source = source.get(from..).unwrap_or_default();
             match (

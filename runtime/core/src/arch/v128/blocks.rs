@@ -43,7 +43,7 @@ pub fn conv<D: Dot, const P: usize>(isa: D, conv: &Conv<'_>, arena: &mut [u8]) -
         conv.output.shape.width as usize,
     );
     let stride = strips.stride[0] * strips.row();
-    for first in (0..height).step_by(strips.out_rows) {
+    for first in (0..height).step_by(strips.out_rows.max(1)) {
         let rows = first..height.min(first + strips.out_rows);
         strips.copy(conv, rows.clone(), input, strip);
         let line = width * task.channels;
@@ -60,7 +60,7 @@ pub fn conv<D: Dot, const P: usize>(isa: D, conv: &Conv<'_>, arena: &mut [u8]) -
                 true => strip.get(index * strips.slice()..)?,
                 false => &*strip,
             };
-            for (y, line) in output.chunks_exact_mut(line).enumerate() {
+            for (y, line) in output.chunks_exact_mut(line.max(1)).enumerate() {
                 let x = slice.get(y * stride..)?;
                 match strips.depthwise {
                     true => task.depthwise(isa.vector(), &block, x, line)?,
@@ -170,6 +170,11 @@ impl Task {
         width > 0 && (width - 1) * self.step + rows.saturating_sub(1) * self.row + bytes <= x.len()
     }
 
+    /// Channels and fours, which are not 0: here the compiler can see it, and that nothing panics.
+    fn divisors(&self) -> (usize, usize) {
+        (self.channels.max(1), self.fours.max(1))
+    }
+
     /// A row of outputs, each of all input channels.
     fn dense<D: Dot, const P: usize>(
         &self,
@@ -178,18 +183,19 @@ impl Task {
         x: &[u8],
         out: &mut [u8],
     ) -> Option<()> {
-        let width = out.len() / self.channels;
-        let rows = block.weights.len() / self.fours;
+        let (channels, fours) = self.divisors();
+        let width = out.len() / channels;
+        let rows = block.weights.len() / fours;
         if !self.fits(x, rows, 4 * self.fours, width) {
             return None;
         }
-        let pixels = out.chunks_mut(P * self.channels).enumerate();
+        let pixels = out.chunks_mut(P.saturating_mul(channels)).enumerate();
         for (tile, out) in pixels {
-            let last = out.len() / self.channels - 1;
+            let last = out.len() / channels - 1;
             // Where pixels are left over, the last is computed more than once.
             let at: [usize; P] = array::from_fn(|p| (tile * P + p.min(last)) * self.step);
             let mut sums = [isa.zero(); P];
-            for (row, weights) in block.weights.chunks_exact(self.fours).enumerate() {
+            for (row, weights) in block.weights.chunks_exact(fours).enumerate() {
                 // SAFETY: `at` is at most `width - 1` steps, so the offset and the bytes that are
                 // read from there on are within `x`: `fits`.
                 unsafe {
@@ -197,7 +203,7 @@ impl Task {
                     isa.dot(&mut sums, weights, x);
                 }
             }
-            for (sums, out) in sums.into_iter().zip(out.chunks_exact_mut(self.channels)) {
+            for (sums, out) in sums.into_iter().zip(out.chunks_exact_mut(channels)) {
                 block.write(block.round(isa.vector(), isa.finish(sums)), out);
             }
         }
@@ -212,19 +218,20 @@ impl Task {
         x: &[u8],
         out: &mut [u8],
     ) -> Option<()> {
-        let width = out.len() / self.channels;
-        let rows = block.weights.len() / self.fours;
+        let (channels, fours) = self.divisors();
+        let width = out.len() / channels;
+        let rows = block.weights.len() / fours;
         if !self.fits(x, rows, self.columns * BLOCK, width) {
             return None;
         }
         let (x, _) = x.as_chunks::<BLOCK>();
         let (row, step) = (self.row / BLOCK, self.step / BLOCK);
-        for (tile, out) in out.chunks_mut(PIXELS * self.channels).enumerate() {
-            let last = out.len() / self.channels - 1;
+        for (tile, out) in out.chunks_mut(PIXELS.saturating_mul(channels)).enumerate() {
+            let last = out.len() / channels - 1;
             let at: [usize; PIXELS] = array::from_fn(|p| (tile * PIXELS + p.min(last)) * step);
             let mut sums = [[isa.word(0); 4]; PIXELS];
             for (index, weights) in block.weights.iter().enumerate() {
-                let (down, along) = (index / self.fours, index % self.fours * 4);
+                let (down, along) = (index / fours, index % fours * 4);
                 let taps = isa.taps(weights);
                 for (tap, weights) in taps.into_iter().enumerate().take(self.columns - along) {
                     let weights = isa.widen(weights);
@@ -236,7 +243,7 @@ impl Task {
                     }
                 }
             }
-            for (sums, out) in sums.into_iter().zip(out.chunks_exact_mut(self.channels)) {
+            for (sums, out) in sums.into_iter().zip(out.chunks_exact_mut(channels)) {
                 block.write(block.round(isa, sums), out);
             }
         }

@@ -62,8 +62,9 @@ pub fn pool<V: Vector>(isa: V, layer: &Pool, arena: &mut [u8]) -> Option<()> {
 
 fn maximum<V: Vector>(isa: V, layer: &Pool, input: &[u8], output: &mut [u8]) -> Option<()> {
     let shape = layer.input.shape;
-    let channels = shape.channels as usize;
-    let width = layer.output.shape.width as usize;
+    // Not 0 in a checked model; so that the compiler sees it, too.
+    let channels = shape.channels.max(1) as usize;
+    let width = layer.output.shape.width.max(1) as usize;
     let (low, high) = (isa.byte(layer.low), isa.byte(layer.high));
     for (index, output) in output.chunks_exact_mut(channels).enumerate() {
         let place = [(index / width) as u32, (index % width) as u32];

@@ -1,0 +1,236 @@
+//! The page in headless Chromium: the host's logits to the byte, heat maps, hostile files, offline, how it
+//! looks.
+
+mod browser;
+mod pictures;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::thread;
+
+use kiln_picture::{Limits, decode_file};
+use kiln_run::engine::{Engine, Input};
+use kiln_run::pictures::pixels;
+use kiln_web::serve::Stop;
+use kiln_web::{Server, Site, engine};
+use serde_json::json;
+
+use browser::Browser;
+
+/// Bytes of the engine for the page: a budget.
+const ENGINE_BYTES: usize = 90_000;
+
+const MODEL: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/../models/catsdogs-nano/model.kiln"
+);
+
+fn built() -> Vec<u8> {
+    engine::build(&mut || eprintln!("building the engine for the page"))
+        .expect("the engine for the page: cargo xtask setup brings what it takes")
+}
+
+/// A server on any port, in the background.
+fn serve(model: bool) -> (String, Stop) {
+    let model = model.then(|| fs::read(MODEL).unwrap());
+    let any = ([127, 0, 0, 1], 0).into();
+    let server = Server::bind(any, Site::new(built(), model)).unwrap();
+    let found = (server.url(), server.stopper());
+    thread::spawn(move || server.run());
+    found
+}
+
+/// Logits of the host's engine, as the page prints them.
+fn logits(engine: &mut Engine, picture: &Path) -> String {
+    let recipe = engine.model().recipe().unwrap();
+    let pixels = pixels(picture, &recipe, &mut Vec::new()).unwrap();
+    let output = engine.run(Input::Pixels(&pixels)).unwrap();
+    let values = output.values().iter().map(|&byte| (byte as i8).to_string());
+    values.collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn the_engine_is_small_and_cannot_panic() {
+    let engine = built();
+    let len = engine.len();
+    println!("{len} bytes of {ENGINE_BYTES}");
+    assert!(len <= ENGINE_BYTES, "{len} bytes, over {ENGINE_BYTES}");
+    // It would import what says so: web/wasm/src/page.rs.
+    let name = b"panicked";
+    assert!(!engine.windows(name.len()).any(|part| part == name));
+}
+
+#[test]
+fn the_page_gives_the_hosts_logits_to_the_byte() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut files = pictures::drawn(folder.path());
+    files.extend(pictures::photographs(folder.path()));
+    assert!(files.len() >= 50);
+    let mut engine = Engine::open(Path::new(MODEL)).unwrap();
+    let (url, stop) = serve(true);
+    let mut browser = Browser::start();
+    let state = browser.ask(json!({"step": "go", "url": url}));
+    assert_eq!(state["problem"], json!(null), "{state}");
+    let mut different = std::collections::HashSet::new();
+    for file in &files {
+        let state = browser.ask(json!({"step": "picture", "path": file}));
+        assert_eq!(state["problem"], json!(null), "{}", file.display());
+        let name = file.file_name().unwrap().to_str().unwrap();
+        assert_eq!(state["file"], name);
+        let expected = logits(&mut engine, file);
+        assert_eq!(state["logits"], expected.as_str(), "{name}");
+        different.insert(expected);
+    }
+    println!("{} pictures, {} answers", files.len(), different.len());
+    assert!(different.len() > files.len() / 2);
+    // The camera is asked the same, and nothing but the server was.
+    let state = browser.ask(json!({"step": "camera", "frames": files.len() + 5}));
+    assert_eq!(
+        (&state["problem"], &state["file"]),
+        (&json!(null), &json!("camera"))
+    );
+    let seen = browser.ask(json!({"step": "seen"}));
+    let own = url.trim_end_matches('/');
+    assert_eq!(seen["requests"], json!([own]));
+    assert_eq!(seen["complaints"], json!([]));
+    stop.stop();
+}
+
+#[test]
+fn broken_and_hostile_files_are_refused_in_words() {
+    let folder = tempfile::tempdir().unwrap();
+    let good = fs::read(MODEL).unwrap();
+    let write = |name: &str, bytes: &[u8]| -> PathBuf {
+        let path = folder.path().join(name);
+        fs::write(&path, bytes).unwrap();
+        path
+    };
+    // An arena of almost 4 GB, a file cut short, a changed weight, something else.
+    let mut greedy = good.clone();
+    greedy[16..20].copy_from_slice(&0xffff_ff00_u32.to_le_bytes());
+    let mut changed = good.clone();
+    let last = changed.len() - 1;
+    changed[last] ^= 1;
+    let hostile = [
+        ("greedy.kiln", greedy, ""),
+        ("short.kiln", good[..good.len() / 2].to_vec(), ""),
+        ("changed.kiln", changed, "checksum"),
+        ("other.kiln", b"GIF89a".to_vec(), ""),
+        ("empty.kiln", Vec::new(), ""),
+    ];
+    let picture = pictures::drawn(folder.path()).swap_remove(3);
+    let (url, stop) = serve(false);
+    let mut browser = Browser::start();
+    let state = browser.ask(json!({"step": "go", "url": url}));
+    assert!(
+        state["model"].as_str().unwrap().contains("choose"),
+        "{state}"
+    );
+    let state = browser.ask(json!({"step": "picture", "path": picture}));
+    assert!(
+        state["problem"].as_str().unwrap().contains("no model"),
+        "{state}"
+    );
+    for (name, bytes, word) in hostile {
+        let path = write(name, &bytes);
+        let state = browser.ask(json!({"step": "model", "path": path}));
+        let problem = state["problem"]
+            .as_str()
+            .unwrap_or_else(|| panic!("{name} was taken"));
+        println!("{problem}");
+        assert!(problem.starts_with(&format!("{name}: ")), "{problem}");
+        assert!(
+            problem.contains(word) && problem.len() > name.len() + 20,
+            "{problem}"
+        );
+        // The same way of saying it as the host's.
+        let state = browser.ask(json!({"step": "model", "path": MODEL}));
+        assert_eq!(state["problem"], json!(null), "after {name}");
+    }
+    let mut half = fs::read(&picture).unwrap();
+    half.truncate(half.len() / 3);
+    for (name, bytes) in [
+        ("text.png", b"no picture".to_vec()),
+        ("empty.jpg", Vec::new()),
+    ] {
+        let state = browser.ask(json!({"step": "drop", "name": name, "bytes": bytes}));
+        let problem = state["problem"].as_str().unwrap_or_default();
+        assert!(problem.starts_with(name), "{name}: {state}");
+    }
+    // A model of one's own, dropped; and then a picture.
+    let state = browser.ask(json!({"step": "drop", "name": "own.kiln", "bytes": good}));
+    assert!(
+        state["model"].as_str().unwrap().contains("64 × 64"),
+        "{state}"
+    );
+    let state = browser.ask(json!({"step": "picture", "path": picture}));
+    assert_eq!(state["problem"], json!(null));
+    // Browsers say of what they refuse to load that they do; that is all.
+    let refused = browser.ask(json!({"step": "escape", "url": "https://example.com/"}));
+    assert_eq!(refused, "refused");
+    stop.stop();
+}
+
+#[test]
+fn the_page_works_without_its_server() {
+    let folder = tempfile::tempdir().unwrap();
+    let picture = pictures::drawn(folder.path()).swap_remove(7);
+    let (url, stop) = serve(true);
+    let mut browser = Browser::start();
+    browser.ask(json!({"step": "go", "url": url}));
+    browser.ask(json!({"step": "kept"}));
+    // So that the model is kept, too.
+    browser.ask(json!({"step": "reload"}));
+    let online = browser.ask(json!({"step": "picture", "path": picture}));
+    stop.stop();
+    drop(stop);
+    let state = browser.ask(json!({"step": "reload"}));
+    assert_eq!(state["problem"], json!(null));
+    let offline = browser.ask(json!({"step": "picture", "path": picture}));
+    assert_eq!(offline["logits"], online["logits"]);
+    assert!(!offline["logits"].as_str().unwrap().is_empty());
+}
+
+/// Wide and narrow, light and dark: nothing is cut off. The pictures go to `target/web/screens`, and are to
+/// be looked at.
+#[test]
+fn the_page_fits_wide_and_narrow_light_and_dark() {
+    let folder = tempfile::tempdir().unwrap();
+    let screens = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/web/screens");
+    fs::create_dir_all(&screens).unwrap();
+    let photographs = pictures::photographs(folder.path());
+    let picture = photographs.into_iter().next();
+    let picture = picture.unwrap_or_else(|| pictures::drawn(folder.path()).swap_remove(0));
+    let (url, stop) = serve(true);
+    let mut browser = Browser::start();
+    browser.ask(json!({"step": "go", "url": url}));
+    let mut look = |browser: &mut Browser, what: &str| {
+        for (size, width, height) in [("wide", 1280, 800), ("narrow", 390, 844)] {
+            for scheme in ["light", "dark"] {
+                let path = screens.join(format!("{what}-{size}-{scheme}.png"));
+                let found = browser.ask(json!({
+                    "step": "look", "width": width, "height": height, "scheme": scheme, "path": path,
+                }));
+                assert_eq!(found["fits"], true, "{what} {size}: {found}");
+            }
+        }
+    };
+    look(&mut browser, "empty");
+    browser.ask(json!({"step": "picture", "path": picture}));
+    look(&mut browser, "answer");
+    let best = browser.ask(json!({"step": "heat"}));
+    let other = browser.ask(json!({"step": "heat", "rank": 1}));
+    assert_ne!(best, other, "two classes have one heat map");
+    let state = browser.ask(json!({"step": "drop", "name": "broken.kiln", "bytes": b"KILN"}));
+    assert!(state["problem"].is_string());
+    look(&mut browser, "problem");
+    stop.stop();
+}
+
+#[test]
+fn the_drawn_pictures_are_pictures() {
+    let folder = tempfile::tempdir().unwrap();
+    for path in pictures::drawn(folder.path()) {
+        decode_file(&path, &Limits::default()).unwrap();
+    }
+}

@@ -1,0 +1,137 @@
+// Drives headless Chromium: a step a line on stdin, as JSON; its answer a line on stdout.
+//
+//   node drive.mjs FOLDER CHROMIUM       where FOLDER holds node_modules with playwright-core
+
+import { createRequire } from "node:module";
+import { createInterface } from "node:readline";
+
+const [folder, executablePath] = process.argv.slice(2);
+const { chromium } = createRequire(`${folder}/`)("playwright-core");
+const browser = await chromium.launch({
+  executablePath,
+  args: ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"],
+});
+const context = await browser.newContext({ permissions: ["camera"] });
+const page = await context.newPage();
+const requests = new Set();
+const complaints = [];
+context.on("request", (request) => requests.add(new URL(request.url()).origin));
+page.on("console", (message) => message.type() === "error" && complaints.push(message.text()));
+page.on("pageerror", (error) => complaints.push(String(error)));
+
+const idle = () => page.waitForSelector("main[aria-busy=false]");
+const text = (id) => page.locator(id).textContent();
+
+async function state() {
+  const shown = (id) => page.locator(id).isVisible();
+  return {
+    problem: (await shown("#problem")) ? await text("#problem") : null,
+    model: await text("#model"),
+    file: await text("#file"),
+    label: await text("#label"),
+    probability: await text("#probability"),
+    logits: await text("#logits"),
+  };
+}
+
+const steps = {
+  async go({ url }) {
+    await page.goto(url);
+    await idle();
+    return state();
+  },
+  // Waits until the page would work without its server.
+  async kept() {
+    return page.evaluate(async () => {
+      await navigator.serviceWorker.ready;
+      while (!(await caches.match("kiln.wasm"))) await new Promise((done) => setTimeout(done, 50));
+      return true;
+    });
+  },
+  async reload() {
+    await page.reload();
+    await idle();
+    return state();
+  },
+  async model({ path }) {
+    await page.setInputFiles("#choose-model", path);
+    await idle();
+    return state();
+  },
+  async picture({ path }) {
+    await page.setInputFiles("#choose-picture", path);
+    await idle();
+    return state();
+  },
+  // As if it were dropped.
+  async drop({ name, bytes }) {
+    await page.evaluate(
+      ([name, bytes]) => {
+        const data = new DataTransfer();
+        data.items.add(new File([new Uint8Array(bytes)], name));
+        document.body.dispatchEvent(new DragEvent("drop", { dataTransfer: data, bubbles: true }));
+      },
+      [name, bytes],
+    );
+    await idle();
+    return state();
+  },
+  // Frames that are classified, at least.
+  async camera({ frames }) {
+    await page.click("#camera");
+    await page.waitForFunction(
+      (frames) => Number(document.querySelector("#answer").dataset.count ?? 0) >= frames,
+      frames,
+    );
+    const seen = await state();
+    await page.click("#camera");
+    return seen;
+  },
+  // What the heat map's canvas holds: the mean of its opacity, left and right.
+  async heat({ rank }) {
+    if (rank !== undefined) await page.locator("#bars button").nth(rank).click();
+    await page.waitForTimeout(100);
+    return page.evaluate(() => {
+      const canvas = document.querySelector("#heat");
+      const { width, height } = canvas;
+      const { data } = canvas.getContext("2d").getImageData(0, 0, width, height);
+      const sums = [0, 0];
+      for (let at = 0; at < width * height; at += 1) {
+        sums[at % width < width / 2 ? 0 : 1] += data[at * 4 + 3];
+      }
+      return sums.map((sum) => sum / (255 * width * height));
+    });
+  },
+  async look({ width, height, scheme, path }) {
+    await page.setViewportSize({ width, height });
+    await page.emulateMedia({ colorScheme: scheme });
+    await page.waitForTimeout(300);
+    await page.screenshot({ path, fullPage: true });
+    return page.evaluate(() => {
+      const root = document.documentElement;
+      return { wide: root.scrollWidth, fits: root.scrollWidth <= root.clientWidth };
+    });
+  },
+  // Whether the page can reach another server.
+  async escape({ url }) {
+    return page.evaluate(
+      (url) => fetch(url, { mode: "no-cors" }).then(() => "reached", () => "refused"),
+      url,
+    );
+  },
+  async seen() {
+    return { requests: [...requests], complaints };
+  },
+};
+
+for await (const line of createInterface({ input: process.stdin })) {
+  const step = JSON.parse(line);
+  let answer;
+  try {
+    answer = { answer: await steps[step.step](step) };
+  } catch (error) {
+    answer = { error: String(error) };
+  }
+  console.log(JSON.stringify(answer));
+}
+await browser.close();
