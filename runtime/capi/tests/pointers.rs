@@ -226,7 +226,7 @@ fn rows_as_they_come_give_the_input_of_the_whole_picture() {
                 words,
             )
         };
-        assert_eq!(picture(words - 1, 50, rgb.len()), KilnStatus::Scratch);
+        assert_eq!(picture(99, 50, rgb.len()), KilnStatus::Scratch);
         assert_eq!(picture(words, 51, rgb.len()), KilnStatus::Picture);
         assert_eq!(picture(words, 0, 0), KilnStatus::Picture);
         assert_eq!(picture(words, 50, rgb.len()), KilnStatus::Ok);
@@ -243,7 +243,7 @@ fn rows_as_they_come_give_the_input_of_the_whole_picture() {
         assert_eq!(push(&mut rows, row), (KilnStatus::Uninitialised, 7));
         assert_eq!(kiln_rows_restart(&mut rows), KilnStatus::Uninitialised);
         assert_eq!(
-            kiln_rows_init(&mut rows, &model, 50, 40, place, words - 1),
+            kiln_rows_init(&mut rows, &model, 50, 40, place, 99),
             KilnStatus::Scratch
         );
         assert_eq!(
