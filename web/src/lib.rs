@@ -8,7 +8,7 @@
 //! use kiln_web::{Server, Site, engine};
 //!
 //! let engine = engine::build(&mut || eprintln!("building the engine for the page"))?;
-//! let model = std::fs::read("models/catsdogs-nano/model.kiln")?;
+//! let model = std::fs::read("models/catsdogs-nano/model.wasm32.kiln")?;
 //! let server = Server::bind(([127, 0, 0, 1], 8000).into(), Site::new(engine, Some(model)))?;
 //! eprintln!("{}", server.url());
 //! server.run();

@@ -1,14 +1,15 @@
-//! `cargo xtask cross`: `kiln-core` on the processors that it is for and this machine has not.
+//! `cargo xtask cross`: the engine on the processors that it is for and this machine has not.
 //!
 //! Its tests run on each instruction set that has kernels of its own: 64-bit Arm in an emulator,
 //! WebAssembly in node. For microcontrollers it is built, and their kernels are compared with the plain
-//! loops on emulated boards.
+//! loops on emulated boards. At last `kiln-run` and the example in C run there whole.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
 
+use crate::elsewhere;
 use crate::repo::Repo;
 use crate::setup::{self, Need};
 use crate::stages::Stages;
@@ -94,11 +95,14 @@ pub const MACHINES: [Machine; 5] = [
         )
     },
 ];
-const ARM: &str = "aarch64-unknown-linux-musl";
+/// 64-bit Arm with Linux.
+pub const ARM: &str = "aarch64-unknown-linux-musl";
+/// 32-bit Arm with Linux.
+pub const ARMV7: &str = "armv7-unknown-linux-gnueabihf";
 const WASM: &str = "wasm32-wasip1";
 
 /// Debian's compiler has the standard library's sources, and a linker for each target.
-const DEBIAN_ARM: &str = "aarch64-unknown-linux-gnu";
+pub const DEBIAN_ARM: &str = "aarch64-unknown-linux-gnu";
 const DEBIAN: [&str; 5] = [
     "/usr/bin/rustc",
     "/usr/lib/rustlib/src/rust/library/vendor",
@@ -146,7 +150,10 @@ impl Toolchain {
 
     /// What rustup is to add.
     pub fn targets() -> Vec<&'static str> {
-        MICROCONTROLLERS.into_iter().chain([ARM, WASM]).collect()
+        MICROCONTROLLERS
+            .into_iter()
+            .chain([ARM, ARMV7, WASM])
+            .collect()
     }
 
     fn arm(self) -> &'static str {
@@ -178,9 +185,13 @@ impl Toolchain {
     }
 
     /// Sets linker and flags of a target that runs.
-    fn set(self, command: &mut Command, target: &str) {
+    pub fn set(self, command: &mut Command, target: &str) {
         let (linker, flags): (_, &[&str]) = match (self, target) {
             (Self::Rustup, ARM) => (Some("rust-lld"), &[]),
+            (_, ARMV7) => (
+                Some("arm-linux-gnueabihf-gcc"),
+                &["-Ctarget-feature=+crt-static"],
+            ),
             (Self::Rustup, _) => (None, &["-Ctarget-feature=+simd128"]),
             (Self::Debian, DEBIAN_ARM) => (
                 Some("aarch64-linux-gnu-gcc"),
@@ -208,28 +219,31 @@ impl Toolchain {
     }
 }
 
-/// The emulator of 64-bit Arm; Debian's static build has a name of its own.
-pub fn emulator(repo: &Repo) -> Option<&'static str> {
-    ["qemu-aarch64", "qemu-aarch64-static"]
-        .into_iter()
-        .find(|name| repo.first_line(name, &["--version"]).is_some())
+/// The emulator of a processor; Debian's static build has a name of its own.
+pub fn emulator(repo: &Repo, processor: &str) -> Option<String> {
+    [
+        format!("qemu-{processor}"),
+        format!("qemu-{processor}-static"),
+    ]
+    .into_iter()
+    .find(|name| repo.first_line(name, &["--version"]).is_some())
 }
 
 /// Runs the tests and builds.
 pub fn run(repo: &Repo, stages: &mut Stages) -> Result<()> {
     setup::ensure(repo, &Need::FOR_CROSS, stages)?;
     let toolchain = Toolchain::find(repo).context("no targets were found")?;
-    let emulator = emulator(repo).context("no emulator was found")?;
+    let emulator = emulator(repo, "aarch64").context("no emulator was found")?;
     let wasi = repo.root.join("xtask/wasi.mjs");
 
-    let on = |cpu| vec![emulator.into(), "-cpu".into(), cpu];
+    let on = |cpu: &str| [&emulator, "-cpu", cpu].map(PathBuf::from).to_vec();
     let node = vec!["node".into(), "--no-warnings".into(), wasi];
     let arm = toolchain.arm();
     // Only kernels find out on which processor they run. What WebAssembly has captured of a test is
     // lost when that fails.
     let runs: [(_, _, _, &[&str]); 3] = [
-        ("Arm with dotprod", arm, on("max".into()), &[]),
-        ("Arm without", arm, on("cortex-a53".into()), &["arch::"]),
+        ("Arm with dotprod", arm, on("max"), &[]),
+        ("Arm without", arm, on("cortex-a53"), &["arch::"]),
         ("WebAssembly", WASM, node, &["--nocapture"]),
     ];
     for (stage, target, runner, args) in runs {
@@ -256,6 +270,12 @@ pub fn run(repo: &Repo, stages: &mut Stages) -> Result<()> {
     for machine in &MACHINES {
         stages.check(machine.stage, &mut on_board(repo, "kernels", machine, &[])?);
     }
+    stages.check_that("kiln-run elsewhere", || {
+        elsewhere::kiln_run(repo, toolchain)
+    });
+    stages.check_that("firmware in C", || {
+        elsewhere::firmware_in_c(repo, toolchain)
+    });
     Ok(())
 }
 

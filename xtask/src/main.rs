@@ -7,6 +7,7 @@
 mod bench;
 mod cross;
 mod edge;
+mod elsewhere;
 mod fuzz;
 mod gpu;
 mod quickstart;
@@ -53,7 +54,8 @@ enum Chore {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
-    /// Run the engine's tests on emulated Arm and on WebAssembly, and build it for microcontrollers.
+    /// Run the engine's tests on emulated Arm, on WebAssembly and on emulated microcontrollers, and
+    /// `kiln-run` and an example in C there.
     Cross,
     /// Feed the engine or the loader with made-up files, for bugs that no test thought of (needs a
     /// nightly compiler).

@@ -12,6 +12,7 @@ use crate::venv::Venv;
 const NEXTEST: &str = "0.9.143";
 const DENY: &str = "0.20.2";
 const FUZZ: &str = "0.13.2";
+const ARM_COMPILERS: [&str; 2] = ["arm-linux-gnueabihf-gcc", "arm-none-eabi-gcc"];
 
 /// Something that a chore needs on the machine. Later ones may need earlier ones.
 #[derive(Clone, Copy)]
@@ -34,7 +35,9 @@ pub enum Need {
     Fuzz,
     /// Compilers for processors that are not this machine's.
     Targets,
-    /// An emulator of 64-bit Arm.
+    /// C compilers for 32-bit Arm: with Linux, whose linker Rust takes, and without.
+    ArmCompilers,
+    /// Emulators of 64-bit and 32-bit Arm.
     Emulator,
     /// An emulator of boards with Cortex-M.
     Boards,
@@ -57,8 +60,10 @@ impl Need {
         Self::Boards,
     ];
     /// For the engine on other processors.
-    pub const FOR_CROSS: [Self; 5] = [
+    pub const FOR_CROSS: [Self; 7] = [
+        Self::Compiler,
         Self::Targets,
+        Self::ArmCompilers,
         Self::Emulator,
         Self::Boards,
         Self::Node,
@@ -71,13 +76,14 @@ impl Need {
     /// For fuzzing.
     pub const FOR_FUZZ: [Self; 3] = [Self::Compiler, Self::Nightly, Self::Fuzz];
     /// For tests and style.
-    pub const FOR_CI: [Self; 10] = [
+    pub const FOR_CI: [Self; 11] = [
         Self::Compiler,
         Self::Nextest,
         Self::Python,
         Self::Packages(&Venv::CONFORMANCE),
         Self::Targets,
         Self::Boards,
+        Self::ArmCompilers,
         Self::Emulator,
         Self::Node,
         Self::Components,
@@ -100,7 +106,8 @@ impl Need {
             Self::Nightly => "a nightly Rust compiler",
             Self::Fuzz => "cargo-fuzz",
             Self::Targets => "Rust for Arm and WebAssembly",
-            Self::Emulator => "an emulator of 64-bit Arm",
+            Self::ArmCompilers => "C compilers for 32-bit Arm, with Linux and without",
+            Self::Emulator => "emulators of 64-bit and 32-bit Arm",
             Self::Boards => "an emulator of boards with Cortex-M",
             Self::Node => "node",
         }
@@ -125,7 +132,12 @@ impl Need {
             Self::Nightly => "libFuzzer needs code that counts its branches",
             Self::Fuzz => "it builds and runs fuzz targets; about a minute to build",
             Self::Targets => "engine and firmware are built for the processors that they are for",
-            Self::Emulator => "the tests of the engine's kernels for Arm run in it",
+            Self::ArmCompilers => {
+                "kiln-run is linked by one, the example firmware in C built by the other"
+            }
+            Self::Emulator => {
+                "the tests of the engine's kernels for Arm run in one, kiln-run in both"
+            }
             Self::Boards => {
                 "the firmware runs in it, with its serial line and its display, and the tests of the \
                  engine's kernels for microcontrollers"
@@ -162,7 +174,12 @@ impl Need {
             Self::Fuzz => prints("cargo-fuzz", &["--version"], &format!("cargo-fuzz {FUZZ}")),
             Self::Packages(venv) => venv.is_current(repo),
             Self::Targets => Toolchain::find(repo).is_some(),
-            Self::Emulator => cross::emulator(repo).is_some(),
+            Self::ArmCompilers => ARM_COMPILERS
+                .iter()
+                .all(|program| prints(program, &["--version"], "")),
+            Self::Emulator => ["aarch64", "arm"]
+                .iter()
+                .all(|processor| cross::emulator(repo, processor).is_some()),
             Self::Boards => prints("qemu-system-arm", &["--version"], "QEMU emulator"),
             Self::Node => prints("node", &["--version"], "v"),
         }
@@ -172,7 +189,12 @@ impl Need {
     fn needs_root(self) -> bool {
         matches!(
             self,
-            Self::Compiler | Self::Python | Self::Emulator | Self::Boards | Self::Node
+            Self::Compiler
+                | Self::Python
+                | Self::ArmCompilers
+                | Self::Emulator
+                | Self::Boards
+                | Self::Node
         )
     }
 
@@ -229,6 +251,14 @@ impl Need {
                 sources.args(["component", "add", "rust-src"]);
                 vec![command, sources]
             }
+            Self::ArmCompilers => apt(
+                repo,
+                &[
+                    "gcc-arm-linux-gnueabihf",
+                    "libc6-dev-armhf-cross",
+                    "gcc-arm-none-eabi",
+                ],
+            ),
             Self::Emulator => apt(repo, &["qemu-user"]),
             Self::Boards => apt(repo, &["qemu-system-arm"]),
             Self::Node => apt(repo, &["nodejs"]),

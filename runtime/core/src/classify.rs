@@ -2,6 +2,7 @@
 
 /// A class and how probable it is.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[repr(C)]
 pub struct Class {
     /// Its number.
     pub index: usize,
@@ -62,11 +63,17 @@ impl<'a> Output<'a> {
     /// The same bits on every target (QUANTIZATION.md, equation (20)); within 1e-6 of the exact value, relatively, for up to some
     /// thousand classes.
     pub fn top<const K: usize>(&self) -> [Class; K] {
-        let none = Class {
+        let mut classes = [Class::default(); K];
+        self.top_into(&mut classes);
+        classes
+    }
+
+    /// [`top`](Self::top) with as many classes as there are places, whatever is in them.
+    pub fn top_into(&self, classes: &mut [Class]) {
+        classes.fill(Class {
             index: self.len(),
             probability: 0.0,
-        };
-        let mut classes = [none; K];
+        });
         let mut found = 0;
         let quantized = |index: usize| self.values.get(index).map_or(i8::MIN, |&v| v as i8);
         for (index, &value) in self.values.iter().enumerate() {
@@ -78,7 +85,7 @@ impl<'a> Output<'a> {
             for class in rest {
                 core::mem::swap(&mut class.index, &mut moved);
             }
-            found = (found + 1).min(K);
+            found = (found + 1).min(classes.len());
         }
         let most = quantized(classes.first().map_or(0, |class| class.index));
         let weight = |value: i8| exp((i32::from(value) - i32::from(most)) as f32 * self.scale);
@@ -89,7 +96,6 @@ impl<'a> Output<'a> {
         for class in classes.iter_mut().take(found) {
             class.probability = weight(quantized(class.index)) / sum;
         }
-        classes
     }
 }
 

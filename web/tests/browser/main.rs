@@ -22,7 +22,7 @@ const ENGINE_BYTES: usize = 90_000;
 
 const MODEL: &str = concat!(
     env!("CARGO_MANIFEST_DIR"),
-    "/../models/catsdogs-nano/model.kiln"
+    "/../models/catsdogs-nano/model.wasm32.kiln"
 );
 
 fn built() -> Vec<u8> {

@@ -17,7 +17,7 @@ impl Source for Heap {
     }
 }
 
-const NANO: &[u8] = include_bytes!("../../../../models/catsdogs-nano/model.kiln");
+const NANO: &[u8] = include_bytes!("../../../../models/catsdogs-nano/model.wasm32.kiln");
 const TINY: &[u8] = include_bytes!("../../../../runtime/core/tests/tiny.kiln");
 
 fn session(bytes: &[u8]) -> Result<Session<Heap>, SessionError> {
