@@ -3,7 +3,6 @@
 mod about;
 mod classify;
 mod connect;
-mod model;
 mod profile;
 mod screen;
 mod verify;

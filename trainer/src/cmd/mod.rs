@@ -16,6 +16,7 @@ pub mod npy;
 pub mod quantize;
 pub mod quickstart;
 pub mod run;
+pub mod serve;
 pub mod synth;
 pub mod train;
 pub mod ui;
@@ -49,6 +50,7 @@ Examples:
   kiln verify runs/first photos          that all three agree
   kiln classify runs/first/model.kiln photo.jpg
   kiln device classify qemu:lm3s6965evb photo.jpg --model runs/first/model.int8.onnx
+  kiln serve runs/first/model.int8.onnx  the same in a web page, with a camera
 
 Exit codes: 0 done, 1 a check said no, 2 an error.";
 
@@ -77,6 +79,8 @@ pub enum Command {
     Run(run::RunArgs),
     /// Ask a microcontroller over a serial port, or one that QEMU plays.
     Device(device::DeviceArgs),
+    /// Show a model in a web page, on this machine alone.
+    Serve(serve::ServeArgs),
     /// Draw a synthetic set of cats' and dogs' faces.
     Synth(synth::SynthArgs),
     /// Compute for a `kiln train --device remote:…` on another machine.
@@ -102,6 +106,7 @@ impl Command {
             Self::Classify(args) => classify::run(args),
             Self::Run(args) => run::run(args),
             Self::Device(args) => device::run(args),
+            Self::Serve(args) => serve::run(args),
             Self::Synth(args) => synth::run(args),
             Self::Worker(args) => worker::run(args),
             Self::Completions(args) => manual::completions(args),

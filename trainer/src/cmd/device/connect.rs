@@ -13,8 +13,8 @@ use kiln_board::qemu::{Options, Qemu};
 use kiln_board::{Address, Board, Emulated, Port};
 use kiln_run::engine::LoadedModel;
 
-use super::model::{self, ModelFile};
 use crate::cmd::model::Foreign;
+use crate::cmd::model::file::{self, ModelFile};
 use crate::cmd::ui;
 
 /// Which board, and with which model.
@@ -88,7 +88,7 @@ impl Link {
                 let source = Source::find()?;
                 let path = match &self.model {
                     Some(path) => path.clone(),
-                    None => model::default_path(source.root())?,
+                    None => file::default_path(source.root())?,
                 };
                 let file = ModelFile::open(&path, &self.foreign, emulated.target, golden)?;
                 let name = file.loaded.model().name();

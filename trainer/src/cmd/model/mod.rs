@@ -2,6 +2,7 @@
 //! compiled `.kiln` file.
 
 mod answers;
+pub mod file;
 mod foreign;
 mod pictures;
 

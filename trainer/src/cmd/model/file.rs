@@ -1,4 +1,4 @@
-//! The model of a board.
+//! A model that is compiled for another processor than this one.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,12 +10,14 @@ use kiln_runtime::compile::{self, Options};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use super::{Foreign, Model};
 use crate::cmd::compile::stem;
-use crate::cmd::model::{Foreign, Model};
 
 /// A compiled model, in bytes and checked.
 pub struct ModelFile {
+    /// The file.
     pub bytes: Vec<u8>,
+    /// The same, for this machine's engine.
     pub loaded: LoadedModel,
 }
 
@@ -43,7 +45,7 @@ impl ModelFile {
             Model::Kiln(..) => return Self::compiled(path),
             Model::Int8(_, graph, model) => (graph, model),
             Model::Float(_) | Model::Run(_) => bail!(
-                "{}: it is not quantized; a board takes what `kiln quantize` writes",
+                "{}: it is not quantized; give what `kiln quantize` writes",
                 path.display()
             ),
         };
@@ -66,7 +68,7 @@ impl ModelFile {
         let bytes = fs::read(path).with_context(named)?;
         let loaded = LoadedModel::from_bytes(&bytes).with_context(|| {
             format!(
-                "{}: a board holds a .kiln file; name the one that it was built with",
+                "{}: give a .kiln file; a board's is the one that it was built with",
                 path.display()
             )
         })?;
