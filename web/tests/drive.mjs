@@ -48,6 +48,9 @@ const steps = {
       return true;
     });
   },
+  async offline() {
+    await context.setOffline(true);
+  },
   async reload() {
     await page.reload();
     await idle();
@@ -128,7 +131,7 @@ for await (const line of createInterface({ input: process.stdin })) {
   const step = JSON.parse(line);
   let answer;
   try {
-    answer = { answer: await steps[step.step](step) };
+    answer = { answer: (await steps[step.step](step)) ?? null };
   } catch (error) {
     answer = { error: String(error) };
   }

@@ -8,6 +8,7 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
+use kiln_core::explain::Maps;
 use kiln_core::format::output_sum;
 use kiln_core::layer::Layer;
 use kiln_core::{Model, Output};
@@ -220,6 +221,29 @@ impl Engine {
             });
         };
         Ok(model.run_with(self.arena.slice_mut(), &mut show)?)
+    }
+
+    /// Runs the model, and writes the class activation map of a class, row by row: see
+    /// [`kiln_core::explain`]. False, and nothing written, if its end allows of none.
+    ///
+    /// # Errors
+    ///
+    /// As [`run`](Self::run); `map` has another length; no such class.
+    pub fn activation_map(
+        &mut self,
+        input: Input<'_>,
+        class: usize,
+        map: &mut [i32],
+    ) -> Result<bool, EngineError> {
+        let loaded = self.model.clone();
+        let Some(maps) = Maps::of(loaded.model()) else {
+            return Ok(false);
+        };
+        self.fill(input)?;
+        let mut features = vec![0; maps.shape().len()];
+        maps.run(loaded.model(), self.arena.slice_mut(), &mut features)?;
+        maps.map(&features, class, map)?;
+        Ok(true)
     }
 
     /// Runs the golden vectors of the file; how many there are.

@@ -4,9 +4,11 @@
 //! - [`engine`]: models loaded, checked and run.
 //! - [`pictures`]: picture files to a model's pixels.
 //! - [`answer`]: what a model says, for people and as JSON.
+//! - [`explain`]: which places of a picture speak for a class.
 //! - [`layout`]: the order of axes of an ONNX file's input.
 
 pub mod answer;
 pub mod engine;
+pub mod explain;
 pub mod layout;
 pub mod pictures;

@@ -143,7 +143,6 @@ fn broken_and_hostile_files_are_refused_in_words() {
             problem.contains(word) && problem.len() > name.len() + 20,
             "{problem}"
         );
-        // The same way of saying it as the host's.
         let state = browser.ask(json!({"step": "model", "path": MODEL}));
         assert_eq!(state["problem"], json!(null), "after {name}");
     }
@@ -160,7 +159,10 @@ fn broken_and_hostile_files_are_refused_in_words() {
     // A model of one's own, dropped; and then a picture.
     let state = browser.ask(json!({"step": "drop", "name": "own.kiln", "bytes": good}));
     assert!(
-        state["model"].as_str().unwrap().contains("64 × 64"),
+        state["model"]
+            .as_str()
+            .unwrap()
+            .contains("catsdogs-nano 64 × 64"),
         "{state}"
     );
     let state = browser.ask(json!({"step": "picture", "path": picture}));
@@ -182,13 +184,16 @@ fn the_page_works_without_its_server() {
     // So that the model is kept, too.
     browser.ask(json!({"step": "reload"}));
     let online = browser.ask(json!({"step": "picture", "path": picture}));
-    stop.stop();
-    drop(stop);
+    browser.ask(json!({"step": "offline"}));
+    let missing = format!("{url}never-asked-for");
+    let server = browser.ask(json!({"step": "escape", "url": missing}));
+    assert_eq!(server, "refused");
     let state = browser.ask(json!({"step": "reload"}));
     assert_eq!(state["problem"], json!(null));
     let offline = browser.ask(json!({"step": "picture", "path": picture}));
     assert_eq!(offline["logits"], online["logits"]);
     assert!(!offline["logits"].as_str().unwrap().is_empty());
+    stop.stop();
 }
 
 /// Wide and narrow, light and dark: nothing is cut off. The pictures go to `target/web/screens`, and are to
@@ -204,7 +209,7 @@ fn the_page_fits_wide_and_narrow_light_and_dark() {
     let (url, stop) = serve(true);
     let mut browser = Browser::start();
     browser.ask(json!({"step": "go", "url": url}));
-    let mut look = |browser: &mut Browser, what: &str| {
+    let look = |browser: &mut Browser, what: &str| {
         for (size, width, height) in [("wide", 1280, 800), ("narrow", 390, 844)] {
             for scheme in ["light", "dark"] {
                 let path = screens.join(format!("{what}-{size}-{scheme}.png"));

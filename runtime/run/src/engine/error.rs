@@ -44,6 +44,9 @@ pub enum EngineError {
     /// The engine gives no answer.
     #[error(transparent)]
     Run(#[from] RunError),
+    /// A map of another length, or of a class that is none.
+    #[error(transparent)]
+    Explain(kiln_core::explain::ExplainError),
     /// A golden vector comes out in another way.
     #[error(
         "golden vector {vector} differs from layer `{layer}` on: the model was compiled by another \
