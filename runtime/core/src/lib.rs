@@ -1,19 +1,7 @@
-//! Kiln's engine: what runs on the device. No standard library, no heap, no dependencies.
+//! Kiln's engine: int8 convolutional classifiers on microcontrollers, on Linux, in a web page. No standard
+//! library, no heap, no dependencies; the same bits everywhere.
 //!
-//! From the outside in:
-//!
-//! - [`Model`]: a `.kiln` file, checked once by [`Model::new`]; [`Model::run`] gives an [`Output`].
-//! - [`preprocess`]: a picture becomes the model's input, in integers.
-//! - [`classify`]: logits, and the most probable classes.
-//! - [`explain`]: why: which places of the picture speak for a class.
-//! - [`engine`]: walks the layers over the caller's arena.
-//! - [`ops`]: one operator, one file; the plain loop is the meaning. [`arch`]: the same made fast.
-//! - [`rounding`]: from accumulators to int8.
-//! - [`layer`], [`packing`], [`tensor`], [`window`]: what a layer is, shapes and geometry.
-//! - [`format`](mod@format): the file, byte by byte: parse, check, emit.
-//!
-//! After [`Model::new`]'s check nothing panics and nothing is out of bounds, whatever the bytes of
-//! the file or of the input. `unsafe` is in [`arch`] alone.
+//! `kiln compile` makes a `.kiln` file from a quantized ONNX file. Here it is checked once and run:
 //!
 //! ```
 //! use kiln_core::{Aligned, Model};
@@ -29,12 +17,70 @@
 //! assert!(best.probability > 0.9 && next.probability < 0.1);
 //! # Ok::<(), Box<dyn core::error::Error>>(())
 //! ```
+//!
+//! # Pictures
+//!
+//! A model that Kiln trained carries its recipe: how a picture becomes its input. [`preprocess::preprocess`]
+//! takes whole pictures, [`preprocess::RowPreprocessor`] rows as a camera gives them:
+//!
+//! ```
+//! use kiln_core::Model;
+//! use kiln_core::preprocess::{PictureView, preprocess};
+//!
+//! # const BYTES: &[u8] =
+//! #     include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/catsdogs-nano/model.kiln"));
+//! let model = Model::new(BYTES)?;
+//! let recipe = model.recipe().ok_or("the model takes no pictures")?;
+//! let mut arena = vec![0; model.arena_bytes()];
+//! let (width, height, rgb) = (40, 30, vec![90; 40 * 30 * 3]);
+//! let mut scratch = vec![0; recipe.scratch_len(width, height)];
+//!
+//! let picture = PictureView::new(width, height, &rgb)?;
+//! preprocess(picture, &recipe, &mut scratch, model.input_mut(&mut arena)?)?;
+//! model.quantize_pixels(&mut arena)?;
+//! let [best] = model.run_in_place(&mut arena)?.top();
+//! println!("{} {:.1}%", model.label(best.index).unwrap_or("?"), 100.0 * best.probability);
+//! # assert!(best.index < 2 && best.probability >= 0.5);
+//! # Ok::<(), Box<dyn core::error::Error>>(())
+//! ```
+//!
+//! # Memory
+//!
+//! The caller owns all of it. The model's bytes stay where they are, in flash say; an inference takes
+//! [`Model::arena_bytes`] bytes of arena, which is constant and known at compile time
+//! ([`Model::arena_len`]). Fast kernels want both at a multiple of 64 bytes ([`Aligned`]); anywhere else the
+//! bits are the same. The input lies in the arena and layers write over it: bring it before each run.
+//!
+//! # What cannot happen
+//!
+//! After [`Model::new`] nothing panics, nothing is out of bounds and nothing runs for ever, whatever the bytes
+//! of the file, of the input or of a picture: what does not fit is an error. `unsafe` is in [`arch`] alone.
+//! [`Model::checksum_ok`] finds accidental damage; against a forger it is no help.
+//!
+//! # What is where
+//!
+//! For a program that classifies: [`Model`], [`Output`], [`Class`], [`Aligned`], [`preprocess`],
+//! [`explain`] (which places of a picture speak for a class), and the errors
+//! [`FormatError`], [`RunError`] and [`preprocess::PreprocessError`].
+//!
+//! For compilers, tools and tests, and with no promise between versions:
+//!
+//! - [`format`](mod@format): the file, byte by byte: parse, check, emit. FORMAT.md has it as text.
+//! - [`layer`], [`packing`], [`tensor`], [`window`]: what a layer is, shapes and geometry.
+//! - [`ops`]: one operator, one file; the plain loop is the meaning. [`arch`]: the same made fast.
+//! - [`rounding`]: from accumulators to int8. QUANTIZATION.md has it as numbered equations.
+//! - [`engine`]: walks the layers over the caller's arena. [`classify`]: logits to classes. [`crc`]: checksums.
 
 #![no_std]
 #![deny(unsafe_code)]
 
 #[cfg(test)]
 extern crate std;
+
+/// The example of README.md is tested.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
 
 pub mod arch;
 pub mod classify;
