@@ -1,5 +1,7 @@
 //! `kiln classify`
 
+mod explain;
+
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -24,6 +26,7 @@ Examples:
   kiln classify model.kiln photo.jpg
   kiln classify model.onnx photos --top 3
   kiln classify model.int8.onnx photos --json > answers.jsonl
+  kiln classify model.kiln photo.jpg --explain why.png
 
 With --json each line is an object: file, label, top (label and probability), logits.
 A broken file is named on stderr and the rest is done; the exit code is then 2.")]
@@ -39,6 +42,10 @@ pub struct ClassifyArgs {
     /// Print a JSON object a picture, one a line.
     #[arg(long)]
     pub json: bool,
+    /// Paint over a picture which places speak for the answer: a class activation map where the network
+    /// ends in a global average and a linear layer, else by covering place after place.
+    #[arg(long, value_name = "OUT.png")]
+    pub explain: Option<PathBuf>,
     /// What a model from elsewhere lacks.
     #[command(flatten)]
     pub foreign: Foreign,
@@ -52,6 +59,7 @@ impl ClassifyArgs {
             pictures: Vec::new(),
             top: 2,
             json: false,
+            explain: None,
             foreign: Foreign::default(),
         }
     }
@@ -97,6 +105,9 @@ pub fn run(args: &ClassifyArgs) -> anyhow::Result<ExitCode> {
         }
     }
     bar.clear();
+    if let Some(out) = &args.explain {
+        explain::write(&model, &files, out)?;
+    }
     if broken > 0 {
         ui::say(format!(
             "kiln: {broken} of {} files were left out",

@@ -1,0 +1,43 @@
+//! `kiln classify --explain`: the places that speak for the answer, painted over the picture.
+
+use std::path::Path;
+
+use anyhow::{Context, bail};
+use kiln_picture::{Limits, decode_file};
+use kiln_run::engine::Input;
+use kiln_run::explain::{self, Method};
+use kiln_run::pictures::pixels;
+
+use crate::cmd::model::{Model, Session};
+use crate::cmd::ui;
+
+/// Paints one picture's map for its most probable class.
+pub fn write(model: &Model, files: &[impl AsRef<Path>], out: &Path) -> anyhow::Result<()> {
+    let [file] = files else {
+        bail!("--explain paints one picture; {} were named", files.len());
+    };
+    let file = file.as_ref();
+    let answerer = model.answerer()?;
+    let Session::Engine(mut engine) = answerer.session() else {
+        bail!("--explain reads the integers of an inference; first: kiln quantize");
+    };
+    let named = || file.display().to_string();
+    let recipe = model.recipe()?;
+    let picture = decode_file(file, &Limits::default()).with_context(named)?;
+    let pixels = pixels(file, &recipe, &mut Vec::new())?;
+    let [best] = engine.run(Input::Pixels(&pixels))?.top();
+    let map = explain::explain(&mut engine, &pixels, best.index)?;
+    let painted = explain::paint(&picture, &recipe, &map).with_context(named)?;
+    explain::save_png(&painted, out)?;
+    let how = match map.method {
+        Method::Activation => "class activation map",
+        Method::Occlusion => "occlusion map",
+    };
+    ui::say(format!(
+        "{}: {how}, {}×{}",
+        out.display(),
+        map.columns,
+        map.rows
+    ));
+    Ok(())
+}
