@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 
+use crate::npm::Npm;
 use crate::repo::{Repo, call};
 use crate::setup::{self, Need};
 use crate::stages::Stages;
@@ -22,6 +23,8 @@ pub enum Bench {
     Infer,
     /// Int8 inference on emulated Cortex-M: executed instructions.
     Mcu,
+    /// Int8 inference in a browser, against ONNX Runtime for web pages: microseconds.
+    Web,
 }
 
 /// Builds Kiln's side, then runs both sides in turns.
@@ -30,7 +33,21 @@ pub fn run(repo: &Repo, bench: Bench, args: &[String], stages: &mut Stages) -> R
         Bench::Train => train(repo, args, stages),
         Bench::Infer => infer(repo, args, stages),
         Bench::Mcu => mcu::run(repo, args, stages),
+        Bench::Web => web(repo, args, stages),
     }
+}
+
+fn web(repo: &Repo, args: &[String], stages: &mut Stages) -> Result<()> {
+    setup::ensure(repo, &Need::FOR_WEB, stages)?;
+    let engine = repo.target.join("kiln.wasm");
+    stages.need("build", || {
+        let mut build = repo.cargo(&["run", "--locked", "--package", "kiln-web"]);
+        call(build.args(["--example", "engine"]).arg(&engine))
+    })?;
+    let mut node = repo.command("node");
+    node.arg("benches/web/compare.mjs").args(args);
+    node.arg("--packages").arg(Npm::PEER.folder(repo));
+    stages.need("bench", || call(node.arg("--engine").arg(&engine)))
 }
 
 /// Fails where an inference on a microcontroller takes more than its budget.

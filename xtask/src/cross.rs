@@ -100,6 +100,8 @@ pub const ARM: &str = "aarch64-unknown-linux-musl";
 /// 32-bit Arm with Linux.
 pub const ARMV7: &str = "armv7-unknown-linux-gnueabihf";
 const WASM: &str = "wasm32-wasip1";
+/// kiln-web builds the page's engine for it.
+const PAGE: &str = "wasm32-unknown-unknown";
 
 /// Debian's compiler has the standard library's sources, and a linker for each target.
 pub const DEBIAN_ARM: &str = "aarch64-unknown-linux-gnu";
@@ -152,7 +154,7 @@ impl Toolchain {
     pub fn targets() -> Vec<&'static str> {
         MICROCONTROLLERS
             .into_iter()
-            .chain([ARM, ARMV7, WASM])
+            .chain([ARM, ARMV7, WASM, PAGE])
             .collect()
     }
 

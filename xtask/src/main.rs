@@ -10,6 +10,7 @@ mod edge;
 mod elsewhere;
 mod fuzz;
 mod gpu;
+mod npm;
 mod quickstart;
 mod repo;
 mod setup;

@@ -5,6 +5,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 use crate::cross::{self, Toolchain};
+use crate::npm::Npm;
 use crate::repo::{Repo, call, shown};
 use crate::stages::Stages;
 use crate::venv::Venv;
@@ -13,6 +14,9 @@ const NEXTEST: &str = "0.9.143";
 const DENY: &str = "0.20.2";
 const FUZZ: &str = "0.13.2";
 const ARM_COMPILERS: [&str; 2] = ["arm-linux-gnueabihf-gcc", "arm-none-eabi-gcc"];
+
+/// Its names, as web/tests/browser/browser.rs has them.
+const CHROMIUM: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
 
 /// Something that a chore needs on the machine. Later ones may need earlier ones.
 #[derive(Clone, Copy)]
@@ -43,6 +47,12 @@ pub enum Need {
     Boards,
     /// Node, which runs WebAssembly.
     Node,
+    /// npm, which installs packages for node.
+    Npm,
+    /// npm's packages.
+    NodePackages(&'static Npm),
+    /// A browser that runs without a display.
+    Chromium,
 }
 
 impl Need {
@@ -51,13 +61,17 @@ impl Need {
     /// For the main job, down to a board.
     pub const FOR_QUICKSTART: [Self; 3] = [Self::Compiler, Self::Targets, Self::Boards];
     /// For the tests.
-    pub const FOR_TEST: [Self; 6] = [
+    pub const FOR_TEST: [Self; 10] = [
         Self::Compiler,
         Self::Nextest,
         Self::Python,
         Self::Packages(&Venv::CONFORMANCE),
         Self::Targets,
         Self::Boards,
+        Self::Node,
+        Self::Npm,
+        Self::NodePackages(&Npm::PAGE),
+        Self::Chromium,
     ];
     /// For the engine on other processors.
     pub const FOR_CROSS: [Self; 7] = [
@@ -76,7 +90,7 @@ impl Need {
     /// For fuzzing.
     pub const FOR_FUZZ: [Self; 3] = [Self::Compiler, Self::Nightly, Self::Fuzz];
     /// For tests and style.
-    pub const FOR_CI: [Self; 11] = [
+    pub const FOR_CI: [Self; 14] = [
         Self::Compiler,
         Self::Nextest,
         Self::Python,
@@ -86,6 +100,9 @@ impl Need {
         Self::ArmCompilers,
         Self::Emulator,
         Self::Node,
+        Self::Npm,
+        Self::NodePackages(&Npm::PAGE),
+        Self::Chromium,
         Self::Components,
         Self::Deny,
     ];
@@ -94,6 +111,16 @@ impl Need {
 
     /// For the comparison with other engines.
     pub const FOR_INFER: [Self; 3] = [Self::Compiler, Self::Python, Self::Packages(&Venv::PEERS)];
+
+    /// For the comparison with another engine in a browser.
+    pub const FOR_WEB: [Self; 6] = [
+        Self::Compiler,
+        Self::Targets,
+        Self::Node,
+        Self::Npm,
+        Self::NodePackages(&Npm::PEER),
+        Self::Chromium,
+    ];
 
     fn what(self) -> &'static str {
         match self {
@@ -110,6 +137,9 @@ impl Need {
             Self::Emulator => "emulators of 64-bit and 32-bit Arm",
             Self::Boards => "an emulator of boards with Cortex-M",
             Self::Node => "node",
+            Self::Npm => "npm",
+            Self::NodePackages(npm) => npm.what,
+            Self::Chromium => "Chromium",
         }
     }
 
@@ -142,7 +172,12 @@ impl Need {
                 "the firmware runs in it, with its serial line and its display, and the tests of the \
                  engine's kernels for microcontrollers"
             }
-            Self::Node => "the tests of the engine's kernels for WebAssembly run in it",
+            Self::Node => {
+                "the tests of the engine's kernels for WebAssembly run in it, and what drives the browser"
+            }
+            Self::Npm => "it installs what drives the browser",
+            Self::NodePackages(npm) => npm.why,
+            Self::Chromium => "the tests of the page run in it",
         }
     }
 
@@ -182,6 +217,9 @@ impl Need {
                 .all(|processor| cross::emulator(repo, processor).is_some()),
             Self::Boards => prints("qemu-system-arm", &["--version"], "QEMU emulator"),
             Self::Node => prints("node", &["--version"], "v"),
+            Self::Npm => prints("npm", &["--version"], ""),
+            Self::NodePackages(npm) => npm.is_current(repo),
+            Self::Chromium => CHROMIUM.iter().any(|name| prints(name, &["--version"], "")),
         }
     }
 
@@ -195,6 +233,8 @@ impl Need {
                 | Self::Emulator
                 | Self::Boards
                 | Self::Node
+                | Self::Npm
+                | Self::Chromium
         )
     }
 
@@ -262,6 +302,9 @@ impl Need {
             Self::Emulator => apt(repo, &["qemu-user"]),
             Self::Boards => apt(repo, &["qemu-system-arm"]),
             Self::Node => apt(repo, &["nodejs"]),
+            Self::Npm => apt(repo, &["npm"]),
+            Self::NodePackages(npm) => npm.commands(repo),
+            Self::Chromium => apt(repo, &["chromium", "fonts-dejavu-core"]),
         }
     }
 }

@@ -10,8 +10,8 @@
 //! | cortex-m55 | 4 | 16 | overlapping | yes |
 //! | other Cortex-M | 4 | 4 | overlapping | yes |
 //!
-//! x86-64 takes weights in blocks; Cortex-M, but the M55, in quads and lanes, all cores the same, with
-//! scratch for the one that wants most.
+//! x86-64, aarch64 and wasm32 take weights in blocks; Cortex-M, but the M55, in quads and lanes, all
+//! cores the same, with scratch for the one that wants most.
 
 use std::str::FromStr;
 
@@ -89,7 +89,7 @@ pub fn packing_for(target: Target, conv: &Conv<'_>) -> Packing {
     let suits = Packing::blocks_suit(conv.kernel_shape(), &conv.window);
     let symmetric = conv.weight_zero_points.is_empty();
     match target {
-        Target::X86_64 if suits && symmetric => Packing::Blocks,
+        Target::X86_64 | Target::Aarch64 | Target::Wasm32 if suits && symmetric => Packing::Blocks,
         Target::CortexM0
         | Target::CortexM3
         | Target::CortexM4
@@ -103,7 +103,7 @@ pub fn packing_for(target: Target, conv: &Conv<'_>) -> Packing {
 /// The bytes that a target's inner loop for this convolution, with its packing, wants while it runs.
 pub fn scratch_for(target: Target, conv: &Conv<'_>) -> usize {
     match target {
-        Target::Generic | Target::Aarch64 | Target::Wasm32 => 0,
+        Target::Generic => 0,
         _ => arch::scratch_len(conv),
     }
 }
@@ -151,6 +151,41 @@ impl FromStr for TargetName {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A target whose kernels are not given what they read would be slow, and nobody would see why.
+    #[test]
+    fn targets_with_kernels_get_the_weights_that_they_read() {
+        use kiln_core::layer::Rounding;
+        use kiln_core::tensor::{Shape, Tensor};
+        let tensor = |channels| Tensor {
+            shape: Shape::new(8, 8, channels),
+            ..Tensor::default()
+        };
+        let rounding = Rounding {
+            multipliers: &[],
+            fixed: &[],
+            low: -128,
+            high: 127,
+        };
+        for target in Target::ALL {
+            let mut conv = Conv {
+                input: tensor(24),
+                output: tensor(32),
+                window: Default::default(),
+                groups: 1,
+                packing: Packing::Plain,
+                weights: &[],
+                weight_zero_points: &[],
+                bias: &[],
+                rounding,
+                scratch: Default::default(),
+            };
+            conv.packing = packing_for(target, &conv);
+            let plain = target == Target::Generic;
+            assert_eq!(conv.packing == Packing::Plain, plain, "{target:?}");
+            assert_eq!(scratch_for(target, &conv) == 0, plain, "{target:?}");
+        }
+    }
 
     #[test]
     fn every_name_is_understood() {
