@@ -12,16 +12,16 @@ let worker;
 let colours;
 let about;
 let shown; // The answer that is shown, with its map.
+let last; // The picture's file, for the next model.
 let stream;
 
 // One question to the worker: its answer, or an Error. A worker that takes too long is ended.
-function ask(what, message, transfer = []) {
+function ask(what, message, transfer = [], asked = worker) {
   const id = ++asking;
-  const asked = worker;
   return new Promise((resolve, reject) => {
     const late = setTimeout(() => {
       asked.terminate();
-      about = undefined;
+      if (asked === worker) about = undefined;
       reject(new Error(`no answer in ${PATIENCE / 1000} seconds; choose another model`));
     }, PATIENCE);
     const heard = ({ data }) => {
@@ -37,17 +37,18 @@ function ask(what, message, transfer = []) {
 }
 
 async function openModel(file, name) {
-  worker?.terminate();
-  worker = new Worker("worker.js", { type: "module" });
-  about = undefined;
+  // One that is refused leaves the one before it where it is.
+  const next = new Worker("worker.js", { type: "module" });
   try {
-    const answer = await ask("model", { file }, [file]);
+    const answer = await ask("model", { file }, [file], next);
     if (!answer.about.takesPictures) {
       throw new Error("it has no recipe for pictures: compile it from an ONNX file with one");
     }
+    worker?.terminate();
+    worker = next;
     ({ about, colours } = answer);
   } catch (error) {
-    describe(`no model: ${name} was refused`);
+    next.terminate();
     throw new Error(`${name}: ${error.message}`);
   }
   const kilobytes = (bytes) => `${(bytes / 1024).toFixed(0)} KB`;
@@ -57,6 +58,7 @@ async function openModel(file, name) {
       `arena ${kilobytes(about.arena)} · for ${about.target}`,
     about.name || name,
   );
+  if (last) await openPicture(last);
 }
 
 function describe(text, name) {
@@ -77,6 +79,7 @@ async function openPicture(file) {
   if (bitmap.width * bitmap.height > MAX_PIXELS) {
     throw new Error(`${file.name}: more than 100 megapixels`);
   }
+  last = file;
   await classify(bitmap, file.name);
 }
 

@@ -200,17 +200,16 @@ fn the_page_works_without_its_server() {
 /// be looked at.
 #[test]
 fn the_page_fits_wide_and_narrow_light_and_dark() {
-    let folder = tempfile::tempdir().unwrap();
-    let screens = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/web/screens");
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let screens = package.join("../target/web/screens");
     fs::create_dir_all(&screens).unwrap();
-    let photographs = pictures::photographs(folder.path());
-    let picture = photographs.into_iter().next();
-    let picture = picture.unwrap_or_else(|| pictures::drawn(folder.path()).swap_remove(0));
+    // Drawn by `kiln synth`.
+    let picture = package.join("tests/drawn-dog.jpg");
     let (url, stop) = serve(true);
     let mut browser = Browser::start();
     browser.ask(json!({"step": "go", "url": url}));
     let look = |browser: &mut Browser, what: &str| {
-        for (size, width, height) in [("wide", 1280, 800), ("narrow", 390, 844)] {
+        for (size, width, height) in [("wide", 1120, 680), ("narrow", 390, 844)] {
             for scheme in ["light", "dark"] {
                 let path = screens.join(format!("{what}-{size}-{scheme}.png"));
                 let found = browser.ask(json!({
@@ -221,13 +220,19 @@ fn the_page_fits_wide_and_narrow_light_and_dark() {
         }
     };
     look(&mut browser, "empty");
-    browser.ask(json!({"step": "picture", "path": picture}));
+    let state = browser.ask(json!({"step": "picture", "path": picture}));
+    assert_eq!(state["label"], "dog");
     look(&mut browser, "answer");
     let best = browser.ask(json!({"step": "heat"}));
     let other = browser.ask(json!({"step": "heat", "rank": 1}));
     assert_ne!(best, other, "two classes have one heat map");
     let state = browser.ask(json!({"step": "drop", "name": "broken.kiln", "bytes": b"KILN"}));
     assert!(state["problem"].is_string());
+    // What was there before stays, and works.
+    let again = browser.ask(json!({"step": "heat", "rank": 0}));
+    assert_eq!(again, best);
+    let state = browser.ask(json!({"step": "drop", "name": "broken.kiln", "bytes": b"KILN"}));
+    assert_eq!(state["label"], "dog");
     look(&mut browser, "problem");
     stop.stop();
 }
