@@ -13,6 +13,7 @@ mod gpu;
 mod npm;
 mod quickstart;
 mod repo;
+mod screens;
 mod setup;
 mod stages;
 mod style;
@@ -72,6 +73,8 @@ enum Chore {
     Style,
     /// Build `kiln-run` for edge Linux, as small as it gets, and compare its size with the budget.
     Edge,
+    /// Take pictures of the page for docs/, in a browser without a display.
+    Screens,
     /// `test`, then `style`: what continuous integration runs.
     Ci,
     /// Build `kiln` for GPUs (features cuda and wgpu); no GPU, driver or CUDA is needed for that.
@@ -115,6 +118,7 @@ fn run(chore: Chore, stages: &mut Stages) -> anyhow::Result<()> {
             style::run(&repo, stages)?;
         }
         Chore::Edge => edge::run(&repo, stages)?,
+        Chore::Screens => screens::run(&repo, stages)?,
         Chore::Gpu => gpu::run(&repo, stages)?,
         Chore::Bench { name, args } => bench::run(&repo, name, &args, stages)?,
     }
