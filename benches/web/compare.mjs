@@ -3,6 +3,7 @@
 //
 //   cargo xtask bench web [--rounds 15] [--model models/catsdogs-nano]
 
+import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { createRequire } from "node:module";
@@ -44,11 +45,8 @@ const server = createServer(async (request, response) => {
 });
 await new Promise((done) => server.listen(0, "127.0.0.1", done));
 
-const { default: names } = await import("node:process").then(() => ({
-  default: ["chromium", "chromium-browser", "google-chrome"],
-}));
+const names = ["chromium", "chromium-browser", "google-chrome"];
 const places = (process.env.PATH ?? "").split(":").flatMap((at) => names.map((name) => join(at, name)));
-const { existsSync } = await import("node:fs");
 const executablePath = process.env.KILN_CHROMIUM ?? places.find((place) => existsSync(place));
 const browser = await chromium.launch({ executablePath });
 const page = await browser.newPage();
@@ -94,7 +92,7 @@ const found = await page.evaluate(async (rounds) => {
       best[side] = Math.min(best[side] ?? Infinity, median(times));
     }
   }
-  return { ...best, name: engine.about.name, versions: ort.env.versions, agent: navigator.userAgent };
+  return { ...best, name: engine.about.name, agent: navigator.userAgent };
 }, Number(options.rounds));
 await browser.close();
 server.close();
@@ -102,5 +100,6 @@ server.close();
 const microseconds = (milliseconds) => `${(milliseconds * 1000).toFixed(0)} µs`;
 console.log(`${found.name}, int8, one thread, ${found.agent.match(/Chrome\/\d+/) ?? "Chromium"}`);
 console.log(`kiln                        ${microseconds(found.kiln)}`);
-console.log(`onnxruntime-web ${JSON.parse(await readFile(join(ort, "package.json"))).version}      ${microseconds(found.ort)}`);
+const { version } = JSON.parse(await readFile(join(ort, "package.json")));
+console.log(`onnxruntime-web ${version}      ${microseconds(found.ort)}`);
 console.log(`kiln is ${(found.ort / found.kiln).toFixed(2)} times as fast`);

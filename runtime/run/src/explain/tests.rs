@@ -79,9 +79,7 @@ fn occlusion_equals_a_brute_force() {
     }
 }
 
-/// The mean of a class's map is, but for the rounding of the pool's and the linear layer's outputs, the
-/// difference of its logit from the bias; of two classes of a model with one scale for both, the one with
-/// the larger logit is found by maps alone.
+/// From the activation that a run shows, and the weights one by one.
 #[test]
 fn activation_maps_are_the_cores() {
     let mut engine = nano();
@@ -92,7 +90,6 @@ fn activation_maps_are_the_cores() {
         (4, 4, Method::Activation)
     );
     assert_ne!(maps[0].values, maps[1].values);
-    // The same features with the weights read from the model one by one.
     let model = engine.loaded().clone();
     let (_, last) = model.model().layers().last().unwrap();
     let kiln_core::layer::Layer::Conv(linear) = last else {
