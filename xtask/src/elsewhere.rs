@@ -139,7 +139,11 @@ pub fn firmware_in_c(repo: &Repo, toolchain: Toolchain) -> Result<()> {
         "-mfloat-abi=hard",
         "-mfpu=fpv4-sp-d16",
     ]);
-    command.args(["-ffreestanding", "-nostdlib", "-Wl,--gc-sections"]);
+    command.args([
+        "-ffreestanding",
+        "-nostdlib",
+        "-Wl,--gc-sections,-z,noexecstack",
+    ]);
     command.arg(examples.join("startup.c"));
     command
         .arg("-T")
@@ -153,20 +157,10 @@ pub fn firmware_in_c(repo: &Repo, toolchain: Toolchain) -> Result<()> {
     }
     let expected = output(&mut repo.command(&here))?;
     let mut qemu = repo.command("qemu-system-arm");
-    qemu.args([
-        "-machine",
-        "mps2-an386",
-        "-display",
-        "none",
-        "-serial",
-        "none",
-    ]);
-    qemu.args([
-        "-monitor",
-        "none",
-        "-semihosting-config",
-        "enable=on,target=native",
-    ]);
+    qemu.args("-machine mps2-an386 -display none -serial none -monitor none".split(' '));
+    // What the program says goes to stderr unless it is led elsewhere.
+    qemu.args(["-chardev", "stdio,id=line", "-semihosting-config"]);
+    qemu.arg("enable=on,target=native,chardev=line");
     let found = output(qemu.arg("-kernel").arg(&board))?;
     if found != expected || found.lines().count() != 4 {
         bail!("on the board: {found:?}, here: {expected:?}");

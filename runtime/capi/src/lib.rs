@@ -5,7 +5,7 @@
 //! - [`input`]: quantized values, pixels or a picture become the model's input.
 //! - [`rows`]: the same of a picture's rows as a camera gives them.
 //! - [`output`]: the model is run; logits and the most probable classes.
-//! - [`memory`]: the caller's pointers, checked.
+//! - `memory`: the caller's pointers, checked.
 //!
 //! Nothing is allocated and nothing is global. No function unwinds into C: none of them panics by its
 //! own doing, and a panic in an `extern "C"` function ends the process (on a microcontroller, where
