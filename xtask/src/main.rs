@@ -10,6 +10,8 @@ mod edge;
 mod elsewhere;
 mod fuzz;
 mod gpu;
+#[cfg(test)]
+mod links;
 mod npm;
 mod quickstart;
 mod repo;
