@@ -9,8 +9,8 @@ use plotters::prelude::*;
 pub const FIRST: RGBColor = RGBColor(0xC2, 0x55, 0x0A);
 /// Of validation, and of all that stands alone.
 pub const SECOND: RGBColor = RGBColor(0x1B, 0x6F, 0xB5);
-/// Text.
-const INK: RGBColor = RGBColor(0x22, 0x26, 0x2B);
+/// Of text, and of what belongs to neither.
+pub const INK: RGBColor = RGBColor(0x22, 0x26, 0x2B);
 /// Lines behind the data.
 const GRID: RGBColor = RGBColor(0xE3, 0xE6, 0xEA);
 /// What is compared with.
@@ -96,7 +96,7 @@ pub fn draw(x: Axis<'_>, y: Axis<'_>, series: &[Series]) -> Result<String, Box<d
         let root = SVGBackend::with_string(&mut svg, SIZE).into_drawing_area();
         let mut chart = ChartBuilder::on(&root)
             .margin(6)
-            .margin_right(14)
+            .margin_right(24)
             .x_label_area_size(38)
             .y_label_area_size(56)
             .build_cartesian_2d(x.low..x.high, y.low..y.high)?;

@@ -4,7 +4,7 @@ use std::error::Error;
 
 use serde::Serialize;
 
-use crate::chart::{Axis, FIRST, Format, SECOND, Series, around, draw};
+use crate::chart::{Axis, FIRST, Format, INK, SECOND, Series, around, draw};
 use crate::data::{Bin, Epoch, Training};
 
 /// A chart and its heading.
@@ -46,7 +46,7 @@ pub fn training(training: &Training) -> Result<Vec<Panel>, Box<dyn Error>> {
             Series::Line(color, points.collect())
         };
         let mut series: Vec<Series> = other.map(|get| line(FIRST, get)).into_iter().collect();
-        series.push(line(SECOND, own));
+        series.push(line(if other.is_some() { SECOND } else { INK }, own));
         let best = training
             .epochs
             .iter()
@@ -104,7 +104,7 @@ pub fn reliability(bins: &[Bin]) -> Result<Vec<Panel>, Box<dyn Error>> {
     let shares = filled().map(|(_, bin)| share(bin)).fold(0.0, f64::max);
     let high = Axis {
         high: (shares * 1.1).min(1.0),
-        ..axis("pictures")
+        ..axis("share of pictures")
     };
     Ok(vec![
         Panel {

@@ -6,6 +6,7 @@
 //! it does not need.
 
 mod chart;
+mod classes;
 mod curves;
 mod data;
 mod memory;

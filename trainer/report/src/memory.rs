@@ -46,6 +46,8 @@ struct Rect {
     width: String,
     y: usize,
     height: usize,
+    /// Of the number: in the row in which the block is written, where what it replaces has none.
+    center: String,
     middle: usize,
     bytes: String,
     /// Where the number has room: `always`, `wide` or `never`.
@@ -90,7 +92,8 @@ pub fn plan(memory: &Memory) -> Option<Plan> {
             width: format!("{width:.3}"),
             y: block.first * ROW,
             height,
-            middle: height / 2,
+            center: format!("{:.3}", percent(block.offset) + width / 2.0),
+            middle: block.first * ROW + ROW / 2,
             room: match width / 100.0 {
                 share if share * NARROW >= needed => "always",
                 share if share * WIDE >= needed => "wide",

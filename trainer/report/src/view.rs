@@ -4,10 +4,11 @@ use std::error::Error;
 
 use serde::Serialize;
 
+use crate::classes::{Classes, Confusion};
 use crate::curves::{self, Panel};
 use crate::data::{Card, Evaluation, Mistake, Quantization, Report, Training};
 use crate::memory::{self, Plan};
-use crate::tables::{self, Classes, Confusion, Costs, Row};
+use crate::tables::{self, Costs, Row};
 use crate::text::{about, bytes, count, grouped, number, percent, time};
 
 /// Signal-to-noise ratio below which a layer is marked, in decibels.
@@ -151,7 +152,11 @@ impl<'a> Form<'a> {
     fn new(evaluation: &'a Evaluation) -> Self {
         Self {
             model: &evaluation.model,
-            pictures: format!("{}: {}", evaluation.pictures, grouped(evaluation.n as u64)),
+            pictures: format!(
+                "{}, {} pictures",
+                evaluation.pictures,
+                grouped(evaluation.n as u64)
+            ),
             accuracy: percent(evaluation.accuracy),
             loss: number(evaluation.loss, 4),
             ece: number(evaluation.ece, 4),
