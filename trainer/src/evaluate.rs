@@ -3,7 +3,7 @@
 use burn::tensor::Device;
 use kiln_runtime::float::{FloatError, FloatModel};
 use rayon::prelude::*;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::data::loader::{Batch, Loader, LoaderError};
 use crate::model::Network;
@@ -18,7 +18,7 @@ pub struct Answers {
 }
 
 /// Figures over labelled pictures.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Evaluation {
     /// Pictures.
     pub n: usize,
@@ -33,10 +33,24 @@ pub struct Evaluation {
     pub classes: Vec<ClassFigures>,
     /// Rows: the true class; columns: the answer.
     pub confusion: Vec<Vec<usize>>,
+    /// The bins of `ece`, by confidence.
+    #[serde(default)]
+    pub bins: Vec<Bin>,
+}
+
+/// Answers whose confidence lies in one of equal bins from 0 to 1.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Bin {
+    /// Pictures.
+    pub n: usize,
+    /// Right answers.
+    pub right: usize,
+    /// The sum of their confidences.
+    pub confidence: f64,
 }
 
 /// Figures of one class. Where there is nothing to divide by, the share is 0.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ClassFigures {
     /// Pictures of the class.
     pub n: usize,
@@ -169,8 +183,7 @@ impl Evaluation {
         let count = answers.classes();
         let mut confusion = vec![vec![0; count]; count];
         let mut loss = 0.0;
-        // Of each bin: pictures, right answers, confidence.
-        let mut bins = [(0usize, 0usize, 0.0f64); BINS];
+        let mut bins = vec![Bin::default(); BINS];
         for (label, logits) in answers.rows() {
             let log_p = log_softmax(logits);
             let answer = argmax(logits);
@@ -178,9 +191,9 @@ impl Evaluation {
             confusion[label][answer] += 1;
             loss -= log_p[label];
             let bin = ((confidence * BINS as f64).ceil() as usize).clamp(1, BINS) - 1;
-            bins[bin].0 += 1;
-            bins[bin].1 += usize::from(answer == label);
-            bins[bin].2 += confidence;
+            bins[bin].n += 1;
+            bins[bin].right += usize::from(answer == label);
+            bins[bin].confidence += confidence;
         }
         let share = |part: usize, whole: usize| part as f64 / whole.max(1) as f64;
         let classes = (0..count).map(|class| {
@@ -197,7 +210,7 @@ impl Evaluation {
         let right = (0..count).map(|class| confusion[class][class]).sum();
         let gaps = bins
             .iter()
-            .map(|&(_, right, confidence)| (right as f64 - confidence).abs());
+            .map(|bin| (bin.right as f64 - bin.confidence).abs());
         Self {
             n,
             loss: loss / n.max(1) as f64,
@@ -205,6 +218,7 @@ impl Evaluation {
             ece: gaps.sum::<f64>() / n.max(1) as f64,
             classes,
             confusion,
+            bins,
         }
     }
 }
@@ -236,6 +250,10 @@ mod tests {
         // Four bins of one picture each: 0.9, 0.8 and 0.7 were right, 0.6 was wrong.
         let ece = (0.1 + 0.2 + 0.3 + 0.6) / 4.0;
         assert!((found.ece - ece).abs() < 1e-6, "{}", found.ece);
+        let filled: Vec<_> = found.bins.iter().filter(|bin| bin.n > 0).collect();
+        assert_eq!(filled.len(), 4);
+        assert_eq!((filled[0].right, filled[3].right), (0, 1));
+        assert!((filled[3].confidence - 0.9).abs() < 1e-6);
     }
 
     #[test]

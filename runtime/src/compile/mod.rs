@@ -234,7 +234,7 @@ fn report(
 }
 
 /// A layer's kind, and the bytes of its scratch.
-fn describe(layer: &Layer<'_>) -> (&'static str, usize) {
+pub fn describe(layer: &Layer<'_>) -> (&'static str, usize) {
     match layer {
         Layer::Conv(conv) => {
             let KernelShape {

@@ -31,7 +31,8 @@ pub enum Part {
 }
 
 impl Part {
-    fn name(self) -> &'static str {
+    /// As the command line names it.
+    pub fn name(self) -> &'static str {
         match self {
             Self::Train => Split::Train.name(),
             Self::Val => Split::Val.name(),
@@ -114,18 +115,13 @@ pub fn run(args: &EvalArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Evaluates, writes what was asked for and prints the figures unless `--json` will.
-pub fn evaluate(args: &EvalArgs) -> anyhow::Result<Evaluation> {
-    let model = Model::open(&args.model, &args.foreign)?;
-    let labels = model.labels()?;
-    let data = open_data(&model, &args.data, &labels, args.split == Part::All)?;
-    let part = args.split.name();
-    let pictures = Pictures::open(&data, part, &args.split.samples(&data), &model)?;
+/// What a model answers to pictures; `device` is for a run's network.
+pub fn ask(model: &Model, pictures: &Pictures, device: &DeviceChoice) -> anyhow::Result<Answers> {
     let bar = LazyBar::default();
     let progress = |done| bar.show("evaluating", done, pictures.samples().len());
-    let answers = match &model {
+    let answers = match model {
         Model::Run(run) => {
-            let devices = args.device.open()?;
+            let devices = device.open()?;
             let device = &devices.list[0];
             let network = run.network(device)?;
             let loader = pictures.loader()?;
@@ -141,6 +137,17 @@ pub fn evaluate(args: &EvalArgs) -> anyhow::Result<Evaluation> {
         }
     };
     bar.clear();
+    Ok(answers)
+}
+
+/// Evaluates, writes what was asked for and prints the figures unless `--json` will.
+pub fn evaluate(args: &EvalArgs) -> anyhow::Result<Evaluation> {
+    let model = Model::open(&args.model, &args.foreign)?;
+    let labels = model.labels()?;
+    let data = open_data(&model, &args.data, &labels, args.split == Part::All)?;
+    let part = args.split.name();
+    let pictures = Pictures::open(&data, part, &args.split.samples(&data), &model)?;
+    let answers = ask(&model, &pictures, &args.device)?;
     let evaluation = Evaluation::new(&answers);
     let own = match &model {
         Model::Run(run) => Some(run.evaluation()),

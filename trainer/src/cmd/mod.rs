@@ -15,12 +15,14 @@ pub mod model;
 pub mod npy;
 pub mod quantize;
 pub mod quickstart;
+pub mod report;
 pub mod run;
 pub mod serve;
 pub mod synth;
 pub mod train;
 pub mod ui;
 pub mod verify;
+pub mod watch;
 pub mod worker;
 
 /// From a folder of pictures to a classifier that runs anywhere: train a CNN, export it to ONNX, quantize
@@ -48,6 +50,7 @@ Examples:
   kiln compile runs/first/model.int8.onnx
                                          write runs/first/model.kiln
   kiln verify runs/first photos          that all three agree
+  kiln report runs/first photos          write runs/first/report.html: all that is known about it
   kiln classify runs/first/model.kiln photo.jpg
   kiln device classify qemu:lm3s6965evb photo.jpg --model runs/first/model.int8.onnx
   kiln serve runs/first/model.int8.onnx  the same in a web page, with a camera
@@ -75,6 +78,10 @@ pub enum Command {
     Verify(verify::VerifyArgs),
     /// Say what is on pictures.
     Classify(classify::ClassifyArgs),
+    /// Classify the pictures that appear in a folder.
+    Watch(watch::WatchArgs),
+    /// Write what is known about a model as one HTML page.
+    Report(report::ReportArgs),
     /// Run a model on a picture or a raw tensor, logits out.
     Run(run::RunArgs),
     /// Ask a microcontroller over a serial port, or one that QEMU plays.
@@ -104,6 +111,8 @@ impl Command {
             Self::Compile(args) => compile::run(args),
             Self::Verify(args) => verify::run(args),
             Self::Classify(args) => classify::run(args),
+            Self::Watch(args) => watch::run(args),
+            Self::Report(args) => report::run(args),
             Self::Run(args) => run::run(args),
             Self::Device(args) => device::run(args),
             Self::Serve(args) => serve::run(args),

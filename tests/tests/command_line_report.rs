@@ -1,0 +1,162 @@
+//! `kiln report` from outside: what the page holds, of a run and of a file.
+
+use std::fs;
+use std::path::Path;
+
+use kiln_tests::{draw_pictures, kiln, succeed};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// A run of one epoch with all that is made of it.
+fn pipeline(temporary: &TempDir) -> [String; 2] {
+    let at = |name: &str| temporary.path().join(name).to_str().unwrap().to_owned();
+    let (pictures, run) = (at("pictures"), at("run"));
+    draw_pictures(Path::new(&pictures), [12, 6, 6], 32);
+    let options = [
+        "--size", "24", "--epochs", "2", "--batch", "8", "--device", "cpu",
+    ];
+    succeed(
+        kiln()
+            .args(["train", &pictures, "--out", &run])
+            .args(options),
+    );
+    [pictures, run]
+}
+
+fn integers(run: &str, pictures: &str) {
+    let file = |name: &str| format!("{run}/{name}");
+    succeed(kiln().args(["export", run]));
+    let (float, int8) = (file("model.onnx"), file("model.int8.onnx"));
+    let report = file("quantize.json");
+    succeed(kiln().args([
+        "quantize",
+        &float,
+        "--calibrate",
+        pictures,
+        "--report",
+        &report,
+    ]));
+    succeed(kiln().args(["compile", &int8]));
+}
+
+fn report(args: &[&str]) -> Value {
+    let mut command = kiln();
+    command
+        .arg("report")
+        .args(args)
+        .args(["--json", "--device", "cpu"]);
+    serde_json::from_str(&succeed(&mut command)).unwrap()
+}
+
+#[test]
+fn a_run_with_all_that_was_made_of_it_gives_every_section() {
+    let temporary = TempDir::new().unwrap();
+    let [pictures, run] = pipeline(&temporary);
+    // Nothing but the run yet: its curves and its card.
+    let early = report(&[&run]);
+    assert_eq!(early["training"]["epochs"].as_array().unwrap().len(), 2);
+    for part in ["memory", "costs", "quantization"] {
+        assert_eq!(early[part], Value::Null, "{part}");
+    }
+    assert_eq!(early["evaluations"], json!([]));
+
+    integers(&run, &pictures);
+    let compiled = fs::read(format!("{run}/model.kiln")).unwrap();
+    let whole = report(&[&run, &pictures, "--mistakes", "2"]);
+    let evaluations = whole["evaluations"].as_array().unwrap();
+    assert_eq!(evaluations.len(), 2, "{whole}");
+    for (evaluation, model) in evaluations.iter().zip(["model.onnx", "model.int8.onnx"]) {
+        let mut command = kiln();
+        command.args(["eval", &format!("{run}/{model}"), &pictures, "--json"]);
+        let figures: Value = serde_json::from_str(&succeed(&mut command)).unwrap();
+        for figure in ["n", "accuracy", "loss", "ece", "confusion"] {
+            assert_eq!(evaluation[figure], figures[figure], "{model}: {figure}");
+        }
+        assert!(evaluation["mistakes"].as_array().unwrap().len() <= 2);
+    }
+    assert_eq!(whole["sizes"][0]["bytes"], compiled.len());
+    assert!(
+        !whole["quantization"]["layers"]
+            .as_array()
+            .unwrap()
+            .is_empty()
+    );
+    let blocks = whole["memory"]["blocks"].as_array().unwrap();
+    let end = |block: &Value| block["offset"].as_u64().unwrap() + block["bytes"].as_u64().unwrap();
+    assert!(blocks.iter().map(end).max() <= whole["memory"]["arena"].as_u64());
+
+    let page = fs::read_to_string(format!("{run}/report.html")).unwrap();
+    assert!(page.starts_with("<!DOCTYPE html>"), "{}", &page[..40]);
+    let sections = [
+        "accuracy",
+        "reliability",
+        "training",
+        "quantization",
+        "costs",
+        "memory",
+        "card",
+    ];
+    for section in sections {
+        assert!(
+            page.contains(&format!("<section id=\"{section}\">")),
+            "{section}"
+        );
+    }
+    assert!(!page.contains("<script") && !page.contains("http://localhost"));
+}
+
+#[test]
+fn what_kiln_eval_left_is_used_and_a_file_is_enough() {
+    let temporary = TempDir::new().unwrap();
+    let [pictures, run] = pipeline(&temporary);
+    succeed(kiln().args(["eval", &run, &pictures, "--device", "cpu"]));
+    let found = report(&[&run]);
+    let figures: Value =
+        serde_json::from_slice(&fs::read(format!("{run}/evaluation/test-figures.json")).unwrap())
+            .unwrap();
+    assert_eq!(found["evaluations"][0]["accuracy"], figures["accuracy"]);
+    assert!(
+        !found["evaluations"][0]["bins"]
+            .as_array()
+            .unwrap()
+            .is_empty()
+    );
+
+    integers(&run, &pictures);
+    let alone = temporary.path().join("<b>alone & 'quoted'.kiln");
+    fs::copy(format!("{run}/model.kiln"), &alone).unwrap();
+    let page = temporary.path().join("page.html");
+    let found = report(&[alone.to_str().unwrap(), "-o", page.to_str().unwrap()]);
+    assert_eq!(found["training"], Value::Null);
+    assert_eq!(found["title"], "<b>alone & 'quoted'");
+    let page = fs::read_to_string(page).unwrap();
+    assert!(!page.contains("<b>alone") && page.contains("&lt;b&gt;alone"));
+}
+
+#[test]
+fn what_does_not_belong_is_an_error_that_names_it() {
+    let temporary = TempDir::new().unwrap();
+    let [pictures, run] = pipeline(&temporary);
+    integers(&run, &pictures);
+    let profile = json!({"board": "other", "layers": [
+        {"name": "of another model", "milliseconds": 1.0, "instructions": null}
+    ]});
+    let other = temporary.path().join("other.json");
+    fs::write(&other, profile.to_string()).unwrap();
+    let broken = temporary.path().join("broken.json");
+    fs::write(&broken, "{").unwrap();
+    let (other, broken) = (other.to_str().unwrap(), broken.to_str().unwrap());
+    let cases: [(&[&str], &str); 4] = [
+        (&[&run, "--profile", other], "of another model"),
+        (&[&run, "--profile", broken], "broken.json"),
+        (&[&run, "--quantization", "missing.json"], "missing.json"),
+        (&["no-such-model"], "no-such-model"),
+    ];
+    for (args, named) in cases {
+        let output = kiln().arg("report").args(args).output().unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {stderr}");
+        assert!(stderr.contains(named), "{args:?}: {stderr}");
+    }
+    assert!(!Path::new(&run).join("report.html").exists());
+}

@@ -1,0 +1,196 @@
+//! The forms of one model that lie in a folder: the run, the float file, the integers, the .kiln file.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::bail;
+use kiln_report::Size;
+use kiln_run::engine::LoadedModel;
+
+use crate::cmd::compile::stem;
+use crate::cmd::model::{Foreign, Model};
+use crate::cmd::ui;
+use crate::run::Run;
+
+/// A model and the file that holds it.
+pub struct Form {
+    /// The file.
+    pub path: PathBuf,
+    /// What it holds.
+    pub model: Model,
+}
+
+/// What was found.
+pub struct Forms {
+    /// The path that was named.
+    named: PathBuf,
+    /// The run that it comes from.
+    pub run: Option<Run>,
+    /// Floats in ONNX.
+    pub float: Option<Form>,
+    /// Integers in ONNX.
+    pub int8: Option<Form>,
+    /// The compiled file.
+    pub kiln: Option<Form>,
+}
+
+impl Forms {
+    /// Opens `path` and what belongs to it. What lies beside it and cannot be opened is named on stderr
+    /// and left out.
+    pub fn open(path: &Path, foreign: &Foreign) -> anyhow::Result<Self> {
+        let mut forms = Self {
+            named: path.to_owned(),
+            run: None,
+            float: None,
+            int8: None,
+            kiln: None,
+        };
+        let folder = match path.is_dir() {
+            true => path,
+            false => path.parent().unwrap_or(Path::new("")),
+        };
+        match Model::open(path, foreign)? {
+            Model::Run(run) => forms.run = Some(*run),
+            model => forms.put(path, model),
+        }
+        let name = match path.is_dir() {
+            true => "model".to_owned(),
+            false => stem(path),
+        };
+        for ending in ["onnx", "int8.onnx", "kiln"] {
+            let beside = folder.join(format!("{name}.{ending}"));
+            if !beside.is_file() || beside == path {
+                continue;
+            }
+            match Model::open(&beside, foreign) {
+                Ok(model) => forms.put(&beside, model),
+                Err(error) => ui::say(format!("left out: {error:#}")),
+            }
+        }
+        if forms.run.is_none() && folder.join("run.toml").is_file() {
+            let run = Run::open(folder);
+            // A file in a run's folder need not come from it.
+            forms.run = run.ok().filter(|run| forms.belongs(run));
+        }
+        forms.agree()?;
+        Ok(forms)
+    }
+
+    /// Keeps the first of each kind.
+    fn put(&mut self, path: &Path, model: Model) {
+        let place = match &model {
+            Model::Run(_) => return,
+            Model::Float(_) => &mut self.float,
+            Model::Int8(..) => &mut self.int8,
+            Model::Kiln(..) => &mut self.kiln,
+        };
+        let path = path.to_owned();
+        place.get_or_insert(Form { path, model });
+    }
+
+    /// All files, those nearest to a device last.
+    fn files(&self) -> impl Iterator<Item = &Form> {
+        let files = [&self.float, &self.int8, &self.kiln];
+        files.into_iter().filter_map(|form| form.as_ref())
+    }
+
+    fn belongs(&self, run: &Run) -> bool {
+        let mut files = self.files();
+        files.all(|form| form.model.labels().is_ok_and(|labels| labels == run.labels))
+    }
+
+    /// Files of one name that hold different models would make a report of neither.
+    fn agree(&self) -> anyhow::Result<()> {
+        let mut seen = self.run.as_ref().map(|run| run.labels.clone());
+        for form in self.files() {
+            let Ok(labels) = form.model.labels() else {
+                continue;
+            };
+            match &seen {
+                Some(others) if *others != labels => bail!(
+                    "{}: its classes are {labels:?}, those of the files beside it {others:?}; they are \
+                     different models: move one away, or give it another name",
+                    form.path.display()
+                ),
+                _ => seen = Some(labels),
+            }
+        }
+        Ok(())
+    }
+
+    /// The integers as the engine runs them: the .kiln file's where there is one.
+    pub fn integers(&self) -> Option<&LoadedModel> {
+        let form = self.kiln.as_ref().or(self.int8.as_ref())?;
+        match &form.model {
+            Model::Int8(_, _, model) | Model::Kiln(_, model) => Some(model),
+            Model::Run(_) | Model::Float(_) => None,
+        }
+    }
+
+    /// Class names; none where no form has them.
+    pub fn labels(&self) -> Vec<String> {
+        if let Some(run) = &self.run {
+            return run.labels.clone();
+        }
+        let mut labels = self.files().filter_map(|form| form.model.labels().ok());
+        labels.next().unwrap_or_default()
+    }
+
+    /// The model's name.
+    pub fn title(&self) -> String {
+        let named = self.named.canonicalize();
+        let named = named.as_ref().unwrap_or(&self.named);
+        match named.is_dir() {
+            true => named
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned(),
+            false => stem(named),
+        }
+    }
+
+    /// Bytes of the files, the one nearest to a device first, and of the memory.
+    pub fn sizes(&self) -> Vec<Size> {
+        let mut sizes = Vec::new();
+        let of = |form: &Form, note: String| {
+            let name = form.path.file_name().unwrap_or_default().to_string_lossy();
+            let bytes = std::fs::metadata(&form.path).ok()?.len();
+            Some(Size {
+                name: name.into_owned(),
+                bytes,
+                note,
+            })
+        };
+        if let (Some(form), Some(model)) = (&self.kiln, self.integers()) {
+            let target = model.model().target().name();
+            sizes.extend(of(form, format!("compiled for {target}")));
+        }
+        if let Some(form) = &self.int8 {
+            sizes.extend(of(form, "int8, ONNX".into()));
+        }
+        if let Some(form) = &self.float {
+            sizes.extend(of(form, "float, ONNX".into()));
+        }
+        if let Some(model) = self.integers() {
+            let model = model.model();
+            let mut add = |name: &str, bytes: u64, note: &str| {
+                let (name, note) = (name.into(), note.into());
+                sizes.push(Size { name, bytes, note });
+            };
+            let constants = model
+                .layers()
+                .map(|(_, layer)| super::layers::constants(&layer));
+            add(
+                "weights",
+                constants.sum(),
+                "and other constants of the layers",
+            );
+            add(
+                "arena",
+                model.arena_bytes() as u64,
+                "memory of an inference",
+            );
+        }
+        sizes
+    }
+}
