@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 use kiln_core::Model;
+use kiln_core::operators::Set;
 
 #[path = "src/plan.rs"]
 mod plan;
@@ -56,8 +57,11 @@ fn prepare(board: &Limits) -> Result<(), String> {
     fits(&plan, board, &text).map_err(|error| format!("{}: {error}", path.display()))?;
     write(&out.join("model.kiln"), &bytes)?;
     let sizes = format!(
-        "const SCRATCH: usize = {};\nconst ROW: usize = {};\nconst LAYERS: usize = {};\n",
-        plan.scratch, plan.row, plan.layers
+        "const SCRATCH: usize = {};\nconst ROW: usize = {};\nconst LAYERS: usize = {};\nconst OPERATORS: u32 = {};\n",
+        plan.scratch,
+        plan.row,
+        plan.layers,
+        Set::of(&model).bits()
     );
     write(&out.join("sizes.rs"), sizes.as_bytes())
 }

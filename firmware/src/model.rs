@@ -1,5 +1,6 @@
 //! The model that was given to the build, and the app's memory for it.
 
+use kiln_core::operators::{Operators, Set};
 use kiln_core::{Aligned, Model};
 
 use crate::app::{Buffers, Line};
@@ -9,6 +10,15 @@ include!(concat!(env!("OUT_DIR"), "/sizes.rs"));
 const BYTES: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/model.kiln"));
 
 static MODEL: Aligned<[u8; BYTES.len()]> = Aligned::of(BYTES);
+
+/// The operators that the model needs: the program has no others, and refuses another model that needs
+/// more.
+#[derive(Clone, Copy, Debug)]
+pub struct Needed;
+
+impl Operators for Needed {
+    const SET: Set = Set::from_bits(OPERATORS);
+}
 
 /// The model's file. The compiler is not told that its bytes are known: flash may change.
 pub fn bytes() -> &'static [u8] {

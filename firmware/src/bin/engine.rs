@@ -9,12 +9,12 @@ use core::panic::PanicInfo;
 use cortex_m_rt::entry;
 use kiln_core::preprocess::{PictureView, preprocess};
 use kiln_core::{Class, Model};
-use kiln_firmware::model::{self, Statics};
+use kiln_firmware::model::{self, Needed, Statics};
 
 /// The most probable class of a picture of `SIDE` columns and rows.
 fn classify(statics: &mut Statics, rgb: &[u8]) -> Option<Class> {
     const SIDE: u32 = 128;
-    let model = Model::new(model::bytes()).ok()?;
+    let model = Model::<Needed>::with_operators(model::bytes()).ok()?;
     let arena = &mut statics.arena.0;
     let view = PictureView::new(SIDE, SIDE, rgb).ok()?;
     let input = model.input_mut(arena).ok()?;

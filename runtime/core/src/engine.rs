@@ -3,8 +3,9 @@
 use core::fmt;
 
 use crate::classify::Output;
+use crate::format::View;
 use crate::layer::Layer;
-use crate::model::Model;
+use crate::operators::{Operator, Set};
 use crate::tensor::Tensor;
 use crate::{arch, ops};
 
@@ -49,8 +50,7 @@ impl fmt::Display for RunError {
 impl core::error::Error for RunError {}
 
 /// The part of the caller's bytes that the model takes.
-pub(crate) fn arena<'a>(model: &Model<'_>, bytes: &'a mut [u8]) -> Result<&'a mut [u8], RunError> {
-    let needed = model.arena_bytes();
+pub(crate) fn arena(needed: usize, bytes: &mut [u8]) -> Result<&mut [u8], RunError> {
     bytes.get_mut(..needed).ok_or(RunError::Arena { needed })
 }
 
@@ -71,14 +71,16 @@ type Observe<'o, 'm> = &'o mut dyn FnMut(usize, &Layer<'m>, &[u8]);
 
 /// Runs every layer, each by the fast kernel if there is one, else by the plain loop.
 pub(crate) fn run<'a, 'm>(
-    model: &Model<'m>,
+    view: &View<'m>,
+    output: Tensor,
+    set: Set,
     bytes: &'a mut [u8],
     mut observe: Option<Observe<'_, 'm>>,
 ) -> Result<Output<'a>, RunError> {
-    let arena = arena(model, bytes)?;
+    let arena = arena(view.header().arena as usize, bytes)?;
     let mut index = 0;
-    let done = model.view().for_each_layer(|layer| {
-        run_layer(layer, arena)?;
+    let done = view.for_each_layer(set, |layer| {
+        run_layer(layer, set, arena)?;
         if let Some(observe) = &mut observe {
             observe(index, layer, part(arena, &layer.output())?);
             index += 1;
@@ -86,29 +88,31 @@ pub(crate) fn run<'a, 'm>(
         Some(())
     });
     done.ok_or(RunError::Model)?;
-    let values = part(arena, &model.output()).ok_or(RunError::Model)?;
-    Ok(Output::new(
-        values,
-        model.output().zero_point,
-        model.output_scale(),
-    ))
+    let values = part(arena, &output).ok_or(RunError::Model)?;
+    let scale = view.header().output_scale;
+    Ok(Output::new(values, output.zero_point, scale))
 }
 
 /// One layer; none if it is not one that a checked model has.
-fn run_layer(layer: &Layer<'_>, arena: &mut [u8]) -> Option<()> {
+fn run_layer(layer: &Layer<'_>, set: Set, arena: &mut [u8]) -> Option<()> {
     match layer {
-        Layer::Conv(layer) if arch::conv(layer, arena) => Some(()),
-        Layer::Conv(layer) => ops::conv::run(layer, arena),
-        Layer::Binary(layer) if arch::binary(layer, arena) => Some(()),
-        Layer::Binary(layer) => ops::binary::run(layer, arena),
-        Layer::Table(layer) if arch::table(layer, arena) => Some(()),
-        Layer::Table(layer) => ops::table::run(layer, arena),
-        Layer::Pool(layer) if arch::pool(layer, arena) => Some(()),
-        Layer::Pool(layer) => ops::pool::run(layer, arena),
-        Layer::Copy(layer) if arch::copy(layer, arena) => Some(()),
-        Layer::Copy(layer) => ops::copy::run(layer, arena),
-        Layer::Resize(layer) if arch::resize(layer, arena) => Some(()),
-        Layer::Resize(layer) => ops::resize::run(layer, arena),
+        Layer::Conv(layer) if arch::conv_of(layer, set, arena) => Some(()),
+        Layer::Conv(layer) if set.has(Operator::PlainConv) => ops::conv::run(layer, arena),
+        Layer::Conv(_) => None,
+        Layer::Pool(layer) if arch::pool_of(layer, set, arena) => Some(()),
+        Layer::Pool(layer) if set.has(Operator::PlainPool) => ops::pool::run(layer, arena),
+        Layer::Pool(_) => None,
+        Layer::Binary(layer) if set.has(Operator::Binary) => match arch::binary(layer, arena) {
+            true => Some(()),
+            false => ops::binary::run(layer, arena),
+        },
+        Layer::Table(layer) if set.has(Operator::Table) => match arch::table(layer, arena) {
+            true => Some(()),
+            false => ops::table::run(layer, arena),
+        },
+        Layer::Copy(layer) if set.has(Operator::Copy) => ops::copy::run(layer, arena),
+        Layer::Resize(layer) if set.has(Operator::Resize) => ops::resize::run(layer, arena),
+        _ => None,
     }
 }
 
@@ -120,6 +124,7 @@ mod tests {
 
     use super::*;
     use crate::format::{Problem, output_sum};
+    use crate::model::Model;
     use crate::testing::{Parts, Random, trials};
 
     fn run_golden(parts: &Parts, arena: &mut [u8]) {

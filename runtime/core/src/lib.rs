@@ -60,7 +60,8 @@
 //! # What is where
 //!
 //! For a program that classifies: [`Model`], [`Output`], [`Class`], [`Aligned`], [`preprocess`],
-//! [`explain`] (which places of a picture speak for a class), and the errors
+//! [`explain`] (which places of a picture speak for a class), [`operators`] (which of them a program has),
+//! and the errors
 //! [`FormatError`], [`RunError`] and [`preprocess::PreprocessError`].
 //!
 //! For compilers, tools and tests, and with no promise between versions:
@@ -90,6 +91,7 @@ pub mod explain;
 pub mod format;
 pub mod layer;
 mod model;
+pub mod operators;
 pub mod ops;
 pub mod packing;
 pub mod preprocess;

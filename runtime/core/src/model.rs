@@ -1,8 +1,11 @@
+use core::marker::PhantomData;
+
 use crate::classify::Output;
 use crate::crc::Crc32;
 use crate::engine::{self, RunError};
 use crate::format::{self, FormatError, Golden, Header, Section, Target, View};
 use crate::layer::Layer;
+use crate::operators::{Every, Operators};
 use crate::preprocess::Recipe;
 use crate::tensor::Tensor;
 
@@ -32,12 +35,15 @@ impl<const N: usize> Aligned<[u8; N]> {
 }
 
 /// A compiled classifier: a view of the bytes of a `.kiln` file, checked.
+///
+/// `O` says which [`operators`](crate::operators) there are: all, unless a firmware leaves some out.
 #[derive(Clone, Copy, Debug)]
-pub struct Model<'m> {
+pub struct Model<'m, O = Every> {
     view: View<'m>,
     input: Tensor,
     output: Tensor,
     recipe: Option<Recipe>,
+    operators: PhantomData<O>,
 }
 
 impl<'m> Model<'m> {
@@ -51,18 +57,7 @@ impl<'m> Model<'m> {
     ///
     /// The byte at which something is wrong, and what to do.
     pub fn new(bytes: &'m [u8]) -> Result<Self, FormatError> {
-        let view = View::new(bytes)?;
-        format::check(&view)?;
-        let recipe = match view.section(Section::Recipe) {
-            [] => None,
-            bytes => Some(format::parse_recipe(bytes, 0)?),
-        };
-        Ok(Self {
-            view,
-            input: view.tensor(view.header().input)?,
-            output: view.tensor(view.header().output)?,
-            recipe,
-        })
+        Self::with_operators(bytes)
     }
 
     /// The arena's bytes, from the header alone: for `static ARENA: [u8; Model::arena_len(BYTES)]`.
@@ -75,6 +70,27 @@ impl<'m> Model<'m> {
             },
             None => 0,
         }
+    }
+
+}
+
+impl<'m, O: Operators> Model<'m, O> {
+    /// [`new`](Model::new) for a program that has only some operators.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`new`](Model::new), and [`Problem::Operator`](format::Problem::Operator) for a layer
+    /// that needs another one.
+    pub fn with_operators(bytes: &'m [u8]) -> Result<Self, FormatError> {
+        let view = View::new(bytes)?;
+        let recipe = format::check(&view, O::SET)?;
+        Ok(Self {
+            view,
+            input: view.tensor(view.header().input)?,
+            output: view.tensor(view.header().output)?,
+            recipe,
+            operators: PhantomData,
+        })
     }
 
     /// Bytes of arena that an inference takes.
@@ -133,7 +149,7 @@ impl<'m> Model<'m> {
     }
 
     /// Class names, in the order of the logits.
-    pub fn labels(&self) -> impl Iterator<Item = &'m str> + Clone + use<'m> {
+    pub fn labels(&self) -> impl Iterator<Item = &'m str> + Clone + use<'m, O> {
         self.view.labels()
     }
 
@@ -148,23 +164,18 @@ impl<'m> Model<'m> {
     }
 
     /// The layers with their names, in the order in which they run.
-    pub fn layers(&self) -> impl Iterator<Item = (&'m str, Layer<'m>)> + Clone + use<'m> {
+    pub fn layers(&self) -> impl Iterator<Item = (&'m str, Layer<'m>)> + Clone + use<'m, O> {
         self.view.names().skip(1).zip(self.unnamed_layers())
     }
 
-    /// The file.
-    pub(crate) const fn view(&self) -> &View<'m> {
-        &self.view
-    }
-
     /// The layers alone.
-    pub(crate) fn unnamed_layers(&self) -> impl Iterator<Item = Layer<'m>> + Clone + use<'m> {
-        let layers = self.view.layers();
+    pub(crate) fn unnamed_layers(&self) -> impl Iterator<Item = Layer<'m>> + Clone + use<'m, O> {
+        let layers = self.view.layers::<O>();
         layers.filter_map(|layer| layer.ok().map(|(_, layer)| layer))
     }
 
     /// Golden vectors.
-    pub fn golden(&self) -> impl Iterator<Item = Golden<'m>> + use<'m> {
+    pub fn golden(&self) -> impl Iterator<Item = Golden<'m>> + use<'m, O> {
         self.view.golden()
     }
 
@@ -192,7 +203,7 @@ impl<'m> Model<'m> {
     ///
     /// [`RunError::Arena`] if the arena is too small.
     pub fn input_mut<'a>(&self, arena: &'a mut [u8]) -> Result<&'a mut [u8], RunError> {
-        let arena = engine::arena(self, arena)?;
+        let arena = engine::arena(self.arena_bytes(), arena)?;
         engine::part_mut(arena, &self.input).ok_or(RunError::Model)
     }
 
@@ -220,7 +231,7 @@ impl<'m> Model<'m> {
     ///
     /// [`RunError::Arena`] if the arena is too small.
     pub fn run_in_place<'a>(&self, arena: &'a mut [u8]) -> Result<Output<'a>, RunError> {
-        engine::run(self, arena, None)
+        engine::run(&self.view, self.output, O::SET, arena, None)
     }
 
     /// Runs over an input: i8 in NHWC, quantized.
@@ -252,7 +263,7 @@ impl<'m> Model<'m> {
         arena: &'a mut [u8],
         observe: &mut dyn FnMut(usize, &Layer<'m>, &[u8]),
     ) -> Result<Output<'a>, RunError> {
-        engine::run(self, arena, Some(observe))
+        engine::run(&self.view, self.output, O::SET, arena, Some(observe))
     }
 }
 

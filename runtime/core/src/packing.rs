@@ -65,26 +65,20 @@ impl Packing {
     /// Bytes of the weights; `usize::MAX` where that many do not exist.
     #[inline]
     pub const fn len(self, shape: KernelShape) -> usize {
-        match self {
-            Self::Plain => shape.out_channels.saturating_mul(Self::taps(shape)),
-            Self::Blocks => shape
-                .out_channels
-                .div_ceil(BLOCK)
-                .saturating_mul(Self::block_len(shape).saturating_add(4 * BLOCK)),
-            Self::Quads => shape
-                .out_channels
-                .div_ceil(QUAD)
-                .saturating_mul(Self::taps(shape).div_ceil(4))
-                .saturating_mul(4 * QUAD),
-            Self::Lanes => shape
-                .out_channels
-                .div_ceil(QUAD)
-                .saturating_mul(Self::taps(shape))
-                .saturating_mul(2 * QUAD),
-        }
+        let (together, each) = match self {
+            Self::Plain => (1, Self::taps(shape)),
+            Self::Blocks => (BLOCK, Self::block_len(shape).saturating_add(4 * BLOCK)),
+            Self::Quads => (
+                QUAD,
+                Self::taps(shape).div_ceil(4).saturating_mul(4 * QUAD),
+            ),
+            Self::Lanes => (QUAD, Self::taps(shape).saturating_mul(2 * QUAD)),
+        };
+        shape.out_channels.div_ceil(together).saturating_mul(each)
     }
 
     /// Weights of an output channel.
+    #[cfg_attr(target_os = "none", inline(never))]
     pub const fn taps(shape: KernelShape) -> usize {
         shape
             .rows

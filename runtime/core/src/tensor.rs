@@ -30,6 +30,7 @@ impl Shape {
     }
 
     /// Values, which are bytes for int8; `usize::MAX` where that many do not exist.
+    #[cfg_attr(target_os = "none", inline(never))]
     pub const fn len(&self) -> usize {
         (self.height as usize)
             .saturating_mul(self.width as usize)

@@ -4,7 +4,9 @@
 //! A hook says whether it did the layer's work; if not, it has written nothing and the plain loop
 //! does it.
 
-use crate::layer::{Binary, Conv, Copy, Pool, Resize, Table};
+use crate::format::Target;
+use crate::layer::{Binary, Conv, Pool, Table};
+use crate::operators::{Operator, Set};
 use crate::packing::Packing;
 
 mod arm;
@@ -16,29 +18,65 @@ mod v128;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
-/// Bytes of scratch without which the fast kernels leave a convolution to the plain loop. They also
-/// do that where input and output share bytes.
+/// Bytes of scratch without which the fast kernels of this machine leave a convolution to the plain
+/// loop. They also do that where input and output share bytes.
 ///
 /// This goes by the weights' packing, which says for which kernels they are.
 pub fn scratch_len(conv: &Conv<'_>) -> usize {
+    scratch_by(arm::THIS, conv)
+}
+
+/// [`scratch_len`] of the machine that a file is for.
+pub fn scratch_len_for(target: Target, conv: &Conv<'_>) -> usize {
+    scratch_by(arm::Core::of(target).unwrap_or(arm::THIS), conv)
+}
+
+fn scratch_by(core: arm::Core, conv: &Conv<'_>) -> usize {
     match conv.packing {
         Packing::Plain => 0,
         Packing::Blocks => strips::Strips::of(conv).map_or(0, |strips| strips.len()),
-        Packing::Quads | Packing::Lanes => arm::scratch_len(conv).unwrap_or(0),
+        Packing::Quads | Packing::Lanes => arm::scratch_len(core, conv).unwrap_or(0),
     }
 }
 
 /// The packing for which Cortex-M has a fast kernel for a convolution; plain where there is none.
 pub fn cortex_m_packing(conv: &Conv<'_>) -> Packing {
     let takes = |packing: &Packing| {
-        arm::scratch_len(&Conv {
-            packing: *packing,
-            ..*conv
-        })
-        .is_some()
+        let packing = *packing;
+        arm::scratch_len(arm::THIS, &Conv { packing, ..*conv }).is_some()
     };
     let packing = [Packing::Quads, Packing::Lanes].into_iter().find(takes);
     packing.unwrap_or_default()
+}
+
+/// The operators with which a file's target computes a convolution.
+pub(crate) fn conv_needs(target: Target, conv: &Conv<'_>) -> Set {
+    let core = arm::Core::of(target);
+    let needs = core.and_then(|core| arm::needs(core, conv));
+    let needs = needs.unwrap_or(Set::NONE.with(Operator::PlainConv));
+    // Armv6-M reads values where they lie only at some addresses.
+    let plain = target == Target::CortexM0 && needs.has(Operator::Straight);
+    needs.with_if(plain, Operator::PlainConv)
+}
+
+/// The operators with which a file's target computes a pool.
+pub(crate) fn pool_needs(target: Target, pool: &Pool) -> Set {
+    let needs = arm::Core::of(target).and_then(|_| arm::pool_needs(pool));
+    needs.unwrap_or(Set::NONE.with(Operator::PlainPool))
+}
+
+/// Whether this program can compute a convolution: by its plain loop, or by kernels that take it
+/// whatever the arena's address is.
+pub(crate) fn has_conv(layer: &Conv<'_>, set: Set) -> bool {
+    set.has(Operator::PlainConv)
+        || cfg!(all(target_arch = "arm", target_os = "none")) && arm::has_conv(layer, set)
+}
+
+/// The same of a pool.
+pub(crate) fn has_pool(layer: &Pool, set: Set) -> bool {
+    set.has(Operator::PlainPool)
+        || cfg!(all(target_arch = "arm", target_os = "none"))
+            && arm::pool_needs(layer).is_some_and(|needs| set.has_all(needs))
 }
 
 /// The instruction sets with kernels that this machine has, the fastest first.
@@ -85,12 +123,18 @@ pub fn pool(layer: &Pool, arena: &mut [u8]) -> bool {
     isas().next().is_some_and(|isa| isa.pool(layer, arena))
 }
 
-/// Writes its input into a part of its output.
-pub fn copy(_layer: &Copy<'_>, _arena: &mut [u8]) -> bool {
-    false
+/// [`conv`] with those kernels alone that are in the set.
+pub(crate) fn conv_of(layer: &Conv<'_>, set: Set, arena: &mut [u8]) -> bool {
+    match cfg!(all(target_arch = "arm", target_os = "none")) {
+        true => arm::Isa.conv_of(layer, set, arena),
+        false => conv(layer, arena),
+    }
 }
 
-/// Nearest neighbour.
-pub fn resize(_layer: &Resize, _arena: &mut [u8]) -> bool {
-    false
+/// [`pool`] with those kernels alone that are in the set.
+pub(crate) fn pool_of(layer: &Pool, set: Set, arena: &mut [u8]) -> bool {
+    match cfg!(all(target_arch = "arm", target_os = "none")) {
+        true => arm::Isa.pool_of(layer, set, arena),
+        false => pool(layer, arena),
+    }
 }

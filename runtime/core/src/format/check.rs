@@ -1,12 +1,15 @@
 //! The check of a whole file, after which nothing about it is in doubt.
 
-use super::fields::Fields;
+use super::fields::is_scale;
 use super::view::View;
 use super::{FormatError, Problem, Section, Span, TENSOR_LEN, Texts, parse_recipe};
 use crate::layer::{
     Binary, BinaryFixed, BinaryOp, Conv, Copy, Layer, Pool, PoolKind, Resize, Table,
 };
+use crate::operators::{Operator, Set};
+use crate::preprocess::Recipe;
 use crate::tensor::{Shape, Tensor};
+use crate::arch;
 
 /// What a model may ask for in one inference for each byte of its file and of its arena. Real models
 /// ask for some 100 multiply-accumulates.
@@ -23,12 +26,13 @@ pub const fn max_work(file: usize, arena: u32) -> u64 {
 }
 
 /// Checks everything but the checksum: sections, tensors within the arena, every layer's geometry
-/// and constants, texts, the recipe, golden vectors, the amount of work.
+/// and constants, texts, the recipe, golden vectors, the amount of work, and that the operators of the
+/// set do. Gives the recipe.
 ///
 /// # Errors
 ///
 /// The first thing that is wrong.
-pub fn check<'m>(view: &View<'m>) -> Result<(), FormatError> {
+pub fn check(view: &View<'_>, set: Set) -> Result<Option<Recipe>, FormatError> {
     let header = view.header();
     let span = |section| header.span(section);
     let error = |section, problem| {
@@ -48,54 +52,56 @@ pub fn check<'m>(view: &View<'m>) -> Result<(), FormatError> {
     }
     let input = view.tensor(header.input)?;
     let output = view.tensor(header.output)?;
-    check_layers(view)?;
+    check_layers(view, set)?;
 
-    let names = usize::from(header.layers) + 1;
-    Texts::check(
-        view.section(Section::Names),
-        span(Section::Names).start,
-        names,
-    )?;
     let labels = usize::from(header.labels);
-    Texts::check(
-        view.section(Section::Labels),
-        span(Section::Labels).start,
-        labels,
-    )?;
+    for (section, count) in [
+        (Section::Names, usize::from(header.layers) + 1),
+        (Section::Labels, labels),
+    ] {
+        Texts::check(view.section(section), span(section).start, count)?;
+    }
     if labels != 0 && labels != output.shape.len() {
         return Err(error(Section::Labels, Problem::Text));
     }
-    check_recipe(view, input.shape)?;
+    let recipe = check_recipe(view, set, input.shape)?;
     let [_, golden, _] = view.golden_lens();
     if span(Section::Golden).len % golden.max(1) != 0 {
         return Err(error(Section::Golden, Problem::Section));
     }
-    Ok(())
+    Ok(recipe)
 }
 
-fn check_recipe(view: &View<'_>, input: Shape) -> Result<(), FormatError> {
+fn check_recipe(view: &View<'_>, set: Set, input: Shape) -> Result<Option<Recipe>, FormatError> {
+    let bytes = view.section(Section::Recipe);
     let span = view.header().span(Section::Recipe);
     let table = view.header().span(Section::InputTable);
-    let fields = Fields::new(view.section(Section::Recipe), span.start);
-    let tables = match span.len {
-        0 => 0,
+    let error = |problem| FormatError {
+        offset: span.start,
+        problem,
+    };
+    let (recipe, tables) = match span.len {
+        0 => (None, 0),
         super::RECIPE_LEN => {
-            let recipe = parse_recipe(view.section(Section::Recipe), span.start)?;
+            let recipe = parse_recipe(bytes, span.start)?;
             let (height, width) = (recipe.height.into(), recipe.width.into());
             let shape = Shape::new(height, width, recipe.channels() as u32);
             if shape != input {
-                return Err(fields.error(0, Problem::Recipe));
+                return Err(error(Problem::Recipe));
             }
-            recipe.channels()
+            if !set.has_all(Set::of_recipe(&recipe)) {
+                return Err(error(Problem::Operator));
+            }
+            (Some(recipe), recipe.channels())
         }
-        _ => return Err(fields.error(0, Problem::Section)),
+        _ => return Err(error(Problem::Section)),
     };
     if table.len != tables * 256 {
         let offset = table.start;
         let problem = Problem::Section;
         return Err(FormatError { offset, problem });
     }
-    Ok(())
+    Ok(recipe)
 }
 
 /// Bytes of a tensor, where usize may be too small.
@@ -115,32 +121,40 @@ fn check_tensor(tensor: &Tensor, arena: u32) -> Result<(), Problem> {
     }
 }
 
-fn check_layers(view: &View<'_>) -> Result<(), FormatError> {
+fn check_layers(view: &View<'_>, set: Set) -> Result<(), FormatError> {
     let header = view.header();
     let max = max_work(view.bytes().len(), header.arena);
     let mut work = 0u64;
-    let mut layers = view.layers();
-    for layer in layers.by_ref() {
-        let (offset, layer) = layer?;
+    let Span { start, len } = header.span(Section::Layers);
+    let mut rest = view.section(Section::Layers);
+    for _ in 0..header.layers {
+        let offset = start + len - rest.len();
+        let (layer, len) = view.read(set, rest, offset)?;
         let error = |problem| FormatError { offset, problem };
-        let more = match &layer {
-            Layer::Conv(layer) => conv(layer, header.arena),
-            Layer::Binary(layer) => binary(layer),
-            Layer::Table(layer) => table(layer),
-            Layer::Pool(layer) => pool(layer),
-            Layer::Copy(layer) => copy(layer),
-            Layer::Resize(layer) => resize(layer),
-        }
-        .map_err(error)?;
-        work = work.saturating_add(more);
+        let (more, there) = match &layer {
+            Layer::Conv(layer) => (conv(layer, header.arena), arch::has_conv(layer, set)),
+            Layer::Pool(layer) => (pool(layer), arch::has_pool(layer, set)),
+            Layer::Binary(layer) if set.has(Operator::Binary) => (binary(layer), true),
+            Layer::Table(layer) if set.has(Operator::Table) => (table(layer), true),
+            Layer::Copy(layer) if set.has(Operator::Copy) => (copy(layer), true),
+            Layer::Resize(layer) if set.has(Operator::Resize) => (resize(layer), true),
+            _ => (Ok(0), false),
+        };
+        work = work.saturating_add(more.map_err(error)?);
         if work > max {
             return Err(error(Problem::Work));
         }
+        if !there {
+            return Err(error(Problem::Operator));
+        }
+        rest = rest.get(len..).unwrap_or_default();
     }
-    if layers.left() != 0 || layers.rest() != 0 {
-        let offset = header.span(Section::Layers).start;
+    if !rest.is_empty() {
         let problem = Problem::Section;
-        return Err(FormatError { offset, problem });
+        return Err(FormatError {
+            offset: start,
+            problem,
+        });
     }
     Ok(())
 }
@@ -172,8 +186,7 @@ fn conv(layer: &Conv<'_>, arena: u32) -> Result<u64, Problem> {
         return Err(Problem::OutsideArena);
     }
     let (multipliers, _) = layer.rounding.multipliers.as_chunks();
-    let mut multipliers = multipliers.iter().map(|&bytes| f32::from_le_bytes(bytes));
-    if !multipliers.all(|scale| scale.is_finite() && scale > 0.0) {
+    if !multipliers.iter().all(|&bytes| is_scale(u32::from_le_bytes(bytes))) {
         return Err(Problem::Scale);
     }
     let (fixed, _) = layer.rounding.fixed.as_chunks();
@@ -274,7 +287,9 @@ mod tests {
     const RESIZE: usize = 11;
 
     fn problem(bytes: &[u8]) -> Option<FormatError> {
-        View::new(bytes).and_then(|view| check(&view)).err()
+        View::new(bytes)
+            .and_then(|view| check(&view, Set::EVERY))
+            .err()
     }
 
     /// Changes one thing of a valid model, which is then refused for it.

@@ -65,6 +65,8 @@ pub enum Problem {
         /// Its number.
         id: u8,
     },
+    /// A layer or recipe needs an [`Operator`](crate::operators::Operator) that this program is without.
+    Operator,
     /// A kernel, stride or dilation is 0, or the kernel does not fit into the padded input.
     Window,
     /// The channels do not fall into that many groups.
@@ -137,6 +139,10 @@ impl fmt::Display for Problem {
             Self::Choice { id } => write!(
                 f,
                 "unknown operation {id}: compile the model with this version of Kiln"
+            ),
+            Self::Operator => f.write_str(
+                "it needs an operator that this program was built without: build the program with \
+                 this model",
             ),
             Self::Window => write!(f, "a window that does not fit its input; {damaged}"),
             Self::Groups => write!(f, "channels that are no whole number of groups; {damaged}"),

@@ -69,10 +69,9 @@ impl<'m> Fields<'m> {
     #[inline(always)]
     pub(super) fn scale(&self, at: usize) -> Result<f32, FormatError> {
         let scale = self.f32(at)?;
-        if scale.is_finite() && scale > 0.0 {
-            Ok(scale)
-        } else {
-            Err(self.error(at, Problem::Scale))
+        match is_scale(scale.to_bits()) {
+            true => Ok(scale),
+            false => Err(self.error(at, Problem::Scale)),
         }
     }
 
@@ -89,12 +88,17 @@ impl<'m> Fields<'m> {
     /// Bytes that must be 0.
     #[inline(always)]
     pub(super) fn reserved<const N: usize>(&self, at: usize) -> Result<(), FormatError> {
-        if self.array::<N>(at)? == [0; N] {
+        if self.array::<N>(at)?.iter().all(|&byte| byte == 0) {
             Ok(())
         } else {
             Err(self.error(at, Problem::Reserved))
         }
     }
+}
+
+/// Whether the bits of an f32 are finite and above zero: those from the least to the greatest.
+pub(super) const fn is_scale(bits: u32) -> bool {
+    bits.wrapping_sub(1) < f32::MAX.to_bits()
 }
 
 /// A record in the making: bytes of a fixed length, filled from the front.

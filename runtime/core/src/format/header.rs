@@ -80,7 +80,7 @@ impl Header {
     /// Another magic, version, target or flags; a scale that is none; an arena that is too large.
     pub fn parse(bytes: &[u8]) -> Result<Self, FormatError> {
         let fields = Fields::new(bytes, 0);
-        if fields.array(0)? != MAGIC {
+        if fields.u32(0)? != u32::from_le_bytes(MAGIC) {
             return Err(fields.error(0, Problem::Magic));
         }
         let fields = Fields::new(fields.front::<{ Self::LEN }>()?, 0);
@@ -156,6 +156,7 @@ impl Header {
     }
 
     /// Where a section lies; nowhere useful for a header whose file is not there.
+    #[cfg_attr(target_os = "none", inline(never))]
     pub fn span(&self, section: Section) -> Span {
         Span {
             start: usize::try_from(self.start(section)).unwrap_or(usize::MAX),

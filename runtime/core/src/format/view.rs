@@ -5,7 +5,10 @@ use super::{
     BinaryRecord, ConvRecord, CopyRecord, FormatError, Golden, Header, NONE, PoolRecord, Problem,
     ResizeRecord, Section, Span, TENSOR_LEN, TableRecord, Texts, parse_tensor,
 };
+use core::marker::PhantomData;
+
 use crate::layer::{Binary, Conv, Copy, Layer, Pool, Resize, Rounding, Table};
+use crate::operators::{Every, Operator, Operators, Set};
 use crate::tensor::Tensor;
 
 /// The bytes of a file and its header. Everything is read where it lies, and checked as far as
@@ -55,6 +58,7 @@ impl<'m> View<'m> {
     }
 
     /// A section.
+    #[cfg_attr(target_os = "none", inline(never))]
     pub fn section(&self, section: Section) -> &'m [u8] {
         let Span { start, len } = self.header.span(section);
         let rest = self.bytes.get(start..).unwrap_or_default();
@@ -71,6 +75,7 @@ impl<'m> View<'m> {
     /// # Errors
     ///
     /// There is none of that number.
+    #[cfg_attr(target_os = "none", inline(never))]
     pub fn tensor(&self, index: u16) -> Result<Tensor, FormatError> {
         self.find(index).ok_or_else(|| self.no_tensor(index))
     }
@@ -105,9 +110,10 @@ impl<'m> View<'m> {
 
     /// The layers in order, each with its record's first byte in the file. Ends after the first that
     /// is none.
-    pub fn layers(&self) -> Layers<'m> {
+    pub fn layers<O: Operators>(&self) -> Layers<'m, O> {
         let Span { start, len } = self.header.span(Section::Layers);
         Layers {
+            operators: PhantomData,
             view: *self,
             end: start + len,
             rest: self.section(Section::Layers),
@@ -182,18 +188,23 @@ impl<'m> View<'m> {
     /// function gives none. A convolution is not moved from where it is read to, which would take
     /// as long as a small one runs.
     #[inline(always)]
-    pub fn for_each_layer(&self, mut f: impl FnMut(&Layer<'m>) -> Option<()>) -> Option<()> {
-        if cfg!(target_os = "none") {
-            // Where flash is dear, layers are read by the same code as in the check.
-            return self.layers().try_for_each(|layer| f(&layer.ok()?.1));
-        }
+    pub(crate) fn for_each_layer(
+        &self,
+        set: Set,
+        mut f: impl FnMut(&Layer<'m>) -> Option<()>,
+    ) -> Option<()> {
         let mut rest = self.section(Section::Layers);
         for _ in 0..self.header.layers {
-            let len = if let Some(record) = ConvRecord::at_front(rest) {
+            // Where flash is dear, layers are read by the same code as in the check.
+            let conv = match cfg!(target_os = "none") {
+                true => None,
+                false => ConvRecord::at_front(rest),
+            };
+            let len = if let Some(record) = conv {
                 f(&Layer::Conv(self.conv(&record.ok()?)?))?;
                 ConvRecord::LEN
             } else {
-                let (layer, len) = self.read(rest, 0).ok()?;
+                let (layer, len) = self.read(set, rest, 0).ok()?;
                 f(&layer)?;
                 len
             };
@@ -214,8 +225,14 @@ impl<'m> View<'m> {
     /// The layer of the record at the front of `bytes`, which lies at byte `base` of the file, and
     /// the record's length. Each kind is made straight from its bytes: a record of any kind in between
     /// takes twice the flash.
-    #[inline(always)]
-    fn read(&self, bytes: &[u8], base: usize) -> Result<(Layer<'m>, usize), FormatError> {
+    #[cfg_attr(target_os = "none", inline(never))]
+    #[cfg_attr(not(target_os = "none"), inline(always))]
+    pub(super) fn read(
+        &self,
+        set: Set,
+        bytes: &[u8],
+        base: usize,
+    ) -> Result<(Layer<'m>, usize), FormatError> {
         let fields = Fields::new(bytes, base);
         let (layer, tensors, len) = match fields.u8(0)? {
             ConvRecord::KIND => {
@@ -227,31 +244,32 @@ impl<'m> View<'m> {
                     ConvRecord::LEN,
                 )
             }
-            BinaryRecord::KIND => {
+            BinaryRecord::KIND if set.has(Operator::Binary) => {
                 let record = BinaryRecord::parse(fields.front()?, base)?;
                 let tensors = [record.a, record.b, record.output];
                 (self.binary(&record), tensors, BinaryRecord::LEN)
             }
-            TableRecord::KIND => {
+            TableRecord::KIND if set.has(Operator::Table) => {
                 let record = TableRecord::parse(fields.front()?, base)?;
                 let tensors = [record.input, record.output, record.output];
                 (self.table(&record), tensors, TableRecord::LEN)
             }
-            PoolRecord::KIND => {
+            PoolRecord::KIND if set.has_any(Set::POOLS) => {
                 let record = PoolRecord::parse(fields.front()?, base)?;
                 let tensors = [record.input, record.output, record.output];
                 (self.pool(&record), tensors, PoolRecord::LEN)
             }
-            CopyRecord::KIND => {
+            CopyRecord::KIND if set.has(Operator::Copy) => {
                 let record = CopyRecord::parse(fields.front()?, base)?;
                 let tensors = [record.input, record.output, record.output];
                 (self.copy(&record), tensors, CopyRecord::LEN)
             }
-            ResizeRecord::KIND => {
+            ResizeRecord::KIND if set.has(Operator::Resize) => {
                 let record = ResizeRecord::parse(fields.front()?, base)?;
                 let tensors = [record.input, record.output, record.output];
                 (self.resize(&record), tensors, ResizeRecord::LEN)
             }
+            ConvRecord::KIND..=ResizeRecord::KIND => return Err(fields.error(0, Problem::Operator)),
             kind => return Err(fields.error(0, Problem::LayerKind { kind })),
         };
         match layer {
@@ -324,7 +342,8 @@ impl<'m> View<'m> {
 
 /// Layers of a [`View`].
 #[derive(Clone, Debug)]
-pub struct Layers<'m> {
+pub struct Layers<'m, O = Every> {
+    operators: PhantomData<O>,
     view: View<'m>,
     rest: &'m [u8],
     /// The section's end in the file.
@@ -332,27 +351,14 @@ pub struct Layers<'m> {
     left: u16,
 }
 
-impl Layers<'_> {
-    /// Bytes of the section behind the layers so far.
-    pub(super) const fn rest(&self) -> usize {
-        self.rest.len()
-    }
-
-    /// How many layers are left.
-    pub(super) const fn left(&self) -> u16 {
-        self.left
-    }
-}
-
-impl<'m> Iterator for Layers<'m> {
+impl<'m, O: Operators> Iterator for Layers<'m, O> {
     type Item = Result<(usize, Layer<'m>), FormatError>;
 
-    #[cfg_attr(target_os = "none", inline(never))]
-    #[cfg_attr(not(target_os = "none"), inline)]
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         self.left = self.left.checked_sub(1)?;
         let base = self.end - self.rest.len();
-        let parsed = self.view.read(self.rest, base).map(|(layer, len)| {
+        let parsed = self.view.read(O::SET, self.rest, base).map(|(layer, len)| {
             self.rest = self.rest.get(len..).unwrap_or_default();
             (base, layer)
         });

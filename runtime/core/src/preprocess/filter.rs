@@ -20,6 +20,9 @@ const LARGEST_DIVIDEND: Option<u64> =
     (MAX_SIDE as u64 * LARGEST_WEIGHT).checked_add(LARGEST_WEIGHT << (BITS + 1));
 const _: () = assert!(LARGEST_WEIGHT << (BITS + 1) >> (BITS + 1) == LARGEST_WEIGHT);
 const _: () = assert!(LARGEST_DIVIDEND.is_some());
+/// No half of what a window's ends are divided from is larger.
+const LARGEST_HALF: u64 = (2 * MAX_SIDE as u64 * MAX_SIDE as u64 + 2 * MAX_SIDE as u64) / 2;
+const _: () = assert!(LARGEST_HALF <= u32::MAX as u64);
 
 /// `input` pixels become `output` pixels. Both are in `1..=MAX_SIDE`.
 #[derive(Clone, Copy, Debug)]
@@ -79,6 +82,7 @@ impl Axis {
     }
 
     /// Equation (2).
+    #[cfg_attr(target_os = "none", inline(never))]
     fn weight(self, x: u32, j: u32) -> u64 {
         let input_centre = u64::from(2 * j + 1) * u64::from(self.output());
         let distance = input_centre.abs_diff(self.centre(x));
@@ -86,16 +90,18 @@ impl Axis {
     }
 
     /// Equation (3) for output pixel `x < output`.
+    #[cfg_attr(target_os = "none", inline(never))]
     pub fn window(self, x: u32) -> Window {
-        let output = NonZeroU64::from(self.output);
+        let output = u64::from(self.output());
         let reach = 2 * u64::from(self.support().get());
-        // The first centre above `from` and the last one below `to`, (2j + 1) * output each.
-        let first = match self.centre(x).checked_sub(reach + output.get()) {
-            Some(from) => (from / 2 / output) as u32 + 1,
+        // The first centre above `from` and the last one below `to`, (2j + 1) * output each. Halves of
+        // them have 32 bits, which Cortex-M divides.
+        let first = match self.centre(x).checked_sub(reach + output) {
+            Some(from) => (from / 2) as u32 / self.output + 1,
             None => 0,
         };
-        let to = self.centre(x) + (reach - output.get());
-        let last = ((to - 1) / 2 / output) as u32;
+        let to = self.centre(x) + (reach - output);
+        let last = ((to - 1) / 2) as u32 / self.output;
         let last = last.min(self.input() - 1);
         let total = (first..=last).map(|j| self.weight(x, j)).sum();
         Window {
@@ -107,10 +113,34 @@ impl Axis {
     }
 
     /// Equation (4), with the window of `x`. Zero outside of it.
+    #[cfg_attr(target_os = "none", inline(never))]
     pub fn coefficient(self, x: u32, j: u32, window: &Window) -> i32 {
-        let dividend = (self.weight(x, j) << (BITS + 1)) + window.total.get();
-        (dividend / 2 / window.total) as i32
+        match cfg!(target_os = "none") {
+            true => share_by_bits(self.weight(x, j), window.total),
+            false => share(self.weight(x, j), window.total),
+        }
     }
+}
+
+/// Equation (4) of a weight and its total, which is no less.
+fn share(weight: u64, total: NonZeroU64) -> i32 {
+    let dividend = (weight << (BITS + 1)) + total.get();
+    (dividend / 2 / total) as i32
+}
+
+/// [`share`] for processors that do not divide 64 bits: `weight * 2^BITS / total` bit by bit, then
+/// rounded.
+fn share_by_bits(weight: u64, total: NonZeroU64) -> i32 {
+    let (mut share, mut rest) = (0, weight);
+    for bit in 0..=BITS {
+        if bit > 0 {
+            (share, rest) = (share << 1, rest << 1);
+        }
+        if rest >= total.get() {
+            (share, rest) = (share + 1, rest - total.get());
+        }
+    }
+    share + i32::from(rest << 1 >= total.get())
 }
 
 /// Adds one term of equation (5). `LARGEST_SUM` says that nothing wraps; this spells it out
@@ -183,6 +213,24 @@ mod tests {
                 assert!(first == 0 || axis.weight(x, first - 1) == 0);
                 assert!(last == axis.input() - 1 || axis.weight(x, last + 1) == 0);
             }
+        }
+    }
+
+    #[test]
+    fn shares_by_bits_are_the_same() {
+        for axis in axes() {
+            for x in pixels(axis) {
+                let window = axis.window(x);
+                for j in (window.first..=window.last).step_by(1 + window.last as usize / 9) {
+                    let weight = axis.weight(x, j);
+                    let expected = share(weight, window.total);
+                    assert_eq!(share_by_bits(weight, window.total), expected, "{axis:?} {x} {j}");
+                }
+            }
+        }
+        for (weight, total) in [(0, 1), (1, 1), (1, 3), (2, 3), (1, 1 << 23), (3, 1 << 24)] {
+            let total = NonZeroU64::new(total).unwrap();
+            assert_eq!(share_by_bits(weight, total), share(weight, total));
         }
     }
 

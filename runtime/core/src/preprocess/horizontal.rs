@@ -16,7 +16,7 @@ impl<'s> Horizontal<'s> {
     /// is too small.
     pub fn new(axis: Axis, scratch: &'s mut [i32]) -> Option<(Self, &'s mut [i32])> {
         let width = axis.output() as usize;
-        let taps = axis.taps().get();
+        let taps = axis.taps().get().max(1);
         let len = if axis.input() == axis.output() {
             0
         } else {
@@ -56,8 +56,14 @@ impl<'s> Horizontal<'s> {
             }
             return;
         }
+        // Not 0, which the compiler does not see everywhere.
+        let taps = self.axis.taps().get().max(1) as usize;
+        if cfg!(target_os = "none") {
+            // Where flash is dear.
+            return self.weigh(taps, row, out);
+        }
         // The same code each time; where the number is a constant, the inner loop is unrolled.
-        match self.axis.taps().get() as usize {
+        match taps {
             2 => self.weigh(2, row, out),
             3 => self.weigh(3, row, out),
             4 => self.weigh(4, row, out),

@@ -171,23 +171,27 @@ impl Recipe {
     }
 }
 
-/// The largest size within `outer` that has the shape of `shape`; rounded half up, at least 1.
+/// The largest size within `outer` that has the shape of `shape`; rounded half up, at least 1. Sides
+/// are up to `MAX_SIDE`, so that products have 32 bits.
 const fn largest_within(outer: (u32, u32), shape: (u32, u32)) -> (u32, u32) {
-    let (width, height) = (outer.0 as u64, outer.1 as u64);
-    let (across, down) = (shape.0 as u64, shape.1 as u64);
+    let ((width, height), (across, down)) = (outer, shape);
     if width * down >= height * across {
-        (scaled(height, across, down), outer.1)
+        (scaled(height, across, down), height)
     } else {
-        (outer.0, scaled(width, down, across))
+        (width, scaled(width, down, across))
     }
 }
 
+const _: () = assert!(MAX_SIDE.checked_mul(MAX_SIDE).is_some());
+
 /// `side * up / down`, rounded half up, at least 1.
-const fn scaled(side: u64, up: u64, down: u64) -> u32 {
-    match (2 * side * up + down).checked_div(2 * down) {
-        None | Some(0) => 1,
-        Some(rounded) => rounded as u32,
-    }
+const fn scaled(side: u32, up: u32, down: u32) -> u32 {
+    let product = side * up;
+    let Some(whole) = product.checked_div(down) else {
+        return 1;
+    };
+    let rounded = whole + (2 * (product - whole * down) >= down) as u32;
+    if rounded == 0 { 1 } else { rounded }
 }
 
 const fn centred(inner: (u32, u32), outer: (u32, u32)) -> Rect {

@@ -3,9 +3,11 @@
 use super::columns::{Columns, Room};
 use super::constants::Constants;
 use super::loops;
-use super::{clamp, range, scratch};
+use super::{Core, clamp, range, scratch};
 use crate::layer::Conv;
+use crate::operators::{Operator, Set};
 use crate::packing::{Packing, QUAD};
+use crate::tensor::Tensor;
 
 /// Fours of a column that is there as it is up to which it gets lanes.
 const MOST_FOURS: usize = 32;
@@ -103,6 +105,43 @@ impl Plan {
         }
     }
 
+    /// The same by vectors, whose columns are values as they are.
+    pub const fn vectors_len(&self) -> usize {
+        match (self.straight, self.point) {
+            (true, _) => 0,
+            (false, true) => 4 * self.fours + 3,
+            (false, false) => 8 * self.fours + 3,
+        }
+    }
+
+    /// The kernels that take the layer with so much scratch.
+    pub fn needs(&self, core: Core, conv: &Conv<'_>, scratch: usize) -> Option<Set> {
+        let channels = conv.output.shape.channels as usize;
+        let (input, output) = (conv.input, conv.output);
+        let end = |tensor: Tensor| tensor.offset as usize + tensor.shape.len();
+        let apart =
+            end(output) <= input.offset as usize || end(input) <= output.offset as usize;
+        if core == Core::Vectors {
+            let takes = self.straight && apart || scratch >= self.vectors_len().max(3);
+            return takes.then_some(Set::NONE.with(Operator::Dense));
+        }
+        let set = match (self.straight, self.point) {
+            (true, _) if !apart => return None,
+            (true, _) => Set::NONE
+                .with(Operator::Straight)
+                .with_if(scratch >= self.needed(), Operator::Point),
+            _ if scratch < self.needed() + 3 => return None,
+            (false, true) => Set::NONE.with(Operator::Point),
+            (false, false) => Set::NONE.with(Operator::Dense),
+        };
+        let strips = self.room.len(1) > 0 && !self.straight;
+        let set = set.with_if(strips, Operator::Strips);
+        Some(match self.point {
+            true => set.with_if(!channels.is_multiple_of(QUAD), Operator::Few),
+            false => set.with_if(!channels.is_multiple_of(2), Operator::Odd),
+        })
+    }
+
     /// Bytes of scratch from a multiple of 4 on: the lanes, and what makes them.
     const fn needed(&self) -> usize {
         let columns = if self.point { 1 } else { COLUMNS };
@@ -121,16 +160,25 @@ impl Plan {
 }
 
 /// Runs the layer; none where it is left to the plain loop, and nothing is written.
-pub fn run(conv: &Conv<'_>, arena: &mut [u8]) -> Option<()> {
+pub fn run(conv: &Conv<'_>, set: Set, arena: &mut [u8]) -> Option<()> {
     let plan = Plan::of(conv, loops::WORDS)?;
     let constants = Constants::of(conv)?;
     let input = range(&conv.input, arena)?.start;
     let output = range(&conv.output, arena)?.start;
     let scratch = match scratch(conv, arena, plan.needed()) {
-        Some(scratch) => scratch,
-        _ if plan.straight => return straight(conv, arena, plan, &constants),
+        Some(scratch) if !plan.straight || set.has(Operator::Point) => scratch,
+        _ if plan.straight && set.has(Operator::Straight) => {
+            return straight(conv, set, arena, plan, &constants);
+        }
         _ => return None,
     };
+    let kernel = match plan.point {
+        true => Operator::Point,
+        false => Operator::Dense,
+    };
+    if !set.has(kernel) {
+        return None;
+    }
     let lanes: *mut u32 = scratch.cast();
     let mut columns = Columns::new(conv, arena, scratch.wrapping_add(plan.lanes()), plan.fours);
     let input = arena.as_ptr().wrapping_add(input);
@@ -145,16 +193,22 @@ pub fn run(conv: &Conv<'_>, arena: &mut [u8]) -> Option<()> {
                 } else {
                     columns.point(lanes);
                 }
-                quads(conv, plan, &constants, lanes, output, false);
+                quads(conv, set, plan, &constants, lanes, output, false);
             }
-            false => dense(conv, plan, &constants, &mut columns, lanes, output),
+            false => dense(conv, set, plan, &constants, &mut columns, lanes, output),
         }
     }
-    clamp(conv, arena)
+    clamp(conv, set, arena)
 }
 
 /// A column that is read where the input lies.
-fn straight(conv: &Conv<'_>, arena: &mut [u8], plan: Plan, constants: &Constants) -> Option<()> {
+fn straight(
+    conv: &Conv<'_>,
+    set: Set,
+    arena: &mut [u8],
+    plan: Plan,
+    constants: &Constants,
+) -> Option<()> {
     let (input, output) = (range(&conv.input, arena)?, range(&conv.output, arena)?);
     let bytes = arena.as_mut_ptr();
     let column = bytes.wrapping_add(input.start);
@@ -165,9 +219,9 @@ fn straight(conv: &Conv<'_>, arena: &mut [u8], plan: Plan, constants: &Constants
     // SAFETY: `Constants::of` and `range` have looked at the lengths.
     unsafe {
         let output = bytes.add(output.start);
-        quads(conv, plan, constants, column.cast(), output, true);
+        quads(conv, set, plan, constants, column.cast(), output, true);
     }
-    clamp(conv, arena)
+    clamp(conv, set, arena)
 }
 
 /// # Safety
@@ -175,6 +229,7 @@ fn straight(conv: &Conv<'_>, arena: &mut [u8], plan: Plan, constants: &Constants
 /// The pointers are the layer's, and `lanes` has room for three columns.
 unsafe fn dense(
     conv: &Conv<'_>,
+    set: Set,
     plan: Plan,
     constants: &Constants,
     columns: &mut Columns,
@@ -214,7 +269,7 @@ unsafe fn dense(
                 task.output_end = output.add(pairs);
                 loops::dense(&task);
             }
-            if pairs < channels {
+            if set.has(Operator::Odd) && pairs < channels {
                 let output = output.add(pairs);
                 loops::dense(&Task {
                     offsets,
@@ -234,6 +289,7 @@ unsafe fn dense(
 /// The pointers are the layer's.
 unsafe fn quads(
     conv: &Conv<'_>,
+    set: Set,
     plan: Plan,
     constants: &Constants,
     column: *const u32,
@@ -258,7 +314,7 @@ unsafe fn quads(
             task.output_end = output.add(quads);
             point(&task);
         }
-        if quads < channels {
+        if set.has(Operator::Few) && quads < channels {
             let last = constants.last(quads, channels);
             let constants = constants.with(&last, quads * 4 * plan.fours);
             let mut outputs = [0; QUAD];

@@ -9,6 +9,7 @@ use core::ptr;
 use super::constants::Constants;
 use super::{clamp, loops, range, scratch};
 use crate::layer::Conv;
+use crate::operators::{Operator, Set};
 use crate::packing::{Packing, QUAD};
 
 /// Kernel rows that there may be.
@@ -121,6 +122,16 @@ impl Plan {
         })
     }
 
+    /// The kernels that take the layer with so much scratch.
+    pub fn needs(&self, scratch: usize) -> Option<Set> {
+        let kernel = match self.pairs {
+            true => Operator::Pairs,
+            false => Operator::Depthwise,
+        };
+        let set = Set::NONE.with(kernel);
+        (scratch >= self.len()).then_some(set.with_if(self.outputs > 0, Operator::Rest))
+    }
+
     /// Bytes of scratch to ask for, with what aligns it.
     pub const fn len(&self) -> usize {
         self.needed().saturating_add(3)
@@ -150,8 +161,14 @@ impl Plan {
 }
 
 /// Runs the layer; none where it is left to the plain loop, and nothing is written.
-pub fn run(conv: &Conv<'_>, arena: &mut [u8]) -> Option<()> {
-    let plan = Plan::of(conv, loops::WORDS)?;
+pub fn run(conv: &Conv<'_>, set: Set, arena: &mut [u8]) -> Option<()> {
+    let mut plan = Plan::of(conv, loops::WORDS)?;
+    // The compiler sees which of the two is not in the program.
+    plan.pairs = match (set.has(Operator::Pairs), set.has(Operator::Depthwise)) {
+        (true, true) => plan.pairs,
+        (pairs, depthwise) if pairs != depthwise && pairs == plan.pairs => pairs,
+        _ => return None,
+    };
     let constants = Constants::of(conv)?;
     let input = range(&conv.input, arena)?.start;
     let output = range(&conv.output, arena)?.start;
@@ -170,8 +187,8 @@ pub fn run(conv: &Conv<'_>, arena: &mut [u8]) -> Option<()> {
     let outputs = scratch.wrapping_add(plan.lanes());
     // SAFETY: `Constants::of` and `range` have looked at the lengths; scratch has room for the plan, at a
     // multiple of 4.
-    unsafe { rows(conv, &lanes, &constants, output, outputs) };
-    clamp(conv, arena)
+    unsafe { rows(conv, set, &lanes, &constants, output, outputs) };
+    clamp(conv, set, arena)
 }
 
 /// # Safety
@@ -179,6 +196,7 @@ pub fn run(conv: &Conv<'_>, arena: &mut [u8]) -> Option<()> {
 /// The pointers are the layer's; `outputs` has room for those of the last channels.
 unsafe fn rows(
     conv: &Conv<'_>,
+    set: Set,
     lanes: &Lanes,
     constants: &Constants,
     output: *mut u8,
@@ -256,7 +274,7 @@ unsafe fn rows(
             if whole > 0 {
                 run(&row);
             }
-            if whole < plan.groups {
+            if set.has(Operator::Rest) && whole < plan.groups {
                 for place in table.iter_mut().take(plan.rows) {
                     *place = place.wrapping_byte_add(whole * plan.group());
                 }

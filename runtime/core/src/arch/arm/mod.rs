@@ -14,7 +14,9 @@
 
 use core::ops::Range;
 
+use crate::format::Target;
 use crate::layer::{Binary, Conv, Pool, Table};
+use crate::operators::{Operator, Set};
 use crate::tensor::Tensor;
 
 mod binary;
@@ -61,13 +63,20 @@ pub fn isas() -> impl Iterator<Item = Isa> {
 
 impl Isa {
     pub fn conv(self, layer: &Conv<'_>, arena: &mut [u8]) -> bool {
+        self.conv_of(layer, Set::EVERY, arena)
+    }
+
+    pub fn conv_of(self, layer: &Conv<'_>, set: Set, arena: &mut [u8]) -> bool {
+        // Vectors take all that lanes would.
         #[cfg(kiln_mve)]
-        if mve::run(layer, arena).is_some() {
-            return true;
-        }
-        dense::run(layer, arena)
-            .or_else(|| depthwise::run(layer, arena))
-            .is_some()
+        let dense = mve::run;
+        #[cfg(not(kiln_mve))]
+        let dense = |layer: &Conv<'_>, arena: &mut [u8]| dense::run(layer, set, arena);
+        let has = |operators: &[Operator]| operators.iter().any(|&operator| set.has(operator));
+        has(&[Operator::Dense, Operator::Point, Operator::Straight])
+            && dense(layer, arena).is_some()
+            || has(&[Operator::Pairs, Operator::Depthwise])
+                && depthwise::run(layer, set, arena).is_some()
     }
 
     pub fn binary(self, layer: &Binary, arena: &mut [u8]) -> bool {
@@ -79,21 +88,86 @@ impl Isa {
     }
 
     pub fn pool(self, layer: &Pool, arena: &mut [u8]) -> bool {
-        pool::run(layer, arena).is_some()
+        self.pool_of(layer, Set::EVERY, arena)
+    }
+
+    pub fn pool_of(self, layer: &Pool, set: Set, arena: &mut [u8]) -> bool {
+        pool::run(layer, set, arena).is_some()
     }
 }
 
-/// Bytes of scratch that a convolution takes here; none where it is left to the plain loop.
-///
-/// What the core that wants most takes: the others run the same file.
-pub fn scratch_len(conv: &Conv<'_>) -> Option<usize> {
-    const MOST_WORDS: usize = 2;
-    let dense = dense::Plan::of(conv, MOST_WORDS).map(|plan| plan.len());
-    let depthwise = || depthwise::Plan::of(conv, MOST_WORDS).map(|plan| plan.len());
+/// Kinds of cores, by what their kernels take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Core {
+    /// Lanes of a four in one word: Cortex-M0+, M3.
+    Bytes,
+    /// In two words: Cortex-M4, M7, M33.
+    Halves,
+    /// Vectors, and depthwise as [`Halves`](Self::Halves): Cortex-M55.
+    Vectors,
+}
+
+/// What this program is for; elsewhere the core that wants most.
+pub const THIS: Core = if cfg!(kiln_mve) {
+    Core::Vectors
+} else if cfg!(any(kiln_dsp, not(all(target_arch = "arm", target_os = "none")))) {
+    Core::Halves
+} else {
+    Core::Bytes
+};
+
+impl Core {
+    /// That of a target.
+    pub fn of(target: Target) -> Option<Self> {
+        Some(match target {
+            Target::CortexM0 | Target::CortexM3 => Self::Bytes,
+            Target::CortexM4 | Target::CortexM7 | Target::CortexM33 => Self::Halves,
+            Target::CortexM55 => Self::Vectors,
+            _ => return None,
+        })
+    }
+
+    /// Words that lanes of a four take.
+    const fn words(self) -> usize {
+        match self {
+            Self::Bytes => 1,
+            Self::Halves | Self::Vectors => 2,
+        }
+    }
+}
+
+/// Bytes of scratch that a convolution takes on a core; none where it is left to the plain loop.
+pub fn scratch_len(core: Core, conv: &Conv<'_>) -> Option<usize> {
+    let dense = dense::Plan::of(conv, core.words()).map(|plan| match core {
+        Core::Vectors => plan.vectors_len(),
+        _ => plan.len(),
+    });
+    let depthwise = || depthwise::Plan::of(conv, core.words()).map(|plan| plan.len());
     dense.or_else(depthwise)
 }
 
+/// The kernels that take a convolution on a core, whatever the arena's address is; none where it is
+/// left to the plain loop.
+pub fn needs(core: Core, conv: &Conv<'_>) -> Option<Set> {
+    let scratch = conv.scratch.len as usize;
+    let set = match dense::Plan::of(conv, core.words()) {
+        Some(plan) => plan.needs(core, conv, scratch)?,
+        None => depthwise::Plan::of(conv, core.words())?.needs(scratch)?,
+    };
+    let narrow = (conv.rounding.low, conv.rounding.high) != (i8::MIN, i8::MAX);
+    Some(set.with_if(narrow, Operator::Clamp))
+}
+
+/// Whether this program's kernels, those of the set, take a convolution.
+pub fn has_conv(conv: &Conv<'_>, set: Set) -> bool {
+    needs(THIS, conv).is_some_and(|needs| set.has_all(needs))
+        && constants::Constants::of(conv).is_some()
+}
+
+pub use pool::needs as pool_needs;
+
 /// A tensor's bytes, if they are within the arena.
+#[inline(never)]
 fn range(tensor: &Tensor, arena: &[u8]) -> Option<Range<usize>> {
     let start = tensor.offset as usize;
     let end = start.checked_add(tensor.shape.len())?;
@@ -101,6 +175,7 @@ fn range(tensor: &Tensor, arena: &[u8]) -> Option<Range<usize>> {
 }
 
 /// The scratch from its first multiple of 4 on, if `len` bytes are there.
+#[inline(never)]
 fn scratch(conv: &Conv<'_>, arena: &mut [u8], len: usize) -> Option<*mut u8> {
     let start = conv.scratch.offset as usize;
     let room = (conv.scratch.len as usize).min(arena.len().checked_sub(start)?);
@@ -111,9 +186,10 @@ fn scratch(conv: &Conv<'_>, arena: &mut [u8], len: usize) -> Option<*mut u8> {
 }
 
 /// Clamps a layer's whole output, where that is narrower than i8.
-fn clamp(conv: &Conv<'_>, arena: &mut [u8]) -> Option<()> {
+#[inline(never)]
+fn clamp(conv: &Conv<'_>, set: Set, arena: &mut [u8]) -> Option<()> {
     let (low, high) = (conv.rounding.low, conv.rounding.high);
-    if (low, high) != (i8::MIN, i8::MAX) {
+    if set.has(Operator::Clamp) && (low, high) != (i8::MIN, i8::MAX) {
         let output = range(&conv.output, arena)?;
         for value in arena.get_mut(output)? {
             *value = crate::rounding::limit((*value as i8).into(), low, high) as u8;

@@ -9,6 +9,7 @@ use super::constants::Constants;
 use super::dense::Plan;
 use super::{clamp, range, scratch};
 use crate::layer::Conv;
+use crate::operators::Set;
 use crate::packing::Packing;
 
 global_asm!(include_str!("mve.s"), options(raw));
@@ -105,7 +106,7 @@ pub fn run(conv: &Conv<'_>, arena: &mut [u8]) -> Option<()> {
         }
         task.output = task.output.wrapping_add(2 * channels);
     }
-    clamp(conv, arena)
+    clamp(conv, Set::EVERY, arena)
 }
 
 /// What columns are made from.

@@ -2,33 +2,48 @@
 
 use super::{loops, range};
 use crate::layer::{Pool, PoolKind};
+use crate::operators::{Operator, Set};
 use crate::rounding::{limit, requantize, requantize_fixed};
 
 /// Channels that go together.
 const TOGETHER: usize = 4;
 
-/// Runs the layer; none where it is left to the plain loop, and nothing is written.
-pub fn run(layer: &Pool, arena: &mut [u8]) -> Option<()> {
+/// The kernel that takes the layer; none where it is left to the plain loop.
+pub fn needs(layer: &Pool) -> Option<Set> {
     let (input, output, window) = (layer.input.shape, layer.output.shape, &layer.window);
-    let [rows, columns] = window.kernel.map(usize::from);
-    let [height, width] = [input.height, input.width].map(|side| side as usize);
     let fits = window.padding == [0; 4]
         && window.dilation == [1; 2]
         && window.taps() > 0
         && input.channels == output.channels
         && window.output(input.height, input.width) == Some([output.height, output.width]);
-    let global = rows == height && columns == width;
-    let taps = window.taps();
-    let average = match layer.kind {
-        PoolKind::Max => None,
-        PoolKind::Average { scales, fixed, .. } if fixed != 0 || global => {
-            Some((scales[0] / (scales[1] * taps as f32), fixed))
-        }
+    let global = window.kernel.map(u32::from) == [input.height, input.width];
+    let set = match layer.kind {
+        PoolKind::Max => Set::NONE.with(Operator::Maximum),
+        PoolKind::Average { fixed, .. } if fixed != 0 || global => Set::NONE
+            .with(Operator::Average)
+            .with_if(fixed == 0, Operator::Exact),
         PoolKind::Average { .. } => return None,
     };
-    if !fits {
+    let rest = !input.channels.is_multiple_of(TOGETHER as u32);
+    fits.then_some(set.with_if(rest, Operator::Rest))
+}
+
+/// Runs the layer; none where it is left to the plain loop, and nothing is written.
+pub fn run(layer: &Pool, set: Set, arena: &mut [u8]) -> Option<()> {
+    if !set.has_all(needs(layer)?) {
         return None;
     }
+    let (input, output, window) = (layer.input.shape, layer.output.shape, &layer.window);
+    let [rows, columns] = window.kernel.map(usize::from);
+    let width = input.width as usize;
+    let taps = window.taps();
+    let average = match layer.kind {
+        PoolKind::Max if set.has(Operator::Maximum) => None,
+        PoolKind::Average { scales, fixed, .. } if set.has(Operator::Average) => {
+            Some((scales[0] / (scales[1] * taps as f32), fixed))
+        }
+        _ => return None,
+    };
     let (from, to) = (range(&layer.input, arena)?, range(&layer.output, arena)?);
     let channels = input.channels as usize;
     let zero = i32::from(layer.input.zero_point).wrapping_mul(taps as i32);
@@ -64,15 +79,19 @@ pub fn run(layer: &Pool, arena: &mut [u8]) -> Option<()> {
                         }
                         Some((factor, fixed)) => {
                             let sums = match values.len() {
-                                TOGETHER => windows.sums(arena, start)?,
-                                few => windows.fold(arena, start, few, 0, i32::wrapping_add)?,
+                                few if few < TOGETHER && set.has(Operator::Rest) => {
+                                    windows.fold(arena, start, few, 0, i32::wrapping_add)?
+                                }
+                                _ => windows.sums(arena, start)?,
                             };
                             for (value, sum) in values.iter_mut().zip(sums) {
                                 let sum = sum.wrapping_sub(zero);
                                 let zero_point = layer.output.zero_point;
                                 let (low, high) = (layer.low, layer.high);
                                 let rounded = match fixed {
-                                    0 => requantize(sum, factor, zero_point, low, high),
+                                    0 if set.has(Operator::Exact) => {
+                                        requantize(sum, factor, zero_point, low, high)
+                                    }
                                     _ => requantize_fixed(sum, fixed, zero_point, low, high),
                                 };
                                 *value = rounded as u8;

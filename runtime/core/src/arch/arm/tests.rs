@@ -4,7 +4,7 @@
 use std::vec;
 use std::vec::Vec;
 
-use super::{Isa, scratch_len};
+use super::{Isa, THIS, scratch_len};
 use crate::layer::{Conv, Rounding, Scratch};
 use crate::ops;
 use crate::packing::{KernelShape, Packing};
@@ -86,7 +86,7 @@ fn check(random: &mut Random, input: [u32; 3], out_channels: u32, window: Window
         scratch: Scratch::default(),
     };
     conv.scratch.offset = end as u32;
-    conv.scratch.len = scratch_len(&conv).unwrap() as u32;
+    conv.scratch.len = scratch_len(THIS, &conv).unwrap() as u32;
     // With some bytes more, which nobody writes.
     let behind = end + conv.scratch.len as usize;
     let arena = random.bytes(behind + 16);
