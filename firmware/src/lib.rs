@@ -13,6 +13,9 @@
 extern crate std;
 
 pub mod app;
+#[cfg(all(target_os = "none", feature = "bare"))]
+#[path = "boards/bare.rs"]
+mod bare;
 #[cfg(all(target_os = "none", feature = "board"))]
 pub mod boards;
 #[cfg(all(target_os = "none", feature = "bare"))]

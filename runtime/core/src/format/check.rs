@@ -132,8 +132,8 @@ fn check_layers(view: &View<'_>, set: Set) -> Result<(), FormatError> {
         let (layer, len) = view.read(set, rest, offset)?;
         let error = |problem| FormatError { offset, problem };
         let (more, there) = match &layer {
-            Layer::Conv(layer) => (conv(layer, header.arena), arch::has_conv(layer, set)),
-            Layer::Pool(layer) => (pool(layer), arch::has_pool(layer, set)),
+            Layer::Conv(layer) => (conv(layer, set, header.arena), arch::has_conv(layer, set)),
+            Layer::Pool(layer) => (pool(layer, set), arch::has_pool(layer, set)),
             Layer::Binary(layer) if set.has(Operator::Binary) => (binary(layer), true),
             Layer::Table(layer) if set.has(Operator::Table) => (table(layer), true),
             Layer::Copy(layer) if set.has(Operator::Copy) => (copy(layer), true),
@@ -174,13 +174,16 @@ fn same(found: Shape, expected: Shape) -> Result<(), Problem> {
     }
 }
 
-fn conv(layer: &Conv<'_>, arena: u32) -> Result<u64, Problem> {
-    let (input, output) = (layer.input.shape, layer.output.shape);
-    let groups = |channels: u32| channels.checked_rem(layer.groups) == Some(0);
-    if !groups(input.channels) || !groups(output.channels) {
-        return Err(Problem::Groups);
+fn conv(layer: &Conv<'_>, set: Set, arena: u32) -> Result<u64, Problem> {
+    // Kernels take only what fits.
+    if set.has(Operator::PlainConv) {
+        let (input, output) = (layer.input.shape, layer.output.shape);
+        let groups = |channels: u32| channels.checked_rem(layer.groups) == Some(0);
+        if !groups(input.channels) || !groups(output.channels) {
+            return Err(Problem::Groups);
+        }
+        same(output, windowed(input, &layer.window, output.channels)?)?;
     }
-    same(output, windowed(input, &layer.window, output.channels)?)?;
     let end = u64::from(layer.scratch.offset) + u64::from(layer.scratch.len);
     if end > arena.into() {
         return Err(Problem::OutsideArena);
@@ -219,9 +222,11 @@ fn table(layer: &Table<'_>) -> Result<u64, Problem> {
     Ok(len(layer.output.shape))
 }
 
-fn pool(layer: &Pool) -> Result<u64, Problem> {
+fn pool(layer: &Pool, set: Set) -> Result<u64, Problem> {
     let (input, output) = (layer.input.shape, layer.output.shape);
-    same(output, windowed(input, &layer.window, input.channels)?)?;
+    if set.has(Operator::PlainPool) {
+        same(output, windowed(input, &layer.window, input.channels)?)?;
+    }
     if matches!(layer.kind, PoolKind::Average { fixed, .. } if fixed < 0) {
         return Err(Problem::Fixed);
     }

@@ -55,6 +55,8 @@ pub enum Problem {
         /// Its number.
         kind: u8,
     },
+    /// A layer's record is none, or names what is not there: all that microcontrollers say of it.
+    Layer,
     /// No such operation, fit or colour.
     Choice {
         /// Its number.
@@ -136,6 +138,7 @@ impl fmt::Display for Problem {
                 f,
                 "unknown kind of layer {kind}: compile the model with this version of Kiln"
             ),
+            Self::Layer => write!(f, "a layer that is none; {damaged}"),
             Self::Choice { id } => write!(
                 f,
                 "unknown operation {id}: compile the model with this version of Kiln"

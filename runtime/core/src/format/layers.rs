@@ -187,6 +187,18 @@ impl LayerRecord {
         })
     }
 
+    /// The tensors that it names.
+    pub(super) const fn tensors(&self) -> [Option<u16>; 3] {
+        match self {
+            Self::Conv(record) => [Some(record.input), Some(record.output), None],
+            Self::Binary(record) => [Some(record.a), Some(record.b), Some(record.output)],
+            Self::Table(record) => [Some(record.input), Some(record.output), None],
+            Self::Pool(record) => [Some(record.input), Some(record.output), None],
+            Self::Copy(record) => [Some(record.input), Some(record.output), None],
+            Self::Resize(record) => [Some(record.input), Some(record.output), None],
+        }
+    }
+
     /// The bytes that [`parse`](Self::parse) reads, and how many of them count.
     pub fn emit(&self) -> ([u8; MAX_RECORD_LEN], usize) {
         let emit = match self {

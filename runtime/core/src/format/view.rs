@@ -2,8 +2,8 @@
 
 use super::fields::Fields;
 use super::{
-    BinaryRecord, ConvRecord, CopyRecord, FormatError, Golden, Header, NONE, PoolRecord, Problem,
-    ResizeRecord, Section, Span, TENSOR_LEN, TableRecord, Texts, parse_tensor,
+    BinaryRecord, ConvRecord, CopyRecord, FormatError, Golden, Header, LayerRecord, NONE, PoolRecord,
+    Problem, ResizeRecord, Section, Span, TENSOR_LEN, TableRecord, Texts, parse_tensor,
 };
 use core::marker::PhantomData;
 
@@ -213,69 +213,79 @@ impl<'m> View<'m> {
         Some(())
     }
 
-    /// What of a layer is not there: one of its tensors, or else constants.
-    #[cold]
-    fn missing(&self, tensors: [u16; 3]) -> Problem {
-        let missing = tensors
-            .into_iter()
-            .find(|&index| self.find(index).is_none());
-        missing.map_or(Problem::Constant, |index| self.no_tensor(index).problem)
-    }
-
     /// The layer of the record at the front of `bytes`, which lies at byte `base` of the file, and
-    /// the record's length. Each kind is made straight from its bytes: a record of any kind in between
-    /// takes twice the flash.
-    #[cfg_attr(target_os = "none", inline(never))]
-    #[cfg_attr(not(target_os = "none"), inline(always))]
+    /// the record's length.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong. Microcontrollers say no more than that the layer is none, or needs an operator
+    /// that is not in the set.
+    #[inline(always)]
     pub(super) fn read(
         &self,
         set: Set,
         bytes: &[u8],
         base: usize,
     ) -> Result<(Layer<'m>, usize), FormatError> {
+        match self.layer(set, bytes) {
+            Some(found) => Ok(found),
+            None => Err(self.why(set, bytes, base)),
+        }
+    }
+
+    /// Each kind is made straight from its bytes: a record of any kind in between takes twice the flash.
+    #[cfg_attr(target_os = "none", inline(never))]
+    #[cfg_attr(not(target_os = "none"), inline(always))]
+    fn layer(&self, set: Set, bytes: &[u8]) -> Option<(Layer<'m>, usize)> {
+        let fields = Fields::new(bytes, 0);
+        let kind = bytes.first().copied()?;
+        if kind == ConvRecord::KIND {
+            let record = ConvRecord::parse(fields.front().ok()?, 0).ok()?;
+            return Some((Layer::Conv(self.conv(&record)?), ConvRecord::LEN));
+        }
+        if kind == PoolRecord::KIND && set.has_any(Set::POOLS) {
+            let record = PoolRecord::parse(fields.front().ok()?, 0).ok()?;
+            return Some((self.pool(&record)?, PoolRecord::LEN));
+        }
+        if kind == BinaryRecord::KIND && set.has(Operator::Binary) {
+            let record = BinaryRecord::parse(fields.front().ok()?, 0).ok()?;
+            return Some((self.binary(&record)?, BinaryRecord::LEN));
+        }
+        if kind == TableRecord::KIND && set.has(Operator::Table) {
+            let record = TableRecord::parse(fields.front().ok()?, 0).ok()?;
+            return Some((self.table(&record)?, TableRecord::LEN));
+        }
+        if kind == CopyRecord::KIND && set.has(Operator::Copy) {
+            let record = CopyRecord::parse(fields.front().ok()?, 0).ok()?;
+            return Some((self.copy(&record)?, CopyRecord::LEN));
+        }
+        if kind == ResizeRecord::KIND && set.has(Operator::Resize) {
+            let record = ResizeRecord::parse(fields.front().ok()?, 0).ok()?;
+            return Some((self.resize(&record)?, ResizeRecord::LEN));
+        }
+        None
+    }
+
+    /// Why there is no layer.
+    #[cold]
+    fn why(&self, set: Set, bytes: &[u8], base: usize) -> FormatError {
         let fields = Fields::new(bytes, base);
-        let (layer, tensors, len) = match fields.u8(0)? {
-            ConvRecord::KIND => {
-                let record = ConvRecord::parse(fields.front()?, base)?;
-                let tensors = [record.input, record.output, record.output];
-                (
-                    self.conv(&record).map(Layer::Conv),
-                    tensors,
-                    ConvRecord::LEN,
-                )
-            }
-            BinaryRecord::KIND if set.has(Operator::Binary) => {
-                let record = BinaryRecord::parse(fields.front()?, base)?;
-                let tensors = [record.a, record.b, record.output];
-                (self.binary(&record), tensors, BinaryRecord::LEN)
-            }
-            TableRecord::KIND if set.has(Operator::Table) => {
-                let record = TableRecord::parse(fields.front()?, base)?;
-                let tensors = [record.input, record.output, record.output];
-                (self.table(&record), tensors, TableRecord::LEN)
-            }
-            PoolRecord::KIND if set.has_any(Set::POOLS) => {
-                let record = PoolRecord::parse(fields.front()?, base)?;
-                let tensors = [record.input, record.output, record.output];
-                (self.pool(&record), tensors, PoolRecord::LEN)
-            }
-            CopyRecord::KIND if set.has(Operator::Copy) => {
-                let record = CopyRecord::parse(fields.front()?, base)?;
-                let tensors = [record.input, record.output, record.output];
-                (self.copy(&record), tensors, CopyRecord::LEN)
-            }
-            ResizeRecord::KIND if set.has(Operator::Resize) => {
-                let record = ResizeRecord::parse(fields.front()?, base)?;
-                let tensors = [record.input, record.output, record.output];
-                (self.resize(&record), tensors, ResizeRecord::LEN)
-            }
-            ConvRecord::KIND..=ResizeRecord::KIND => return Err(fields.error(0, Problem::Operator)),
-            kind => return Err(fields.error(0, Problem::LayerKind { kind })),
-        };
-        match layer {
-            Some(layer) => Ok((layer, len)),
+        let kind = bytes.first().copied().unwrap_or(0);
+        if kind > ConvRecord::KIND && kind <= ResizeRecord::KIND && set != Set::EVERY {
+            return fields.error(0, Problem::Operator);
+        }
+        if cfg!(target_os = "none") {
+            return fields.error(0, Problem::Layer);
+        }
+        match LayerRecord::parse(bytes, base) {
+            Err(error) => error,
             // It is the record that names what is not there.
-            None => Err(fields.error(0, self.missing(tensors))),
+            Ok((record, _)) => {
+                let missing = record.tensors().into_iter();
+                let missing = missing.flatten().find(|&index| self.find(index).is_none());
+                let problem = missing.map(|index| self.no_tensor(index).problem);
+                fields.error(0, problem.unwrap_or(Problem::Constant))
+            }
         }
     }
 

@@ -93,6 +93,7 @@ impl Plan {
         let shape = conv.kernel_shape();
         let fits = conv.packing == Packing::Lanes
             && shape.in_channels == 1
+            && conv.groups == input.channels
             && output.channels == input.channels
             && conv.weight_zero_points.is_empty()
             && window.dilation == [1; 2]
@@ -214,8 +215,9 @@ unsafe fn rows(
     let few = constants.with(&last, whole * weights);
     // Rows of the input, those above it included, that are in the lanes.
     let mut known = 0;
+    let columns_of_lanes = plan.lanes().checked_div(plan.column).unwrap_or(0);
     // SAFETY: as the caller says.
-    unsafe { pad(lanes.lanes, lanes.zero, plan.lanes() / plan.column) };
+    unsafe { pad(lanes.lanes, lanes.zero, columns_of_lanes) };
     for y in 0..shape.height as usize {
         let first = y * stride;
         for row in known.max(first)..first + plan.rows {
