@@ -11,7 +11,9 @@ use kiln_core::preprocess::{PictureView, preprocess};
 use kiln_core::{Class, Model};
 use kiln_firmware::model::{self, Needed, Statics};
 
-/// The most probable class of a picture of `SIDE` columns and rows.
+/// The most probable class of a picture of `SIDE` columns and rows. Not a part of the loop below, out of
+/// which the compiler would move what it can.
+#[inline(never)]
 fn classify(statics: &mut Statics, rgb: &[u8]) -> Option<Class> {
     const SIDE: u32 = 128;
     let model = Model::<Needed>::with_operators(model::bytes()).ok()?;

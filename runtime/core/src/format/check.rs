@@ -2,7 +2,9 @@
 
 use super::fields::is_scale;
 use super::view::View;
-use super::{FormatError, Problem, Section, Span, TENSOR_LEN, Texts, parse_recipe};
+use super::{
+    FormatError, Golden, Problem, Section, TENSOR_LEN, Texts, parse_recipe, parse_tensor,
+};
 use crate::layer::{
     Binary, BinaryFixed, BinaryOp, Conv, Copy, Layer, Pool, PoolKind, Resize, Table,
 };
@@ -34,103 +36,78 @@ pub const fn max_work(file: usize, arena: u32) -> u64 {
 /// The first thing that is wrong.
 pub fn check(view: &View<'_>, set: Set) -> Result<Option<Recipe>, FormatError> {
     let header = view.header();
-    let span = |section| header.span(section);
-    let error = |section, problem| {
-        let offset = span(section).start;
-        FormatError { offset, problem }
-    };
-    let Span { start, len } = span(Section::Tensors);
-    if len % TENSOR_LEN != 0 || len / TENSOR_LEN > usize::from(u16::MAX) {
-        return Err(error(Section::Tensors, Problem::Section));
+    let (tensors, rest) = view.section(Section::Tensors).as_chunks::<TENSOR_LEN>();
+    if !rest.is_empty() || tensors.len() > usize::from(u16::MAX) {
+        return Err(view.wrong(Section::Tensors, 0, Problem::Section));
     }
-    for index in 0..view.tensor_count() as u16 {
-        let at = start + usize::from(index) * TENSOR_LEN;
-        check_tensor(&view.tensor(index)?, header.arena).map_err(|problem| FormatError {
-            offset: at,
-            problem,
-        })?;
+    for (index, bytes) in tensors.iter().enumerate() {
+        let problem = match parse_tensor(bytes, 0) {
+            Ok(tensor) if tensor.shape.is_empty() => Problem::Empty,
+            Ok(tensor) if is_within(&tensor, header.arena) => continue,
+            _ => Problem::OutsideArena,
+        };
+        return Err(view.wrong(Section::Tensors, index * TENSOR_LEN, problem));
     }
-    let input = view.tensor(header.input)?;
-    let output = view.tensor(header.output)?;
+    let input = view.tensor(header.input)?.shape;
+    let output = view.tensor(header.output)?.shape;
     check_layers(view, set)?;
 
-    let labels = usize::from(header.labels);
-    for (section, count) in [
-        (Section::Names, usize::from(header.layers) + 1),
-        (Section::Labels, labels),
-    ] {
-        Texts::check(view.section(section), span(section).start, count)?;
+    let (layers, labels) = (usize::from(header.layers), usize::from(header.labels));
+    for (section, count) in [(Section::Names, layers + 1), (Section::Labels, labels)] {
+        Texts::check(view.section(section), count)
+            .map_err(|at| view.wrong(section, at, Problem::Text))?;
     }
-    if labels != 0 && labels != output.shape.len() {
-        return Err(error(Section::Labels, Problem::Text));
+    if labels != 0 && labels != output.len() {
+        return Err(view.wrong(Section::Labels, 0, Problem::Text));
     }
-    let recipe = check_recipe(view, set, input.shape)?;
-    let [_, golden, _] = view.golden_lens();
-    if span(Section::Golden).len % golden.max(1) != 0 {
-        return Err(error(Section::Golden, Problem::Section));
+    let recipe = check_recipe(view, set, input)?;
+    let golden = Golden::len(input.len(), layers, output.len());
+    if view.section(Section::Golden).len() % golden.max(1) != 0 {
+        return Err(view.wrong(Section::Golden, 0, Problem::Section));
     }
     Ok(recipe)
 }
 
 fn check_recipe(view: &View<'_>, set: Set, input: Shape) -> Result<Option<Recipe>, FormatError> {
+    let wrong = |problem| Err(view.wrong(Section::Recipe, 0, problem));
     let bytes = view.section(Section::Recipe);
-    let span = view.header().span(Section::Recipe);
-    let table = view.header().span(Section::InputTable);
-    let error = |problem| FormatError {
-        offset: span.start,
-        problem,
-    };
-    let (recipe, tables) = match span.len {
+    let (recipe, tables) = match bytes.len() {
         0 => (None, 0),
         super::RECIPE_LEN => {
-            let recipe = parse_recipe(bytes, span.start)?;
+            let start = view.header().span(Section::Recipe).start;
+            let recipe = parse_recipe(bytes, start)?;
             let (height, width) = (recipe.height.into(), recipe.width.into());
-            let shape = Shape::new(height, width, recipe.channels() as u32);
-            if shape != input {
-                return Err(error(Problem::Recipe));
+            if Shape::new(height, width, recipe.channels() as u32) != input {
+                return wrong(Problem::Recipe);
             }
             if !set.has_all(Set::of_recipe(&recipe)) {
-                return Err(error(Problem::Operator));
+                return wrong(Problem::Operator);
             }
             (Some(recipe), recipe.channels())
         }
-        _ => return Err(error(Problem::Section)),
+        _ => return wrong(Problem::Section),
     };
-    if table.len != tables * 256 {
-        let offset = table.start;
-        let problem = Problem::Section;
-        return Err(FormatError { offset, problem });
+    match view.section(Section::InputTable).len() == tables * 256 {
+        true => Ok(recipe),
+        false => Err(view.wrong(Section::InputTable, 0, Problem::Section)),
     }
-    Ok(recipe)
 }
 
-/// Bytes of a tensor, where usize may be too small.
-fn len(shape: Shape) -> u64 {
-    let pixels = u64::from(shape.height) * u64::from(shape.width);
-    pixels.saturating_mul(shape.channels.into())
-}
-
-fn check_tensor(tensor: &Tensor, arena: u32) -> Result<(), Problem> {
-    if tensor.shape.is_empty() {
-        return Err(Problem::Empty);
-    }
-    let end = u64::from(tensor.offset).saturating_add(len(tensor.shape));
-    match end <= arena.into() {
-        true => Ok(()),
-        false => Err(Problem::OutsideArena),
-    }
+/// Whether a tensor is; lengths that do not exist are no less than the longest that does.
+fn is_within(tensor: &Tensor, arena: u32) -> bool {
+    u64::from(tensor.offset) + tensor.shape.len() as u64 <= arena.into()
 }
 
 fn check_layers(view: &View<'_>, set: Set) -> Result<(), FormatError> {
     let header = view.header();
     let max = max_work(view.bytes().len(), header.arena);
     let mut work = 0u64;
-    let Span { start, len } = header.span(Section::Layers);
-    let mut rest = view.section(Section::Layers);
+    let bytes = view.section(Section::Layers);
+    let mut rest = bytes;
     for _ in 0..header.layers {
-        let offset = start + len - rest.len();
-        let (layer, len) = view.read(set, rest, offset)?;
-        let error = |problem| FormatError { offset, problem };
+        let at = bytes.len() - rest.len();
+        let wrong = |problem| Err(view.wrong(Section::Layers, at, problem));
+        let (layer, len) = view.read(set, rest, at)?;
         let (more, there) = match &layer {
             Layer::Conv(layer) => (conv(layer, set, header.arena), arch::has_conv(layer, set)),
             Layer::Pool(layer) => (pool(layer, set), arch::has_pool(layer, set)),
@@ -140,23 +117,22 @@ fn check_layers(view: &View<'_>, set: Set) -> Result<(), FormatError> {
             Layer::Resize(layer) if set.has(Operator::Resize) => (resize(layer), true),
             _ => (Ok(0), false),
         };
-        work = work.saturating_add(more.map_err(error)?);
+        work = match more {
+            Ok(more) => work.saturating_add(more),
+            Err(problem) => return wrong(problem),
+        };
         if work > max {
-            return Err(error(Problem::Work));
+            return wrong(Problem::Work);
         }
         if !there {
-            return Err(error(Problem::Operator));
+            return wrong(Problem::Operator);
         }
         rest = rest.get(len..).unwrap_or_default();
     }
-    if !rest.is_empty() {
-        let problem = Problem::Section;
-        return Err(FormatError {
-            offset: start,
-            problem,
-        });
+    match rest.is_empty() {
+        true => Ok(()),
+        false => Err(view.wrong(Section::Layers, 0, Problem::Section)),
     }
-    Ok(())
 }
 
 /// The output of a window over an input, with other channels.
@@ -196,7 +172,13 @@ fn conv(layer: &Conv<'_>, set: Set, arena: u32) -> Result<u64, Problem> {
     if fixed.iter().any(|&bytes| i32::from_le_bytes(bytes) < 0) {
         return Err(Problem::Fixed);
     }
-    Ok(layer.macs())
+    // In 64 bits, since tensors are within an arena and channels have 24.
+    let outputs = layer.output.shape.len() as u64;
+    let taps = outputs * layer.window.taps() as u64;
+    Ok(match taps > MAX_WORK {
+        true => taps,
+        false => taps * layer.kernel_shape().in_channels as u64,
+    })
 }
 
 fn binary(layer: &Binary) -> Result<u64, Problem> {
@@ -214,12 +196,12 @@ fn binary(layer: &Binary) -> Result<u64, Problem> {
             return Err(Problem::Fixed);
         }
     }
-    Ok(len(output))
+    Ok(output.len() as u64)
 }
 
 fn table(layer: &Table<'_>) -> Result<u64, Problem> {
     same(layer.output.shape, layer.input.shape)?;
-    Ok(len(layer.output.shape))
+    Ok(layer.output.shape.len() as u64)
 }
 
 fn pool(layer: &Pool, set: Set) -> Result<u64, Problem> {
@@ -230,7 +212,7 @@ fn pool(layer: &Pool, set: Set) -> Result<u64, Problem> {
     if matches!(layer.kind, PoolKind::Average { fixed, .. } if fixed < 0) {
         return Err(Problem::Fixed);
     }
-    Ok(len(output).saturating_mul(layer.window.taps() as u64))
+    Ok(output.len() as u64 * layer.window.taps() as u64)
 }
 
 fn copy(layer: &Copy<'_>) -> Result<u64, Problem> {
@@ -248,7 +230,7 @@ fn copy(layer: &Copy<'_>) -> Result<u64, Problem> {
     {
         return Err(Problem::Shape);
     }
-    Ok(len(output))
+    Ok(output.len() as u64)
 }
 
 fn resize(layer: &Resize) -> Result<u64, Problem> {
@@ -266,7 +248,7 @@ fn resize(layer: &Resize) -> Result<u64, Problem> {
             ..output
         },
     )?;
-    Ok(len(output))
+    Ok(output.len() as u64)
 }
 
 #[cfg(test)]

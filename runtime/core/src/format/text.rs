@@ -1,6 +1,5 @@
 //! Names and labels: each two bytes of length, then UTF-8.
 
-use super::fields::Fields;
 use super::{FormatError, Problem};
 
 /// The bytes before a text's own: its length.
@@ -35,19 +34,18 @@ impl<'m> Texts<'m> {
         }
     }
 
-    /// Checks that a section, which starts at byte `base` of the file, holds `count` texts and
-    /// nothing else. On microcontrollers not that they are UTF-8: one that is not reads as empty.
-    pub(super) fn check(section: &[u8], base: usize, count: usize) -> Result<(), FormatError> {
+    /// Checks that a section holds `count` texts and nothing else, or gives the byte at which it does
+    /// not. On microcontrollers not that they are UTF-8: one that is not reads as empty.
+    pub(super) fn check(section: &[u8], count: usize) -> Result<(), usize> {
         let mut texts = Texts::new(section, count);
         let found = match cfg!(target_os = "none") {
             true => core::iter::from_fn(|| texts.bytes()).count(),
             false => texts.by_ref().count(),
         };
-        if found == count && texts.rest.is_empty() {
-            return Ok(());
+        match found == count && texts.rest.is_empty() {
+            true => Ok(()),
+            false => Err(section.len() - texts.rest.len()),
         }
-        let at = section.len() - texts.rest.len();
-        Err(Fields::new(section, base).error(at, Problem::Text))
     }
 }
 
@@ -98,16 +96,13 @@ mod tests {
         }
         assert!(Texts::new(&section, 3).eq(texts));
         assert!(Texts::new(&section, 2).eq(texts[..2].iter().copied()));
-        assert_eq!(Texts::check(&section, 100, 3), Ok(()));
-        let cases = [(2, 107), (4, 116)];
-        for (count, offset) in cases {
-            let problem = Problem::Text;
-            let error = FormatError { offset, problem };
-            assert_eq!(Texts::check(&section, 100, count), Err(error));
+        assert_eq!(Texts::check(&section, 3), Ok(()));
+        for (count, at) in [(2, 7), (4, 16)] {
+            assert_eq!(Texts::check(&section, count), Err(at));
         }
         section[10] = 0xff;
         assert_eq!(Texts::new(&section, 3).count(), 2);
-        assert!(Texts::check(&section, 0, 3).is_err());
+        assert!(Texts::check(&section, 3).is_err());
         let long = "x".repeat(65536);
         assert_eq!(emit_text(&long).unwrap_err().problem, Problem::Limit);
         assert_eq!(emit_text(&long[1..]), Ok([0xff, 0xff]));

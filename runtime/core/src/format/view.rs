@@ -89,6 +89,14 @@ impl<'m> View<'m> {
         parse_tensor(rest.first_chunk::<TENSOR_LEN>()?, 0).ok()
     }
 
+    /// What is wrong at a byte of a section.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn wrong(&self, section: Section, at: usize, problem: Problem) -> FormatError {
+        let offset = self.header.span(section).start + at;
+        FormatError { offset, problem }
+    }
+
     #[cold]
     fn no_tensor(&self, index: u16) -> FormatError {
         let Span { start, .. } = self.header.span(Section::Tensors);
@@ -115,7 +123,8 @@ impl<'m> View<'m> {
         Layers {
             operators: PhantomData,
             view: *self,
-            end: start + len,
+            start,
+            len,
             rest: self.section(Section::Layers),
             left: self.header.layers,
         }
@@ -213,7 +222,7 @@ impl<'m> View<'m> {
         Some(())
     }
 
-    /// The layer of the record at the front of `bytes`, which lies at byte `base` of the file, and
+    /// The layer of the record at the front of `bytes`, which lies at byte `at` of the section, and
     /// the record's length.
     ///
     /// # Errors
@@ -225,11 +234,11 @@ impl<'m> View<'m> {
         &self,
         set: Set,
         bytes: &[u8],
-        base: usize,
+        at: usize,
     ) -> Result<(Layer<'m>, usize), FormatError> {
         match self.layer(set, bytes) {
             Some(found) => Ok(found),
-            None => Err(self.why(set, bytes, base)),
+            None => Err(self.why(set, bytes, at)),
         }
     }
 
@@ -268,15 +277,16 @@ impl<'m> View<'m> {
 
     /// Why there is no layer.
     #[cold]
-    fn why(&self, set: Set, bytes: &[u8], base: usize) -> FormatError {
-        let fields = Fields::new(bytes, base);
+    #[cfg_attr(target_os = "none", inline(never))]
+    fn why(&self, set: Set, bytes: &[u8], at: usize) -> FormatError {
         let kind = bytes.first().copied().unwrap_or(0);
         if kind > ConvRecord::KIND && kind <= ResizeRecord::KIND && set != Set::EVERY {
-            return fields.error(0, Problem::Operator);
+            return self.wrong(Section::Layers, at, Problem::Operator);
         }
         if cfg!(target_os = "none") {
-            return fields.error(0, Problem::Layer);
+            return self.wrong(Section::Layers, at, Problem::Layer);
         }
+        let base = self.header.span(Section::Layers).start + at;
         match LayerRecord::parse(bytes, base) {
             Err(error) => error,
             // It is the record that names what is not there.
@@ -284,7 +294,7 @@ impl<'m> View<'m> {
                 let missing = record.tensors().into_iter();
                 let missing = missing.flatten().find(|&index| self.find(index).is_none());
                 let problem = missing.map(|index| self.no_tensor(index).problem);
-                fields.error(0, problem.unwrap_or(Problem::Constant))
+                self.wrong(Section::Layers, at, problem.unwrap_or(Problem::Constant))
             }
         }
     }
@@ -356,8 +366,9 @@ pub struct Layers<'m, O = Every> {
     operators: PhantomData<O>,
     view: View<'m>,
     rest: &'m [u8],
-    /// The section's end in the file.
-    end: usize,
+    /// The section's first byte in the file, and its bytes.
+    start: usize,
+    len: usize,
     left: u16,
 }
 
@@ -367,10 +378,10 @@ impl<'m, O: Operators> Iterator for Layers<'m, O> {
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         self.left = self.left.checked_sub(1)?;
-        let base = self.end - self.rest.len();
-        let parsed = self.view.read(O::SET, self.rest, base).map(|(layer, len)| {
+        let at = self.len - self.rest.len();
+        let parsed = self.view.read(O::SET, self.rest, at).map(|(layer, len)| {
             self.rest = self.rest.get(len..).unwrap_or_default();
-            (base, layer)
+            (self.start + at, layer)
         });
         if parsed.is_err() {
             self.left = 0;
