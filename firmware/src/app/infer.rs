@@ -40,7 +40,7 @@ impl<B: Board> App<'_, B> {
     }
 
     /// Shows what the model sees, before it is overwritten.
-    fn thinking(&mut self, model: &Model<'_>, picture: bool) -> Option<()> {
+    fn thinking(&mut self, model: &Model<'_, B::Operators>, picture: bool) -> Option<()> {
         let shape = model.input().shape;
         let pixels = picture.then_some(Pixels::Bytes(model.input_mut(self.arena).ok()?));
         let picture = pixels.map(|pixels| Thumbnail {
@@ -54,7 +54,7 @@ impl<B: Board> App<'_, B> {
     }
 
     /// Runs the model, and takes the time of each layer.
-    fn timed(&mut self, model: &Model<'_>) -> Result<([Top; 3], u32), RunError> {
+    fn timed(&mut self, model: &Model<'_, B::Operators>) -> Result<([Top; 3], u32), RunError> {
         let Self { board, layers, .. } = self;
         layers.fill(0);
         let mut layers = layers.iter_mut();
@@ -77,7 +77,7 @@ impl<B: Board> App<'_, B> {
     }
 
     /// Shows the answer.
-    fn show(&mut self, model: &Model<'_>, inferred: &Inferred) {
+    fn show(&mut self, model: &Model<'_, B::Operators>, inferred: &Inferred) {
         let guess = |top: &Top| Guess {
             label: model.label(top.class.into()).unwrap_or("?"),
             probability: top.probability,

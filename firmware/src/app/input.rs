@@ -1,4 +1,5 @@
 use kiln_core::Model;
+use kiln_core::operators::Operators;
 use kiln_core::preprocess::RowPreprocessor;
 use kiln_link::{Answer, Call, CallError};
 
@@ -53,7 +54,11 @@ pub enum Kind<'s> {
 
 impl<'s> Input<'s> {
     /// Nothing, if the model cannot take it.
-    pub fn of(begin: Begin, model: Option<&Model<'_>>, scratch: &'s mut [i32]) -> Self {
+    pub fn of<O: Operators>(
+        begin: Begin,
+        model: Option<&Model<'_, O>>,
+        scratch: &'s mut [i32],
+    ) -> Self {
         let (kind, total) = match (begin, model) {
             (Begin::Picture { width, height }, Some(model)) => {
                 let rows = model.recipe().and_then(|recipe| {

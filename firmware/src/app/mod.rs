@@ -67,10 +67,10 @@ pub struct Buffers<'b> {
 
 /// A board with a model.
 #[derive(Debug)]
-pub struct App<'b, B> {
+pub struct App<'b, B: Board> {
     board: B,
     /// None if the bytes in flash are no longer a model.
-    model: Option<Model<'b>>,
+    model: Option<Model<'b, B::Operators>>,
     checksum: u32,
     arena: &'b mut [u8],
     row: &'b mut [u8],
@@ -85,7 +85,7 @@ pub fn run<B: Board>(board: B, model: &[u8], buffers: Buffers<'_>) {
     arena::paint(buffers.arena);
     let mut app = App {
         board,
-        model: Model::new(model).ok(),
+        model: Model::with_operators(model).ok(),
         checksum: answers::checksum(model),
         arena: buffers.arena,
         row: buffers.row,

@@ -1,7 +1,10 @@
 //! What any program takes beside its own code, small: the functions that the compiler calls to copy and
 //! fill memory; and, of the program `engine`, which has no interrupts, one vector for them where there
 //! are 240 else.
-#![allow(unsafe_code, reason = "the compiler's calls and the vector table are by name")]
+#![allow(
+    unsafe_code,
+    reason = "the compiler's calls and the vector table are by name"
+)]
 
 use core::arch::global_asm;
 

@@ -12,6 +12,7 @@ pub(super) struct Machine {
 }
 
 impl Board for Machine {
+    type Operators = crate::model::Needed;
     type Frame = board::Frame;
 
     const NAME: &'static str = board::LIMITS.name;

@@ -4,6 +4,7 @@ use embedded_graphics::framebuffer::{Framebuffer, buffer_size};
 use embedded_graphics::pixelcolor::Gray4;
 use embedded_graphics::pixelcolor::raw::{BigEndian, RawU4};
 use kiln_core::Model;
+use kiln_core::operators::Every;
 use kiln_firmware::app::{Board, Buffers, Line, run};
 use kiln_firmware::plan::Plan;
 use kiln_link::{Display, Memory, PixelFormat};
@@ -45,6 +46,7 @@ struct Mock<'l> {
 }
 
 impl Board for Mock<'_> {
+    type Operators = Every;
     type Frame = Frame;
 
     const NAME: &'static str = "mock";

@@ -71,7 +71,6 @@ impl<'m> Model<'m> {
             None => 0,
         }
     }
-
 }
 
 impl<'m, O: Operators> Model<'m, O> {

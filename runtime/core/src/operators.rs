@@ -171,3 +171,126 @@ pub struct Every;
 impl Operators for Every {
     const SET: Set = Set::EVERY;
 }
+
+#[cfg(test)]
+mod tests {
+    use std::vec;
+
+    use super::*;
+    use crate::format::{Problem, Target, View, check};
+    use crate::layer::{Pool, PoolKind};
+    use crate::testing::{Parts, tensor};
+    use crate::window::Window;
+
+    const NEEDED: [Operator; 7] = [
+        Operator::PlainConv,
+        Operator::Binary,
+        Operator::Table,
+        Operator::PlainPool,
+        Operator::Copy,
+        Operator::Resize,
+        Operator::Letterbox,
+    ];
+
+    fn parts() -> Parts {
+        let mut parts = Parts::every_layer();
+        if let Some(recipe) = &mut parts.recipe {
+            recipe.fit = Fit::Letterbox;
+        }
+        parts
+    }
+
+    #[test]
+    fn a_model_is_refused_where_one_of_its_operators_is_not_there() {
+        let bytes = parts().bytes();
+        let needed = Set::of(&Model::new(&bytes).unwrap());
+        let expected = NEEDED.into_iter().fold(Set::NONE, Set::with);
+        assert_eq!(needed, expected);
+        let view = View::new(&bytes).unwrap();
+        assert!(check(&view, needed).is_ok());
+        for operator in NEEDED {
+            let less = Set::from_bits(needed.bits() & !Set::NONE.with(operator).bits());
+            let error = check(&view, less).unwrap_err();
+            assert_eq!(error.problem, Problem::Operator, "{operator:?}");
+            let more = Set::from_bits(!Set::NONE.with(operator).bits());
+            let error = check(&view, more).unwrap_err();
+            assert_eq!(error.problem, Problem::Operator, "{operator:?}");
+        }
+    }
+
+    #[derive(Clone, Copy, Debug)]
+    struct Needed;
+
+    impl Operators for Needed {
+        const SET: Set = Set::NONE
+            .with(Operator::PlainConv)
+            .with(Operator::Binary)
+            .with(Operator::Table)
+            .with(Operator::PlainPool)
+            .with(Operator::Copy)
+            .with(Operator::Resize)
+            .with(Operator::Letterbox);
+    }
+
+    #[test]
+    fn with_what_it_needs_a_model_gives_the_same() {
+        let bytes = parts().bytes();
+        let every = Model::new(&bytes).unwrap();
+        let needed = Model::<Needed>::with_operators(&bytes).unwrap();
+        let golden = every.golden().next().unwrap();
+        let mut arena = vec![0; needed.arena_bytes()];
+        let input = needed.input_mut(&mut arena).unwrap();
+        input.copy_from_slice(golden.input);
+        let output = needed.run_in_place(&mut arena).unwrap();
+        assert_eq!(output.values(), golden.logits);
+        assert!(needed.layers().eq(every.layers()));
+    }
+
+    #[test]
+    fn pools_of_cortex_m() {
+        let pool = |kernel: [u16; 2], channels, kind| Pool {
+            kind,
+            input: tensor(0, [4, 6, channels], 0),
+            output: tensor(
+                96,
+                [4 / u32::from(kernel[0]), 6 / u32::from(kernel[1]), channels],
+                0,
+            ),
+            window: Window {
+                kernel,
+                stride: kernel,
+                ..Window::default()
+            },
+            low: -128,
+            high: 127,
+        };
+        let average = |fixed| PoolKind::Average {
+            scales: [1.0; 2],
+            count_include_pad: false,
+            fixed,
+        };
+        let cases = [
+            (pool([2, 2], 8, PoolKind::Max), &[Operator::Maximum][..]),
+            (
+                pool([2, 2], 3, PoolKind::Max),
+                &[Operator::Maximum, Operator::Rest],
+            ),
+            (pool([2, 2], 8, average(9)), &[Operator::Average]),
+            (
+                pool([4, 6], 8, average(0)),
+                &[Operator::Average, Operator::Exact],
+            ),
+            (pool([2, 2], 8, average(0)), &[Operator::PlainPool]),
+        ];
+        for (pool, operators) in cases {
+            let expected = operators.iter().copied().fold(Set::NONE, Set::with);
+            assert_eq!(
+                arch::pool_needs(Target::CortexM3, &pool),
+                expected,
+                "{pool:?}"
+            );
+            let plain = Set::NONE.with(Operator::PlainPool);
+            assert_eq!(arch::pool_needs(Target::Generic, &pool), plain);
+        }
+    }
+}

@@ -68,10 +68,7 @@ impl Packing {
         let (together, each) = match self {
             Self::Plain => (1, Self::taps(shape)),
             Self::Blocks => (BLOCK, Self::block_len(shape).saturating_add(4 * BLOCK)),
-            Self::Quads => (
-                QUAD,
-                Self::taps(shape).div_ceil(4).saturating_mul(4 * QUAD),
-            ),
+            Self::Quads => (QUAD, Self::taps(shape).div_ceil(4).saturating_mul(4 * QUAD)),
             Self::Lanes => (QUAD, Self::taps(shape).saturating_mul(2 * QUAD)),
         };
         shape.out_channels.div_ceil(together).saturating_mul(each)

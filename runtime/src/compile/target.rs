@@ -10,8 +10,9 @@
 //! | cortex-m55 | 4 | 16 | overlapping | yes |
 //! | other Cortex-M | 4 | 4 | overlapping | yes |
 //!
-//! x86-64, aarch64 and wasm32 take weights in blocks; Cortex-M, but the M55, in quads and lanes, all
-//! cores the same, with scratch for the one that wants most.
+//! x86-64, aarch64 and wasm32 take weights in blocks; Cortex-M in quads and lanes, all cores the same, each
+//! with the scratch that its own kernels take: another core with less than it wants leaves the layer to the
+//! plain loop.
 
 use std::str::FromStr;
 
@@ -104,7 +105,7 @@ pub fn packing_for(target: Target, conv: &Conv<'_>) -> Packing {
 pub fn scratch_for(target: Target, conv: &Conv<'_>) -> usize {
     match target {
         Target::Generic => 0,
-        _ => arch::scratch_len(conv),
+        _ => arch::scratch_len_for(target, conv),
     }
 }
 

@@ -2,16 +2,14 @@
 
 use super::fields::is_scale;
 use super::view::View;
-use super::{
-    FormatError, Golden, Problem, Section, TENSOR_LEN, Texts, parse_recipe, parse_tensor,
-};
+use super::{FormatError, Golden, Problem, Section, TENSOR_LEN, Texts, parse_recipe, parse_tensor};
+use crate::arch;
 use crate::layer::{
     Binary, BinaryFixed, BinaryOp, Conv, Copy, Layer, Pool, PoolKind, Resize, Table,
 };
 use crate::operators::{Operator, Set};
 use crate::preprocess::Recipe;
 use crate::tensor::{Shape, Tensor};
-use crate::arch;
 
 /// What a model may ask for in one inference for each byte of its file and of its arena. Real models
 /// ask for some 100 multiply-accumulates.
@@ -95,7 +93,7 @@ fn check_recipe(view: &View<'_>, set: Set, input: Shape) -> Result<Option<Recipe
 
 /// Whether a tensor is; lengths that do not exist are no less than the longest that does.
 fn is_within(tensor: &Tensor, arena: u32) -> bool {
-    u64::from(tensor.offset) + tensor.shape.len() as u64 <= arena.into()
+    u64::from(tensor.offset).saturating_add(tensor.shape.len() as u64) <= arena.into()
 }
 
 fn check_layers(view: &View<'_>, set: Set) -> Result<(), FormatError> {
@@ -165,7 +163,10 @@ fn conv(layer: &Conv<'_>, set: Set, arena: u32) -> Result<u64, Problem> {
         return Err(Problem::OutsideArena);
     }
     let (multipliers, _) = layer.rounding.multipliers.as_chunks();
-    if !multipliers.iter().all(|&bytes| is_scale(u32::from_le_bytes(bytes))) {
+    if !multipliers
+        .iter()
+        .all(|&bytes| is_scale(u32::from_le_bytes(bytes)))
+    {
         return Err(Problem::Scale);
     }
     let (fixed, _) = layer.rounding.fixed.as_chunks();

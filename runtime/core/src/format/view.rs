@@ -2,8 +2,8 @@
 
 use super::fields::Fields;
 use super::{
-    BinaryRecord, ConvRecord, CopyRecord, FormatError, Golden, Header, LayerRecord, NONE, PoolRecord,
-    Problem, ResizeRecord, Section, Span, TENSOR_LEN, TableRecord, Texts, parse_tensor,
+    BinaryRecord, ConvRecord, CopyRecord, FormatError, Golden, Header, LayerRecord, NONE,
+    PoolRecord, Problem, ResizeRecord, Section, Span, TENSOR_LEN, TableRecord, Texts, parse_tensor,
 };
 use core::marker::PhantomData;
 

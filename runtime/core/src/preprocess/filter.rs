@@ -224,7 +224,11 @@ mod tests {
                 for j in (window.first..=window.last).step_by(1 + window.last as usize / 9) {
                     let weight = axis.weight(x, j);
                     let expected = share(weight, window.total);
-                    assert_eq!(share_by_bits(weight, window.total), expected, "{axis:?} {x} {j}");
+                    assert_eq!(
+                        share_by_bits(weight, window.total),
+                        expected,
+                        "{axis:?} {x} {j}"
+                    );
                 }
             }
         }

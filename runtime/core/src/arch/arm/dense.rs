@@ -119,8 +119,7 @@ impl Plan {
         let channels = conv.output.shape.channels as usize;
         let (input, output) = (conv.input, conv.output);
         let end = |tensor: Tensor| tensor.offset as usize + tensor.shape.len();
-        let apart =
-            end(output) <= input.offset as usize || end(input) <= output.offset as usize;
+        let apart = end(output) <= input.offset as usize || end(input) <= output.offset as usize;
         if core == Core::Vectors {
             let takes = self.straight && apart || scratch >= self.vectors_len().max(3);
             return takes.then_some(Set::NONE.with(Operator::Dense));
@@ -160,6 +159,7 @@ impl Plan {
 }
 
 /// Runs the layer; none where it is left to the plain loop, and nothing is written.
+#[inline(never)]
 pub fn run(conv: &Conv<'_>, set: Set, arena: &mut [u8]) -> Option<()> {
     let plan = Plan::of(conv, loops::WORDS)?;
     let constants = Constants::of(conv)?;

@@ -110,7 +110,10 @@ pub enum Core {
 /// What this program is for; elsewhere the core that wants most.
 pub const THIS: Core = if cfg!(kiln_mve) {
     Core::Vectors
-} else if cfg!(any(kiln_dsp, not(all(target_arch = "arm", target_os = "none")))) {
+} else if cfg!(any(
+    kiln_dsp,
+    not(all(target_arch = "arm", target_os = "none"))
+)) {
     Core::Halves
 } else {
     Core::Bytes

@@ -4,8 +4,9 @@
 use std::vec;
 use std::vec::Vec;
 
-use super::{Isa, THIS, scratch_len};
+use super::{Core, Isa, THIS, needs, scratch_len};
 use crate::layer::{Conv, Rounding, Scratch};
+use crate::operators::Set;
 use crate::ops;
 use crate::packing::{KernelShape, Packing};
 use crate::testing::{Random, floats, tensor, trials, words};
@@ -86,6 +87,16 @@ fn check(random: &mut Random, input: [u32; 3], out_channels: u32, window: Window
         scratch: Scratch::default(),
     };
     conv.scratch.offset = end as u32;
+    for core in [Core::Bytes, Core::Halves, Core::Vectors] {
+        // What a core asks for is enough for its kernels, and the least for all but those of one pixel.
+        let mut exact = conv;
+        exact.scratch.len = scratch_len(core, &conv).unwrap() as u32;
+        assert!(needs(core, &exact).is_some(), "{core:?} {case:?}");
+        if exact.scratch.len > 0 && height * width > 1 {
+            exact.scratch.len -= 1;
+            assert_eq!(needs(core, &exact), None, "{core:?} {case:?}");
+        }
+    }
     conv.scratch.len = scratch_len(THIS, &conv).unwrap() as u32;
     // With some bytes more, which nobody writes.
     let behind = end + conv.scratch.len as usize;
@@ -95,6 +106,13 @@ fn check(random: &mut Random, input: [u32; 3], out_channels: u32, window: Window
     assert!(Isa.conv(&conv, &mut found), "left {case:?}");
     assert_eq!(found[..end], expected[..end], "{case:?}");
     assert_eq!(found[behind..], expected[behind..], "{case:?}");
+    // So it is with just the kernels that it needs, and without them nothing is written.
+    let set = needs(THIS, &conv).unwrap();
+    let mut found = arena.clone();
+    assert!(Isa.conv_of(&conv, set, &mut found), "{case:?} {set:?}");
+    assert_eq!(found[..end], expected[..end], "{case:?} {set:?}");
+    let mut found = arena.clone();
+    assert!(!Isa.conv_of(&conv, Set::NONE, &mut found) && found == arena);
     // Without scratch it is not done and nothing is written, or it takes none.
     conv.scratch.len = 0;
     let mut found = arena.clone();
