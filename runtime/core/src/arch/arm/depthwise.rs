@@ -133,6 +133,12 @@ impl Plan {
         (scratch >= self.len()).then_some(set.with_if(self.outputs > 0, Operator::Rest))
     }
 
+    /// Columns that outputs read, those of padding included.
+    #[cfg(kiln_mve)]
+    pub const fn width(&self) -> usize {
+        self.width
+    }
+
     /// Bytes of scratch to ask for, with what aligns it.
     pub const fn len(&self) -> usize {
         self.needed().saturating_add(3)

@@ -30,6 +30,8 @@ mod dsp;
 mod exact;
 #[cfg(kiln_mve)]
 mod mve;
+#[cfg(kiln_mve)]
+mod mve_depthwise;
 mod pool;
 #[cfg(not(kiln_dsp))]
 #[cfg_attr(
@@ -69,14 +71,19 @@ impl Isa {
     pub fn conv_of(self, layer: &Conv<'_>, set: Set, arena: &mut [u8]) -> bool {
         // Vectors take all that lanes would.
         #[cfg(kiln_mve)]
-        let dense = mve::run;
+        let dense = |layer: &Conv<'_>, arena: &mut [u8]| mve::run(layer, arena);
+        #[cfg(kiln_mve)]
+        let depthwise = |layer: &Conv<'_>, arena: &mut [u8]| {
+            mve_depthwise::run(layer, arena).or_else(|| depthwise::run(layer, set, arena))
+        };
         #[cfg(not(kiln_mve))]
         let dense = |layer: &Conv<'_>, arena: &mut [u8]| dense::run(layer, set, arena);
+        #[cfg(not(kiln_mve))]
+        let depthwise = |layer: &Conv<'_>, arena: &mut [u8]| depthwise::run(layer, set, arena);
         let has = |operators: &[Operator]| operators.iter().any(|&operator| set.has(operator));
         has(&[Operator::Dense, Operator::Point, Operator::Straight])
             && dense(layer, arena).is_some()
-            || has(&[Operator::Pairs, Operator::Depthwise])
-                && depthwise::run(layer, set, arena).is_some()
+            || has(&[Operator::Pairs, Operator::Depthwise]) && depthwise(layer, arena).is_some()
     }
 
     pub fn binary(self, layer: &Binary, arena: &mut [u8]) -> bool {

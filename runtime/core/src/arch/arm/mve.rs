@@ -12,7 +12,11 @@ use crate::layer::Conv;
 use crate::operators::Set;
 use crate::packing::Packing;
 
-global_asm!(include_str!("mve.s"), options(raw));
+global_asm!(
+    include_str!("mve.s"),
+    include_str!("mve_depthwise.s"),
+    options(raw)
+);
 
 unsafe extern "C" {
     fn kiln_vector_one(task: *const Task);

@@ -1,0 +1,177 @@
+//! Depthwise convolutions by vectors (Helium), kernels of up to four by four taps. Equation (6).
+//!
+//! Of all channels of some columns four rows lie in scratch, with what pads them: `[columns][channels][4 rows]`.
+//! The window of an output is the fours of as many columns: one vector, of which VMLADAV makes all products and
+//! their sum. With three by three taps and one step a window of four by four has two outputs of two rows: the
+//! weights are then there four times, shifted.
+
+use super::constants::Constants;
+use super::{clamp, range, scratch};
+use crate::layer::Conv;
+use crate::packing::QUAD;
+
+unsafe extern "C" {
+    fn kiln_vector_fill(to: *mut u8, value: u8, bytes: usize);
+    fn kiln_vector_rows(rows: *const Rows);
+    fn kiln_vector_depthwise_two(task: *const Task);
+    fn kiln_vector_depthwise_one(task: *const Task);
+}
+
+/// Rows of the lanes, and bytes of each value's.
+const ROWS: usize = 4;
+
+/// What a vector holds.
+const VECTOR: usize = 16;
+
+/// Four rows that become lanes. `mve_depthwise.s` knows the places.
+#[repr(C)]
+struct Rows {
+    to: *mut u8,
+    /// Bytes of a row.
+    bytes: usize,
+    rows: [*const u8; ROWS],
+    /// What each goes on by with 16 bytes.
+    steps: [usize; ROWS],
+}
+
+/// What the inner loops take. `mve_depthwise.s` knows the places.
+#[repr(C)]
+struct Task {
+    /// Lanes of the first column.
+    lanes: *const u8,
+    output: *mut u8,
+    weights: *const u8,
+    bias: *const i32,
+    /// 0 where there is none.
+    factors: *const i32,
+    /// Bytes to the next.
+    factor_step: usize,
+    multipliers: *const f32,
+    /// Of the output.
+    zero_point: i32,
+    channels: usize,
+    /// Bytes of lanes to the next window.
+    next_window: usize,
+    /// Bytes of outputs to the next four.
+    next_output: usize,
+    /// Fours of outputs.
+    fours: usize,
+    /// Which of four outputs are there, four bits each.
+    whole: u32,
+    /// The same of the last four, if that is not whole; or 0.
+    last: u32,
+    /// Which of the taps are there, a bit each.
+    taps: u32,
+    /// Bytes of weights of four channels.
+    next_weights: usize,
+    /// Where weights of a channel are, from its first on.
+    tap_offsets: [u8; VECTOR],
+    /// Where four outputs go.
+    output_offsets: [u32; 4],
+    /// Where columns are.
+    columns: [u32; 4],
+}
+
+/// Runs the layer; none where it is left to others, and nothing is written.
+pub fn run(conv: &Conv<'_>, arena: &mut [u8]) -> Option<()> {
+    let window = &conv.window;
+    let plan = super::depthwise::Plan::of(conv, 1)?;
+    let [rows, columns] = window.kernel.map(usize::from);
+    let [down, across] = window.stride.map(usize::from);
+    if rows > ROWS || columns > ROWS {
+        return None;
+    }
+    let two = rows < ROWS && columns < ROWS && window.stride == [1; 2];
+    let constants = Constants::of(conv)?;
+    let (from, to) = (range(&conv.input, arena)?, range(&conv.output, arena)?);
+    let (input, output) = (conv.input.shape, conv.output.shape);
+    let channels = input.channels as usize;
+    let (width, out_width) = (input.width as usize, output.width as usize);
+    let out_height = output.height as usize;
+    let left = usize::from(window.padding[1]);
+    // Columns that windows reach; those of the input may be more.
+    let reached = match two {
+        true => out_width.next_multiple_of(2) + 2,
+        false => (out_width.next_multiple_of(4) - 1) * across + ROWS,
+    };
+    let inside = width.min(plan.width().checked_sub(left)?);
+    let column = ROWS * channels;
+    let spilled = (left + inside) * column + ROWS * VECTOR;
+    let lanes = scratch(conv, arena, spilled.max(reached * column))?;
+    let bytes = arena.as_mut_ptr();
+    let zero = conv.input.zero_point.cast_unsigned();
+    let padding = [zero; VECTOR];
+    let (together, fours, last) = match (two, out_width % 4) {
+        (true, odd) => (2, out_width / 2, if odd % 2 == 1 { 0x0f0f } else { 0 }),
+        (false, rest) => (1, out_width / 4, (1 << (4 * rest)) - 1),
+    };
+    let pitch = channels as u32;
+    let row = (out_width * channels) as u32;
+    let mut task = Task {
+        lanes,
+        output: bytes.wrapping_add(to.start),
+        weights: constants.weights,
+        bias: constants.bias,
+        factors: constants.factors,
+        factor_step: constants.factor_step(1),
+        multipliers: constants.multipliers,
+        zero_point: conv.output.zero_point.into(),
+        channels,
+        next_window: column * if two { 2 } else { across },
+        next_output: channels * if two { 2 } else { 4 },
+        fours,
+        whole: 0xffff,
+        last,
+        taps: 0,
+        next_weights: 2 * QUAD * window.taps(),
+        tap_offsets: [0; VECTOR],
+        output_offsets: match two {
+            true => [0, pitch, row, row + pitch],
+            false => [0, pitch, 2 * pitch, 3 * pitch],
+        },
+        columns: [0, 1, 2, 3].map(|index| index * column as u32),
+    };
+    for (index, offset) in task.tap_offsets.iter_mut().enumerate() {
+        let (down, across) = (index % ROWS, index / ROWS);
+        if down < rows && across < columns {
+            task.taps |= 1 << index;
+            *offset = (2 * QUAD * (down * columns + across)) as u8;
+        }
+    }
+    let right = lanes.wrapping_add((left + inside) * column);
+    let to_right = plan.width().saturating_sub(left + inside) * column;
+    // SAFETY: `Constants::of` and `range` have looked at the lengths; scratch has room for what is filled
+    // and read.
+    unsafe {
+        kiln_vector_fill(lanes, zero, left * column);
+        for y in (0..out_height).step_by(together) {
+            let mut from_rows = Rows {
+                to: lanes.wrapping_add(left * column),
+                bytes: inside * channels,
+                rows: [padding.as_ptr(); ROWS],
+                steps: [0; ROWS],
+            };
+            for index in 0..rows + together - 1 {
+                let row = (y * down + index).wrapping_sub(window.padding[0].into());
+                if row < input.height as usize {
+                    from_rows.rows[index] = bytes.wrapping_add(from.start + row * width * channels);
+                    from_rows.steps[index] = VECTOR;
+                }
+            }
+            kiln_vector_rows(&from_rows);
+            kiln_vector_fill(right, zero, to_right);
+            match two {
+                true => {
+                    if y + 1 == out_height {
+                        task.whole = 0x00ff;
+                        task.last &= 0x00ff;
+                    }
+                    kiln_vector_depthwise_two(&task);
+                }
+                false => kiln_vector_depthwise_one(&task),
+            }
+            task.output = task.output.wrapping_add(together * out_width * channels);
+        }
+    }
+    clamp(conv, arena)
+}
