@@ -412,7 +412,7 @@ impl Columns {
 /// Of `count` taps from `start` on, `step` apart, the first that lies below `end` and not below zero,
 /// and the one behind the last; none gives two equal ones.
 #[cfg_attr(target_os = "none", inline(never))]
-const fn taps(start: isize, count: isize, step: isize, end: isize) -> [isize; 2] {
+pub const fn taps(start: isize, count: isize, step: isize, end: isize) -> [isize; 2] {
     let (mut first, mut behind) = (0, count);
     while first < count && start + first * step < 0 {
         first += 1;

@@ -32,6 +32,10 @@ mod exact;
 mod mve;
 #[cfg(kiln_mve)]
 mod mve_depthwise;
+#[cfg(kiln_mve)]
+mod mve_input;
+#[cfg(kiln_mve)]
+mod mve_points;
 mod pool;
 #[cfg(not(kiln_dsp))]
 #[cfg_attr(
@@ -71,7 +75,9 @@ impl Isa {
     pub fn conv_of(self, layer: &Conv<'_>, set: Set, arena: &mut [u8]) -> bool {
         // Vectors take all that lanes would.
         #[cfg(kiln_mve)]
-        let dense = |layer: &Conv<'_>, arena: &mut [u8]| mve::run(layer, arena);
+        let dense = |layer: &Conv<'_>, arena: &mut [u8]| {
+            mve_points::run(layer, arena).or_else(|| mve::run(layer, arena))
+        };
         #[cfg(kiln_mve)]
         let depthwise = |layer: &Conv<'_>, arena: &mut [u8]| {
             mve_depthwise::run(layer, arena).or_else(|| depthwise::run(layer, set, arena))

@@ -17,22 +17,37 @@
 \name:
 .endm
 
-@ Rows of bytes, one behind the other. r0 to, r1 from, r2 bytes of a row, r3 rows, some; on the stack
-@ bytes to the next row.
-kiln_vector_function kiln_vector_copy
-    ldr r12, [sp]
-    push {r4, r5, r6, lr}
-1:  mov r4, r0
-    mov r5, r1
-    wlstp.8 lr, r2, 3f
-2:  vldrb.u8 q0, [r5], #16
-    vstrb.8 q0, [r4], #16
-    letp lr, 2b
-3:  add r0, r2
-    add r1, r12
-    subs r3, #1
+@ Rows of bytes of some windows, one behind the other. Words at r0: to, from, bytes of a row, rows, bytes from behind
+@ a row's last sixteen to the next row, the same of where they go, windows, bytes from where one goes to the next,
+@ the same of where they are.
+kiln_vector_function kiln_vector_gather
+    push {r4-r11, lr}
+    ldm r0, {r0-r8}
+1:  mov r9, r0
+    mov r10, r1
+    mov r11, r3
+2:  wlstp.8 lr, r2, 4f
+3:  vldrb.u8 q0, [r10], #16
+    vstrb.8 q0, [r9], #16
+    letp lr, 3b
+4:  add r10, r4
+    add r9, r5
+    subs r11, #1
+    bne 2b
+    add r0, r7
+    add r1, r8
+    subs r6, #1
     bne 1b
-    pop {r4, r5, r6, pc}
+    pop {r4-r11, pc}
+
+@ r0 to, r1 a byte, r2 bytes.
+kiln_vector_function kiln_vector_fill
+    push {r4, lr}
+    vdup.8 q0, r1
+    wlstp.8 lr, r2, 2f
+1:  vstrb.8 q0, [r0], #16
+    letp lr, 1b
+2:  pop {r4, pc}
 
 @ All fours of channels of one column or of two. Words of the frame: 0 columns, 1 bytes to the second,
 @ 2 sixteens of taps, 3 fours behind them, 4 biases, 5 factors, 6 bytes to the next factors, 7

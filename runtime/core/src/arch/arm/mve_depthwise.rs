@@ -6,12 +6,12 @@
 //! weights are then there four times, shifted.
 
 use super::constants::Constants;
+use super::mve_input::kiln_vector_fill;
 use super::{clamp, range, scratch};
 use crate::layer::Conv;
 use crate::packing::QUAD;
 
 unsafe extern "C" {
-    fn kiln_vector_fill(to: *mut u8, value: u8, bytes: usize);
     fn kiln_vector_rows(rows: *const Rows);
     fn kiln_vector_depthwise_two(task: *const Task);
     fn kiln_vector_depthwise_one(task: *const Task);
@@ -36,40 +36,40 @@ struct Rows {
 
 /// What the inner loops take. `mve_depthwise.s` knows the places.
 #[repr(C)]
-struct Task {
-    /// Lanes of the first column.
-    lanes: *const u8,
-    output: *mut u8,
-    weights: *const u8,
-    bias: *const i32,
+pub struct Task {
+    /// Lanes of the first column, or the first column.
+    pub lanes: *const u8,
+    pub output: *mut u8,
+    pub weights: *const u8,
+    pub bias: *const i32,
     /// 0 where there is none.
-    factors: *const i32,
+    pub factors: *const i32,
     /// Bytes to the next.
-    factor_step: usize,
-    multipliers: *const f32,
+    pub factor_step: usize,
+    pub multipliers: *const f32,
     /// Of the output.
-    zero_point: i32,
-    channels: usize,
-    /// Bytes of lanes to the next window.
-    next_window: usize,
+    pub zero_point: i32,
+    pub channels: usize,
+    /// Bytes of lanes to the next window, or to the next column.
+    pub next_window: usize,
     /// Bytes of outputs to the next four.
-    next_output: usize,
+    pub next_output: usize,
     /// Fours of outputs.
-    fours: usize,
+    pub fours: usize,
     /// Which of four outputs are there, four bits each.
-    whole: u32,
+    pub whole: u32,
     /// The same of the last four, if that is not whole; or 0.
-    last: u32,
-    /// Which of the taps are there, a bit each.
-    taps: u32,
+    pub last: u32,
+    /// Which of the taps are there, or of those of the last vector, a bit each.
+    pub taps: u32,
     /// Bytes of weights of four channels.
-    next_weights: usize,
-    /// Where weights of a channel are, from its first on.
-    tap_offsets: [u8; VECTOR],
+    pub next_weights: usize,
+    /// Where weights of a channel are, from its first on: of depthwise convolutions bytes, else words.
+    pub offsets: [u32; 4],
     /// Where four outputs go.
-    output_offsets: [u32; 4],
+    pub output_offsets: [u32; 4],
     /// Where columns are.
-    columns: [u32; 4],
+    pub columns: [u32; 4],
 }
 
 /// Runs the layer; none where it is left to others, and nothing is written.
@@ -124,20 +124,25 @@ pub fn run(conv: &Conv<'_>, arena: &mut [u8]) -> Option<()> {
         last,
         taps: 0,
         next_weights: 2 * QUAD * window.taps(),
-        tap_offsets: [0; VECTOR],
+        offsets: [0; 4],
         output_offsets: match two {
             true => [0, pitch, row, row + pitch],
             false => [0, pitch, 2 * pitch, 3 * pitch],
         },
         columns: [0, 1, 2, 3].map(|index| index * column as u32),
     };
-    for (index, offset) in task.tap_offsets.iter_mut().enumerate() {
+    let mut offsets = [0; VECTOR];
+    for (index, offset) in offsets.iter_mut().enumerate() {
         let (down, across) = (index % ROWS, index / ROWS);
         if down < rows && across < columns {
             task.taps |= 1 << index;
             *offset = (2 * QUAD * (down * columns + across)) as u8;
         }
     }
+    task.offsets = [0, 1, 2, 3].map(|index| {
+        let four: [u8; 4] = core::array::from_fn(|byte| offsets[4 * index + byte]);
+        u32::from_le_bytes(four)
+    });
     let right = lanes.wrapping_add((left + inside) * column);
     let to_right = plan.width().saturating_sub(left + inside) * column;
     // SAFETY: `Constants::of` and `range` have looked at the lengths; scratch has room for what is filled

@@ -1,13 +1,4 @@
 
-@ r0 to, r1 a byte, r2 bytes.
-kiln_vector_function kiln_vector_fill
-    push {r4, lr}
-    vdup.8 q0, r1
-    wlstp.8 lr, r2, 2f
-1:  vstrb.8 q0, [r0], #16
-    letp lr, 1b
-2:  pop {r4, pc}
-
 @ Four rows of bytes to fours of one of each. Words at r0: to, bytes, four rows, what each goes on by with 16
 @ bytes. Up to 60 bytes more are written.
 kiln_vector_function kiln_vector_rows
