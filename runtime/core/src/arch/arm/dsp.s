@@ -129,9 +129,8 @@ kiln_function kiln_dense
     ldr lr, [sp, #8]
     cmp r1, lr
     bne 2b
-    ldr r1, [sp, #24]
+    ldrd r1, r4, [sp, #24]
     ldrd r2, r3, [r1]
-    ldr r4, [sp, #28]
     add r1, r4
     str r1, [sp, #24]
     ldr r4, [sp, #36]
@@ -150,7 +149,7 @@ kiln_function kiln_dense
     ssat r9, #8, r9
     ssat r10, #8, r10
     ssat r11, #8, r11
-    ldr r5, [sp, #48]
+    ldrd r5, r12, [sp, #48]
     ldrd r1, r2, [sp, #40]
     ldr r3, [sp, #56]
     add r4, r5, r3
@@ -165,8 +164,7 @@ kiln_function kiln_dense
     ldrd r1, r2, [sp, #16]
     add r0, r1
     strd r2, r1, [sp, #16]
-    ldr r1, [sp, #52]
-    cmp r5, r1
+    cmp r5, r12
     blo 1b
     kiln_return
 6:  ldr r1, [sp, #12]
@@ -423,29 +421,35 @@ kiln_function kiln_lanes
 @ 10 bytes between pixels, 11 bytes to the next channels' output, 12 output, 13 its last pixel, 14 fours of
 @ channels, 16 bytes of weights of one of them.
 @
-@ r0 lanes, r1 weights, r2 r3 lanes of weights, r12 lr of values, r4-r7 and r8-r11 accumulators.
+@ r0 lanes, r1 weights, r2 r3 lanes of weights, r12 lr of values, r4-r7 and r8-r11 accumulators. Of a last column
+@ without a partner what is in r8-r11 goes nowhere.
 kiln_function kiln_depthwise_pairs
     kiln_frame
 1:  ldr r1, [sp, #12]
     ldm r1, {r4-r7}
     ldr r1, [sp, #16]
-    mov r8, r4
-    mov r9, r5
-    mov r10, r6
-    mov r11, r7
     .irp row, 0, 4, 8
     ldr r0, [sp, #\row]
-    ldrd r12, lr, [r0], #8
     ldm r1!, {r2, r3}
+.if \row == 0
+    ldrd r12, lr, [r0, #8]
+    smlabb r8, r12, r2, r4
+    smlabb r9, lr, r3, r5
+    smlatt r10, r12, r2, r6
+    smlatt r11, lr, r3, r7
+.endif
+    ldrd r12, lr, [r0], #8
     smlabb r4, r12, r2, r4
     smlabb r5, lr, r3, r5
     smlatt r6, r12, r2, r6
     smlatt r7, lr, r3, r7
     ldrd r12, lr, [r0], #8
+.if \row
     smlabb r8, r12, r2, r8
     smlabb r9, lr, r3, r9
     smlatt r10, r12, r2, r10
     smlatt r11, lr, r3, r11
+.endif
     ldm r1!, {r2, r3}
     smlabb r4, r12, r2, r4
     smlabb r5, lr, r3, r5
@@ -468,7 +472,7 @@ kiln_function kiln_depthwise_pairs
     smlatt r10, r12, r2, r10
     smlatt r11, lr, r3, r11
     .endr
-    ldr r12, [sp, #24]
+2:  ldr r12, [sp, #24]
     ldr lr, [sp, #36]
     ldm r12, {r0-r3}
     cbz r0, 3f
@@ -499,7 +503,7 @@ kiln_function kiln_depthwise_pairs
     bfi r10, r11, #8, #8
     pkhbt r8, r8, r10, lsl #16
     ldr r0, [sp, #48]
-    ldrd r1, r2, [sp, #40]
+    ldr r1, [sp, #40]
     ldr r3, [sp, #52]
     cmp r0, r3
     it ne
@@ -508,10 +512,28 @@ kiln_function kiln_depthwise_pairs
     add r0, r0, r1, lsl #1
     str r0, [sp, #48]
     cmp r0, r3
-    bls 1b
+    blo 1b
+    beq 8f
     kiln_next_fours 0, 4, 8
     bne 1b
     kiln_return
+8:  ldr r1, [sp, #12]
+    ldm r1, {r4-r7}
+    ldr r1, [sp, #16]
+    .irp row, 0, 4, 8
+    ldr r0, [sp, #\row]
+    .irp column, 0, 8, 16
+    ldm r1!, {r2, r3}
+    ldrd r12, lr, [r0, #\column]
+    smlabb r4, r12, r2, r4
+    smlabb r5, lr, r3, r5
+    smlatt r6, r12, r2, r6
+    smlatt r7, lr, r3, r7
+    .endr
+    adds r0, #16
+    str r0, [sp, #\row]
+    .endr
+    b 2b
 7:  ldr r0, [sp, #12]
     ldr r1, [sp, #32]
     add r1, r0
