@@ -60,7 +60,7 @@ pub fn check(view: &View<'_>, set: Set) -> Result<Option<Recipe>, FormatError> {
     }
     let recipe = check_recipe(view, set, input)?;
     let golden = Golden::len(input.len(), layers, output.len());
-    if view.section(Section::Golden).len() % golden.max(1) != 0 {
+    if !view.section(Section::Golden).len().is_multiple_of(golden) {
         return Err(view.wrong(Section::Golden, 0, Problem::Section));
     }
     Ok(recipe)

@@ -240,11 +240,19 @@ impl Columns {
         }
         let fours = width as usize * self.channels / 4;
         let top = y as isize * self.stride[0] - self.padding[0];
-        let [first, behind] = taps(top, height, self.dilation[0], self.height);
+        let whole = top >= 0 && top + (height - 1) * self.dilation[0] < self.height;
+        let [first, behind] = match whole {
+            true => [0, height],
+            false => taps(top, height, self.dilation[0], self.height),
+        };
         let words = loops::WORDS * THREE * fours;
         // SAFETY: rows of the kernel that are not within the input are filled; all others are there.
         unsafe {
-            self.fill(lanes, first as usize * words, 1);
+            if !whole {
+                self.fill(lanes, first as usize * words, 1);
+                let to = lanes.add(behind as usize * words);
+                self.fill(to, (height - behind) as usize * words, 1);
+            }
             if behind > first {
                 loops::three(&Rows {
                     to: lanes.add(first as usize * words),
@@ -255,8 +263,6 @@ impl Columns {
                     pitch: (self.dilation[0] * self.width) as usize * self.channels,
                 });
             }
-            let to = lanes.add(behind as usize * words);
-            self.fill(to, (height - behind) as usize * words, 1);
         }
         true
     }

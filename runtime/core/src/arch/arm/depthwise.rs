@@ -222,6 +222,7 @@ unsafe fn rows(
     // Rows of the input, those above it included, that are in the lanes.
     let mut known = 0;
     let columns_of_lanes = plan.lanes().checked_div(plan.column).unwrap_or(0);
+    let mut table = [ptr::null(); MAX_ROWS];
     // SAFETY: as the caller says.
     unsafe { pad(lanes.lanes, lanes.zero, columns_of_lanes) };
     for y in 0..shape.height as usize {
@@ -231,7 +232,6 @@ unsafe fn rows(
             unsafe { lanes.fill(row, row.wrapping_sub(top)) };
         }
         known = first + plan.rows;
-        let mut table = [ptr::null(); MAX_ROWS];
         for (row, place) in (first..known).zip(&mut table) {
             *place = lanes.row(0, row);
         }

@@ -92,7 +92,7 @@
 @ a weight, r6-r8 and r9-r11 accumulators of two channels.
 kiln_function kiln_dense
     kiln_frame
-    kiln_entry 2f, 76, 4
+    kiln_entry 2f, 76, 8
     ldr r0, [sp, #60]
 1:  ldr r1, [sp, #12]
     ldrd r6, r9, [r1], #8
@@ -105,7 +105,7 @@ kiln_function kiln_dense
     ldr pc, [sp, #4]
     .balign 4
 2:
-    .rept 4
+    .rept 8
     ldrd r2, r3, [r0], #16
     ldm r1!, {r4, r5, r12}
     sxtb16 lr, r2

@@ -20,11 +20,23 @@ use crate::operators::{Operator, Set};
 use crate::tensor::Tensor;
 
 mod binary;
+#[cfg_attr(
+    kiln_mve,
+    allow(dead_code, reason = "vectors make columns of their own")
+)]
 mod columns;
 mod constants;
+#[cfg_attr(
+    kiln_mve,
+    allow(dead_code, reason = "vectors make columns of their own")
+)]
 mod dense;
 mod depthwise;
 #[cfg(kiln_dsp)]
+#[cfg_attr(
+    kiln_mve,
+    allow(dead_code, reason = "vectors make columns of their own")
+)]
 mod dsp;
 #[cfg(any(kiln_v7, all(kiln_dsp, not(target_abi = "eabihf"))))]
 mod exact;
@@ -152,12 +164,10 @@ impl Core {
     }
 }
 
-/// Bytes of scratch that a convolution takes on a core; none where it is left to the plain loop.
+/// Bytes of scratch that a convolution takes on a core; none where it is left to the plain loop. Vectors would
+/// do with less, and take more columns together where there is more.
 pub fn scratch_len(core: Core, conv: &Conv<'_>) -> Option<usize> {
-    let dense = dense::Plan::of(conv, core.words()).map(|plan| match core {
-        Core::Vectors => plan.vectors_len(),
-        _ => plan.len(),
-    });
+    let dense = dense::Plan::of(conv, core.words()).map(|plan| plan.len());
     let depthwise = || depthwise::Plan::of(conv, core.words()).map(|plan| plan.len());
     dense.or_else(depthwise)
 }

@@ -9,6 +9,7 @@ use super::constants::Constants;
 use super::mve_input::kiln_vector_fill;
 use super::{clamp, range, scratch};
 use crate::layer::Conv;
+use crate::operators::Set;
 use crate::packing::QUAD;
 
 unsafe extern "C" {
@@ -178,5 +179,5 @@ pub fn run(conv: &Conv<'_>, arena: &mut [u8]) -> Option<()> {
             task.output = task.output.wrapping_add(together * out_width * channels);
         }
     }
-    clamp(conv, arena)
+    clamp(conv, Set::EVERY, arena)
 }

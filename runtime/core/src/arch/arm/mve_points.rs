@@ -8,6 +8,7 @@ use super::mve_depthwise::Task;
 use super::mve_input::{Input, columns};
 use super::{clamp, range};
 use crate::layer::Conv;
+use crate::operators::Set;
 use crate::packing::Packing;
 
 unsafe extern "C" {
@@ -139,5 +140,5 @@ pub fn run(conv: &Conv<'_>, arena: &mut [u8]) -> Option<()> {
         }
         first += count;
     }
-    clamp(conv, arena)
+    clamp(conv, Set::EVERY, arena)
 }
