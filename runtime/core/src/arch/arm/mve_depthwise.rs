@@ -140,10 +140,10 @@ pub fn run(conv: &Conv<'_>, arena: &mut [u8]) -> Option<()> {
             *offset = (2 * QUAD * (down * columns + across)) as u8;
         }
     }
-    task.offsets = [0, 1, 2, 3].map(|index| {
-        let four: [u8; 4] = core::array::from_fn(|byte| offsets[4 * index + byte]);
-        u32::from_le_bytes(four)
-    });
+    let (fours, _) = offsets.as_chunks();
+    for (place, four) in task.offsets.iter_mut().zip(fours) {
+        *place = u32::from_le_bytes(*four);
+    }
     let right = lanes.wrapping_add((left + inside) * column);
     let to_right = plan.width().saturating_sub(left + inside) * column;
     // SAFETY: `Constants::of` and `range` have looked at the lengths; scratch has room for what is filled
@@ -157,11 +157,12 @@ pub fn run(conv: &Conv<'_>, arena: &mut [u8]) -> Option<()> {
                 rows: [padding.as_ptr(); ROWS],
                 steps: [0; ROWS],
             };
-            for index in 0..rows + together - 1 {
+            let places = from_rows.rows.iter_mut().zip(&mut from_rows.steps);
+            for (index, (place, step)) in (0..rows + together - 1).zip(places) {
                 let row = (y * down + index).wrapping_sub(window.padding[0].into());
                 if row < input.height as usize {
-                    from_rows.rows[index] = bytes.wrapping_add(from.start + row * width * channels);
-                    from_rows.steps[index] = VECTOR;
+                    *place = bytes.wrapping_add(from.start + row * width * channels);
+                    *step = VECTOR;
                 }
             }
             kiln_vector_rows(&from_rows);
