@@ -213,7 +213,7 @@ kiln_function kiln_dense
 @ \bytes, values as they are, at any address.
 @
 @ r0 weights, r1 the column, r2-r5 weights of four channels, r6 r7 lanes of the column, lr lanes of a
-@ weight, r8-r11 accumulators.
+@ weight, r8-r11 accumulators, r12 the column's end.
 .macro kiln_points name, bytes, size, unroll
 kiln_function \name
     kiln_frame
@@ -223,6 +223,7 @@ kiln_function \name
     ldm r1!, {r8-r11}
     str r1, [sp, #12]
     ldr r1, [sp]
+    ldr r12, [sp, #8]
     ldr pc, [sp, #4]
     .balign 4
 2:
@@ -252,12 +253,10 @@ kiln_function \name
     sxtb16 lr, r5, ror #8
     smlad r11, r7, lr, r11
     .endr
-    ldr lr, [sp, #8]
-    cmp r1, lr
+    cmp r1, r12
     bne 2b
-    ldr r1, [sp, #24]
+    ldrd r1, r6, [sp, #24]
     ldm r1, {r2-r5}
-    ldr r6, [sp, #28]
     add r1, r6
     str r1, [sp, #24]
     ldr r6, [sp, #36]
@@ -274,13 +273,12 @@ kiln_function \name
     ssat r9, #8, r9
     ssat r10, #8, r10
     ssat r11, #8, r11
-    ldr r5, [sp, #48]
+    ldrd r5, r1, [sp, #48]
     strb r9, [r5, #1]
     strb r10, [r5, #2]
     strb r11, [r5, #3]
     strb r8, [r5], #4
     str r5, [sp, #48]
-    ldr r1, [sp, #52]
     cmp r5, r1
     blo 1b
     kiln_return
