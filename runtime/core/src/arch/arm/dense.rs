@@ -114,6 +114,25 @@ impl Plan {
         }
     }
 
+    /// Bytes of scratch to ask for by vectors: columns that are gathered together.
+    pub const fn vectors_ask(&self, conv: &Conv<'_>) -> usize {
+        let pixels = conv.output.shape.pixels();
+        let most = if self.fours <= 16 && conv.window.taps() > 1 {
+            16
+        } else {
+            6
+        };
+        let columns = if pixels < most {
+            pixels.next_multiple_of(4)
+        } else {
+            most
+        };
+        if self.straight || self.point {
+            return self.vectors_len();
+        }
+        (4 * self.fours).saturating_mul(columns).saturating_add(3)
+    }
+
     /// The kernels that take the layer with so much scratch.
     pub fn needs(&self, core: Core, conv: &Conv<'_>, scratch: usize) -> Option<Set> {
         let channels = conv.output.shape.channels as usize;

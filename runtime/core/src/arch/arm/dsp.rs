@@ -1,4 +1,4 @@
-//! The inner loops for the DSP extension; [`portable`](super::portable) says the same in Rust.
+//! The inner loops for the DSP extension; `portable.rs` says the same in Rust.
 
 use core::arch::global_asm;
 

@@ -5,10 +5,10 @@
 //! pixel takes, and all pixels before it, before it writes that pixel.
 #![allow(unsafe_code)]
 #![cfg_attr(
-    not(all(target_arch = "arm", target_os = "none")),
+    any(kiln_mve, not(all(target_arch = "arm", target_os = "none"))),
     allow(
         dead_code,
-        reason = "elsewhere only the compiler asks how much scratch it takes"
+        reason = "elsewhere only the compiler asks how much scratch it takes; vectors need no lanes"
     )
 )]
 
@@ -164,10 +164,12 @@ impl Core {
     }
 }
 
-/// Bytes of scratch that a convolution takes on a core; none where it is left to the plain loop. Vectors would
-/// do with less, and take more columns together where there is more.
+/// Bytes of scratch that a convolution takes on a core; none where it is left to the plain loop.
 pub fn scratch_len(core: Core, conv: &Conv<'_>) -> Option<usize> {
-    let dense = dense::Plan::of(conv, core.words()).map(|plan| plan.len());
+    let dense = dense::Plan::of(conv, core.words()).map(|plan| match core {
+        Core::Vectors => plan.vectors_ask(conv),
+        _ => plan.len(),
+    });
     let depthwise = || depthwise::Plan::of(conv, core.words()).map(|plan| plan.len());
     dense.or_else(depthwise)
 }
