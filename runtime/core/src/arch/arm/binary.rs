@@ -5,7 +5,7 @@ use crate::layer::{Binary, BinaryFixed, BinaryOp};
 use crate::ops::binary::value;
 use crate::rounding::{fma, limit};
 
-/// What the loops take. `dsp.s` knows the places.
+/// What the loops take. `dsp_lanes.s` knows the places.
 #[repr(C)]
 pub struct Sum {
     /// The first operand.

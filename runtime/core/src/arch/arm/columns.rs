@@ -7,7 +7,7 @@
 use super::loops;
 use crate::layer::Conv;
 
-/// Rows of fours of three columns. `dsp.s` knows the places.
+/// Rows of fours of three columns. `dsp_lanes.s` knows the places.
 #[repr(C)]
 pub struct Rows {
     /// Where lanes go: of each four three first words, then three second ones if there are such.
@@ -25,7 +25,7 @@ pub struct Rows {
 }
 
 /// Rows of bytes that are copied by fours, in order: up to three bytes behind each are read and written
-/// too. `dsp.s` knows the places.
+/// too. `dsp_lanes.s` knows the places.
 #[repr(C)]
 pub struct Copy {
     /// Where the first row goes.

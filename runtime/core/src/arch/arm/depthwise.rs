@@ -15,7 +15,7 @@ use crate::packing::{Packing, QUAD};
 /// Kernel rows that there may be.
 const MAX_ROWS: usize = 16;
 
-/// What the inner loops take. `dsp.s` knows the places.
+/// What the inner loops take. `dsp_depthwise.s` knows the places.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct Row {
@@ -52,7 +52,7 @@ pub struct Row {
     pub next_weights: usize,
 }
 
-/// Pixels whose fours of channels become lanes. `dsp.s` knows the places.
+/// Pixels whose fours of channels become lanes. `dsp_lanes.s` knows the places.
 #[repr(C)]
 pub struct Pixels {
     /// Where the first pixel's first lanes go; those of the next pixel follow.

@@ -15,7 +15,12 @@ global_asm!(".set kiln_fpu, 0");
 global_asm!(".set kiln_v8, 1");
 #[cfg(not(kiln_v8))]
 global_asm!(".set kiln_v8, 0");
-global_asm!(include_str!("dsp.s"), options(raw));
+global_asm!(
+    include_str!("dsp.s"),
+    include_str!("dsp_lanes.s"),
+    include_str!("dsp_depthwise.s"),
+    options(raw)
+);
 
 unsafe extern "C" {
     #[link_name = "kiln_dense"]

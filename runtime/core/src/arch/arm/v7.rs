@@ -10,7 +10,11 @@ pub use super::portable::{
 use super::dense::Task;
 use super::depthwise::Row;
 
-global_asm!(include_str!("v7.s"), options(raw));
+global_asm!(
+    include_str!("v7.s"),
+    include_str!("v7_depthwise.s"),
+    options(raw)
+);
 
 /// [`point`] of values as they are, which its lanes are too.
 pub use point as point_bytes;
