@@ -17,7 +17,15 @@ fn output(args: &[&str]) -> (Output, String) {
 #[test]
 fn help_names_every_stage() {
     let help = succeed(kiln().arg("--help"));
-    for command in ["quickstart", "check", "train", "eval", "export"] {
+    for command in [
+        "quickstart",
+        "check",
+        "train",
+        "eval",
+        "export",
+        "report",
+        "watch",
+    ] {
         assert!(help.contains(command), "{command} is missing in:\n{help}");
         assert!(
             succeed(kiln().args([command, "--help"])).contains("Example"),
@@ -28,8 +36,10 @@ fn help_names_every_stage() {
 
 #[test]
 fn errors_exit_with_2_and_say_what() {
-    let cases: [(&[&str], &str); 5] = [
+    let cases: [(&[&str], &str); 6] = [
         (&["no-such-command"], "no-such-command"),
+        // The tests' stdout is no terminal.
+        (&["train", "no-such-folder", "--tui"], "leave --tui out"),
         (
             &["train", "no-such-folder", "--out", "never-made"],
             "no-such-folder",

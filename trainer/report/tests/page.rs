@@ -14,6 +14,9 @@ use self::full::full;
 const HOSTILE: &str = "\"><script>alert(1)</script><img src=x onerror=alert(1)>'&amp;</style>\
                        </title>{{ 7 * 7 }}{% endif %}";
 
+/// Gets an element's name, attributes and text.
+type Visit<'a> = dyn FnMut(&str, &[(String, String)], &str) + 'a;
+
 struct Page {
     dom: RcDom,
     html: String,
@@ -28,7 +31,7 @@ impl Page {
     }
 
     /// Calls `visit` with the name, the attributes and the text of each element.
-    fn visit(&self, visit: &mut dyn FnMut(&str, &[(String, String)], &str)) {
+    fn visit(&self, visit: &mut Visit<'_>) {
         walk(&self.dom.document, visit);
     }
 
@@ -46,7 +49,7 @@ impl Page {
     }
 }
 
-fn walk(node: &Handle, visit: &mut dyn FnMut(&str, &[(String, String)], &str)) {
+fn walk(node: &Handle, visit: &mut Visit<'_>) {
     if let NodeData::Element { name, attrs, .. } = &node.data {
         let pair = |a: &html5ever::Attribute| (a.name.local.to_string(), a.value.to_string());
         let attributes: Vec<_> = attrs.borrow().iter().map(pair).collect();

@@ -2,6 +2,7 @@
 
 mod report;
 mod resolve;
+mod tui;
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -13,13 +14,14 @@ use clap::Args;
 
 use self::report::{conclude, describe, show};
 use self::resolve::{parse_size, resolve};
+use self::tui::Tui;
 use super::ui::{self, LazyBar, STEPPING, STOP};
 use crate::config::{OptimizerKind, Precision, Provenance, RunConfig};
 use crate::data::Dataset;
 use crate::device::{DeviceChoice, Devices};
 use crate::model::ModelConfig;
 use crate::run::Run;
-use crate::training::{self, Ending, Outcome, Setup};
+use crate::training::{self, Ending, Event, Outcome, Setup};
 
 /// `kiln train`
 #[derive(Clone, Debug, Default, Args)]
@@ -28,6 +30,7 @@ Examples:
   kiln train photos --out runs/first
   kiln train photos --out runs/tiny --model resnet --size 32 --epochs 40
   kiln train photos --out runs/wide --set model.channels=[32,64,128] --set augment.mixup=0.2
+  kiln train photos --out runs/seen --tui
   kiln train --config runs/first/run.toml --out runs/again
   kiln train --resume --out runs/first")]
 pub struct TrainArgs {
@@ -87,6 +90,9 @@ pub struct TrainArgs {
     /// Print the outcome as JSON.
     #[arg(long)]
     pub json: bool,
+    /// Draw live curves in the whole terminal.
+    #[arg(long, conflicts_with_all = ["json", "dry_run"])]
+    pub tui: bool,
 }
 
 /// Trains.
@@ -112,6 +118,9 @@ pub fn run(args: &TrainArgs) -> anyhow::Result<ExitCode> {
 
 /// Trains; the outcome is `None` after `--dry-run`.
 pub fn train(args: &TrainArgs) -> anyhow::Result<(Run, Option<Outcome>)> {
+    if args.tui {
+        tui::check()?;
+    }
     let mut config = resolve(args)?;
     let before = former(args)?;
     let data = match &before {
@@ -173,8 +182,14 @@ pub fn train(args: &TrainArgs) -> anyhow::Result<(Run, Option<Outcome>)> {
         stop: &STOP,
     };
     let bar = LazyBar::default();
-    let result = devices.guard(|| training::train(&run, &setup, &|event| show(&bar, &event, &run)));
+    let screen = args.tui.then(|| Tui::start(&run)).transpose()?;
+    let observe = |event: Event<'_>| match &screen {
+        Some(screen) => screen.show(&event, &run),
+        None => show(&bar, &event, &run),
+    };
+    let result = devices.guard(|| training::train(&run, &setup, &observe));
     STEPPING.store(false, Ordering::Relaxed);
+    drop(screen);
     bar.clear();
     let outcome = result.with_context(|| {
         let folder = run.folder.display();
