@@ -306,6 +306,10 @@ pub fn on_board(repo: &Repo, program: &str, machine: &Machine, more: &[&str]) ->
         toolchain.with_sources(&mut command);
     }
     command.args(["--config", &format!("target.{target}.rustflags={flags:?}")]);
+    // As firmware is built: for speed where more of the engine is Rust.
+    if ["m0plus", "m3"].contains(&machine.core) {
+        command.args(["--config", "profile.release.package.kiln-core.opt-level=3"]);
+    }
     let mut runner = vec!["qemu-system-arm", "-machine", machine.board];
     for silent in ["-display", "-serial", "-monitor"] {
         runner.extend([silent, "none"]);

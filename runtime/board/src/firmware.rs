@@ -68,7 +68,7 @@ impl Source {
         model: &[u8],
         building: &mut dyn FnMut(),
     ) -> Result<PathBuf, FirmwareError> {
-        let args = [
+        let mut args = vec![
             "build",
             "-p",
             "kiln-firmware",
@@ -79,6 +79,10 @@ impl Source {
             "--features",
             features,
         ];
+        // Other cores' loops are in assembly.
+        if board.triple == "thumbv7m-none-eabi" {
+            args.extend(["--config", "profile.firmware.package.kiln-core.opt-level=3"]);
+        }
         let build = Build {
             folder: "firmware",
             name: bin,
