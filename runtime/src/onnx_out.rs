@@ -99,8 +99,9 @@ fn metadata(graph: &QGraph, file: &mut OnnxFile) {
     file.set(onnx::VERSION, env!("CARGO_PKG_VERSION"));
 }
 
-/// What the name of a tensor's integers ends with.
+/// What the name of a tensor's integers ends with, and that of what they are brought back to.
 const QUANTIZED: &str = "_quantized";
+const DEQUANTIZED: &str = "_dequantized";
 
 /// A tensor's names in the document.
 #[derive(Clone, Default)]
@@ -146,7 +147,9 @@ impl<'g> Writer<'g> {
             if names[tensor].float.is_empty() {
                 let name = &graph.tensors[tensor].name;
                 // A file that was read has the names that `quantize` gave.
-                let name = name.strip_suffix(QUANTIZED).unwrap_or(name);
+                let mut endings = [QUANTIZED, DEQUANTIZED].into_iter();
+                let base = endings.find_map(|ending| name.strip_suffix(ending));
+                let name = base.unwrap_or(name);
                 names[tensor].float = document.unique(name, &format!("tensor_{tensor}"));
             }
         }
@@ -222,7 +225,7 @@ impl<'g> Writer<'g> {
         let zero_point = self.constant(&format!("{base}_zero_point"), &[], zero_point);
         let document = &mut self.document;
         let quantized = document.unique(&format!("{base}{QUANTIZED}"), "");
-        let dequantized = document.unique(&format!("{base}_dequantized"), "");
+        let dequantized = document.unique(&format!("{base}{DEQUANTIZED}"), "");
         let float = &self.names[tensor].float;
         document.node(
             &format!("{base}_QuantizeLinear"),

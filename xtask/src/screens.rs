@@ -1,4 +1,4 @@
-//! `cargo xtask screens`: what the page looks like, for docs/.
+//! `cargo xtask screens`: what a person sees of Kiln, for docs/: the page, a board's display, a report.
 
 use std::fs;
 
@@ -8,6 +8,11 @@ use crate::npm::Npm;
 use crate::repo::{Repo, call};
 use crate::setup::{self, Need};
 use crate::stages::Stages;
+use crate::test::ALL;
+
+/// What is classified: drawn by `kiln synth`.
+const PICTURE: &str = "web/tests/drawn-dog.jpg";
+const MODEL: &str = "models/catsdogs-nano/model.int8.onnx";
 
 /// As the test of the page names them, and as docs/ does.
 const SCREENS: [[&str; 2]; 2] = [
@@ -15,7 +20,7 @@ const SCREENS: [[&str; 2]; 2] = [
     ["answer-narrow-dark.png", "page-narrow-dark.png"],
 ];
 
-/// Lets the test of the page take its pictures, and copies some to docs/.
+/// Takes the pictures. The page's are those that its test takes.
 pub fn run(repo: &Repo, stages: &mut Stages) -> Result<()> {
     let needs = [
         Need::Compiler,
@@ -24,6 +29,7 @@ pub fn run(repo: &Repo, stages: &mut Stages) -> Result<()> {
         Need::Npm,
         Need::NodePackages(&Npm::PAGE),
         Need::Chromium,
+        Need::Boards,
     ];
     setup::ensure(repo, &needs, stages)?;
     stages.need("screens", || {
@@ -36,5 +42,42 @@ pub fn run(repo: &Repo, stages: &mut Stages) -> Result<()> {
             fs::copy(&from, docs.join(to)).with_context(|| from.display().to_string())?;
         }
         Ok(())
+    })?;
+    stages.need("build", || call(repo.cargo(&["build"]).args(ALL)))?;
+    stages.need("board", || {
+        let board = [
+            "device",
+            "classify",
+            "qemu:lm3s6965evb",
+            PICTURE,
+            "--screen",
+            "docs/oled.png",
+        ];
+        call(kiln(repo).args(board))?;
+        call(kiln(repo).args(["classify", MODEL, PICTURE, "--explain", "docs/why.png"]))
+    })?;
+    stages.need("report", || {
+        let page = repo.target.join("report.html");
+        call(
+            kiln(repo)
+                .args(["report", "models/catsdogs-nano/model.int8.onnx", "-o"])
+                .arg(&page),
+        )?;
+        let mut browser = repo.command("chromium");
+        browser.args([
+            "--headless",
+            "--no-sandbox",
+            "--hide-scrollbars",
+            "--window-size=1000,1300",
+        ]);
+        browser.arg(format!(
+            "--screenshot={}",
+            repo.root.join("docs/report.png").display()
+        ));
+        call(browser.arg(format!("file://{}", page.display())))
     })
+}
+
+fn kiln(repo: &Repo) -> std::process::Command {
+    repo.command(repo.target.join("debug/kiln"))
 }

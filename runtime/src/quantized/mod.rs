@@ -39,14 +39,10 @@ pub fn is_quantized_file(file: &OnnxFile) -> bool {
 /// [`LoadError`]; nodes that compute in floats are listed.
 pub fn load_quantized(file: &OnnxFile) -> Result<QGraph, LoadError> {
     let graph = load(file)?;
-    let mut quantized = from_graph(&graph).map_err(|nodes| LoadError::Unsupported {
+    let quantized = from_graph(&graph).map_err(|nodes| LoadError::Unsupported {
         path: file.path.clone(),
         nodes,
     })?;
-    let outputs = file.proto.graph.iter().flat_map(|graph| &graph.output);
-    for output in outputs.take(1) {
-        quantized.tensors[quantized.output].name = output.name.clone();
-    }
     Ok(QGraph {
         meta: meta(file, &graph),
         ..quantized

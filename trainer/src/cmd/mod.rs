@@ -52,7 +52,7 @@ Examples:
   kiln verify runs/first photos          that all three agree
   kiln report runs/first photos          write runs/first/report.html: all that is known about it
   kiln classify runs/first/model.kiln photo.jpg
-  kiln device classify qemu:lm3s6965evb photo.jpg --model runs/first/model.int8.onnx
+  kiln device classify qemu:mps2-an386 photo.jpg --model runs/first/model.int8.onnx
   kiln serve runs/first/model.int8.onnx  the same in a web page, with a camera
 
 Exit codes: 0 done, 1 a check said no, 2 an error.";

@@ -190,7 +190,7 @@ fn on_a_board(pictures: &Path, int8: &Path) -> anyhow::Result<Option<PathBuf>> {
         ui::print(format!("   left out: {error:#}"))?;
     }
     ui::print(
-        "   yours:  kiln device classify qemu:lm3s6965evb YOUR_PHOTO.jpg --model runs/first/model.int8.onnx",
+        "   yours:  kiln device classify qemu:mps2-an386 YOUR_PHOTO.jpg --model runs/first/model.int8.onnx",
     )?;
     Ok(told.is_ok().then_some(screen))
 }

@@ -24,7 +24,7 @@ use crate::cmd::ui::{self, LazyBar};
     after_help = "\
 Examples:
   kiln device classify qemu:lm3s6965evb photo.jpg
-  kiln device classify qemu:lm3s6965evb photo.jpg --model model.int8.onnx --screen screen.png
+  kiln device classify qemu:mps2-an386 photo.jpg --model model.int8.onnx --screen screen.png
   kiln device classify /dev/ttyACM0 photos --json > answers.jsonl
 
 The board gets the pixels and does all of it: resizing, the model, the display. A picture larger than
