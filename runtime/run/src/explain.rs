@@ -3,7 +3,7 @@
 //! - [`activation`]: the class activation map that [`kiln_core::explain`] gives, where the network allows.
 //! - [`occlusion`]: for any network: how much less probable the class gets with a place covered.
 //! - [`explain`]: the first where there is one, else the second.
-//! - [`paint`]: a map over its picture.
+//! - [`paint()`]: a map over its picture.
 //!
 //! ```no_run
 //! use std::path::Path;
