@@ -10,6 +10,7 @@ use std::process::Command;
 use anyhow::{Context, Result};
 
 use crate::elsewhere;
+use crate::hostile;
 use crate::repo::Repo;
 use crate::setup::{self, Need};
 use crate::stages::Stages;
@@ -272,6 +273,7 @@ pub fn run(repo: &Repo, stages: &mut Stages) -> Result<()> {
     for machine in &MACHINES {
         stages.check(machine.stage, &mut on_board(repo, "kernels", machine, &[])?);
     }
+    stages.check_that("hostile files on boards", || hostile::run(repo));
     stages.check_that("kiln-run elsewhere", || {
         elsewhere::kiln_run(repo, toolchain)
     });
@@ -310,7 +312,14 @@ pub fn on_board(repo: &Repo, program: &str, machine: &Machine, more: &[&str]) ->
     if ["m0plus", "m3"].contains(&machine.core) {
         command.args(["--config", "profile.release.package.kiln-core.opt-level=3"]);
     }
-    let mut runner = vec!["qemu-system-arm", "-machine", machine.board];
+    // A board that hangs is ended.
+    let mut runner = vec![
+        "timeout",
+        "600",
+        "qemu-system-arm",
+        "-machine",
+        machine.board,
+    ];
     for silent in ["-display", "-serial", "-monitor"] {
         runner.extend([silent, "none"]);
     }

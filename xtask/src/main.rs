@@ -10,6 +10,7 @@ mod edge;
 mod elsewhere;
 mod fuzz;
 mod gpu;
+mod hostile;
 #[cfg(test)]
 mod links;
 mod npm;

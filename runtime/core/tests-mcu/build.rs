@@ -3,6 +3,9 @@
 use std::path::PathBuf;
 use std::{env, fs};
 
+use kiln_core::Model;
+use kiln_core::operators::Set;
+
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let out = PathBuf::from(env::var("OUT_DIR")?);
     let flags = env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
@@ -19,11 +22,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo::rustc-link-arg=-Tlink.x");
     println!("cargo::rustc-link-arg=--nmagic");
     println!("cargo::rerun-if-changed=build.rs");
-    // The model whose layers `layers` counts.
+    // The model whose layers `layers` counts, and whose bytes `hostile` changes.
     println!("cargo::rerun-if-env-changed=KILN_MODEL");
-    if env::var_os("KILN_MODEL").is_none() {
-        let tiny = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?).join("../tests/tiny.kiln");
-        println!("cargo::rustc-env=KILN_MODEL={}", tiny.display());
-    }
+    let tiny = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?).join("../tests/tiny.kiln");
+    let path = env::var_os("KILN_MODEL").map_or(tiny, PathBuf::from);
+    println!("cargo::rustc-env=KILN_MODEL={}", path.display());
+    println!("cargo::rerun-if-changed={}", path.display());
+    let bytes = fs::read(&path)?;
+    let operators = Set::of(&Model::new(&bytes)?).bits();
+    println!("cargo::rustc-env=KILN_OPERATORS={operators}");
     Ok(())
 }
