@@ -76,8 +76,8 @@ impl ModelFile {
     }
 }
 
-/// What the display shows: the file's name, or its folder's where all such files have the same.
-fn name(path: &Path) -> String {
+/// What a display shows: the file's name, or its folder's where all such files have the same.
+pub fn name(path: &Path) -> String {
     let folder = path.parent().and_then(Path::file_name);
     match (stem(path), folder) {
         (stem, Some(folder)) if stem == "model" => folder.to_string_lossy().into_owned(),

@@ -7,6 +7,7 @@ use kiln_report::Size;
 use kiln_run::engine::LoadedModel;
 
 use crate::cmd::compile::stem;
+use crate::cmd::model::file;
 use crate::cmd::model::{Foreign, Model};
 use crate::cmd::ui;
 use crate::run::Run;
@@ -145,7 +146,7 @@ impl Forms {
                 .unwrap_or_default()
                 .to_string_lossy()
                 .into_owned(),
-            false => stem(named),
+            false => file::name(named),
         }
     }
 
