@@ -12,14 +12,16 @@ addEventListener("activate", (event) => event.waitUntil(clients.claim()));
 
 addEventListener("fetch", (event) => {
   if (event.request.method !== "GET") return;
-  event.respondWith(fresh(event.request));
+  event.respondWith(fresh(event));
 });
 
-async function fresh(request) {
+async function fresh(event) {
+  const { request } = event;
   const kept = await caches.open(KEPT);
   try {
     const response = await fetch(request);
-    if (response.ok) await kept.put(request, response.clone());
+    // The page does not wait for that.
+    if (response.ok) event.waitUntil(kept.put(request, response.clone()));
     return response;
   } catch (error) {
     const found = await kept.match(request);

@@ -268,8 +268,10 @@ addEventListener("drop", (event) => {
 });
 
 busy(async () => {
-  navigator.serviceWorker?.register("offline.js").catch(() => {});
   const response = await fetch("model.kiln").catch(() => undefined);
   if (response?.ok) await openModel(await response.arrayBuffer(), "model.kiln");
   else describe("no model yet: choose or drop a .kiln file");
-})();
+})().finally(() => {
+  // Only now: what keeps the page must not come between the page and its own start.
+  navigator.serviceWorker?.register("offline.js").catch(() => {});
+});
