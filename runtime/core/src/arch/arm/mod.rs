@@ -85,23 +85,11 @@ impl Isa {
     }
 
     pub fn conv_of(self, layer: &Conv<'_>, set: Set, arena: &mut [u8]) -> bool {
-        // Vectors take all that lanes would.
-        #[cfg(kiln_mve)]
-        let dense = |layer: &Conv<'_>, arena: &mut [u8]| {
-            mve_points::run(layer, arena).or_else(|| mve::run(layer, arena))
-        };
-        #[cfg(kiln_mve)]
-        let depthwise = |layer: &Conv<'_>, arena: &mut [u8]| {
-            mve_depthwise::run(layer, arena).or_else(|| depthwise::run(layer, set, arena))
-        };
-        #[cfg(not(kiln_mve))]
-        let dense = |layer: &Conv<'_>, arena: &mut [u8]| dense::run(layer, set, arena);
-        #[cfg(not(kiln_mve))]
-        let depthwise = |layer: &Conv<'_>, arena: &mut [u8]| depthwise::run(layer, set, arena);
         let has = |operators: &[Operator]| operators.iter().any(|&operator| set.has(operator));
         has(&[Operator::Dense, Operator::Point, Operator::Straight])
-            && dense(layer, arena).is_some()
-            || has(&[Operator::Pairs, Operator::Depthwise]) && depthwise(layer, arena).is_some()
+            && one_group(layer, set, arena).is_some()
+            || has(&[Operator::Pairs, Operator::Depthwise])
+                && per_channel(layer, set, arena).is_some()
     }
 
     pub fn binary(self, layer: &Binary, arena: &mut [u8]) -> bool {
@@ -119,6 +107,23 @@ impl Isa {
     pub fn pool_of(self, layer: &Pool, set: Set, arena: &mut [u8]) -> bool {
         pool::run(layer, set, arena).is_some()
     }
+}
+
+/// Convolutions of one group. Vectors take all that lanes would.
+fn one_group(layer: &Conv<'_>, set: Set, arena: &mut [u8]) -> Option<()> {
+    #[cfg(kiln_mve)]
+    return mve_points::run(layer, set, arena).or_else(|| mve::run(layer, set, arena));
+    #[cfg(not(kiln_mve))]
+    dense::run(layer, set, arena)
+}
+
+/// Depthwise convolutions. Vectors take the small kernels.
+fn per_channel(layer: &Conv<'_>, set: Set, arena: &mut [u8]) -> Option<()> {
+    #[cfg(kiln_mve)]
+    if mve_depthwise::run(layer, set, arena).is_some() {
+        return Some(());
+    }
+    depthwise::run(layer, set, arena)
 }
 
 /// Kinds of cores, by what their kernels take.

@@ -57,7 +57,7 @@ struct Task {
 }
 
 /// Runs the layer; none where it is left to others, and nothing is written.
-pub fn run(conv: &Conv<'_>, arena: &mut [u8]) -> Option<()> {
+pub fn run(conv: &Conv<'_>, set: Set, arena: &mut [u8]) -> Option<()> {
     // Columns of values take no more scratch than columns of lanes.
     let plan = Plan::of(conv, 1)?;
     let constants = Constants::of(conv)?;
@@ -114,5 +114,5 @@ pub fn run(conv: &Conv<'_>, arena: &mut [u8]) -> Option<()> {
             }
         }
     }
-    clamp(conv, Set::EVERY, arena)
+    clamp(conv, set, arena)
 }

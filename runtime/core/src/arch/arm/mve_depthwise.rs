@@ -74,7 +74,7 @@ pub struct Task {
 }
 
 /// Runs the layer; none where it is left to others, and nothing is written.
-pub fn run(conv: &Conv<'_>, arena: &mut [u8]) -> Option<()> {
+pub fn run(conv: &Conv<'_>, set: Set, arena: &mut [u8]) -> Option<()> {
     let window = &conv.window;
     let plan = super::depthwise::Plan::of(conv, 1)?;
     let [rows, columns] = window.kernel.map(usize::from);
@@ -180,5 +180,5 @@ pub fn run(conv: &Conv<'_>, arena: &mut [u8]) -> Option<()> {
             task.output = task.output.wrapping_add(together * out_width * channels);
         }
     }
-    clamp(conv, Set::EVERY, arena)
+    clamp(conv, set, arena)
 }

@@ -28,7 +28,7 @@ const TOGETHER: usize = 4;
 const LEAST: usize = 8;
 
 /// Runs the layer; none where it is left to others, and nothing is written.
-pub fn run(conv: &Conv<'_>, arena: &mut [u8]) -> Option<()> {
+pub fn run(conv: &Conv<'_>, set: Set, arena: &mut [u8]) -> Option<()> {
     if conv.output.shape.pixels() < TOGETHER {
         return None;
     }
@@ -140,5 +140,5 @@ pub fn run(conv: &Conv<'_>, arena: &mut [u8]) -> Option<()> {
         }
         first += count;
     }
-    clamp(conv, Set::EVERY, arena)
+    clamp(conv, set, arena)
 }
