@@ -12,8 +12,9 @@
 //!
 //! let mut engine = Engine::open(Path::new("model.kiln"))?;
 //! let recipe = engine.model().recipe().ok_or("the model takes no pictures")?;
-//! let picture = decode_file(Path::new("cat.jpg"), &Limits::default())?;
-//! let pixels = pictures::pixels(Path::new("cat.jpg"), &recipe, &mut Vec::new())?;
+//! let file = Path::new("cat.jpg");
+//! let picture = decode_file(file, &Limits::default())?;
+//! let pixels = pictures::preprocessed(&picture, file, &recipe, &mut Vec::new())?;
 //! let [best] = engine.run(Input::Pixels(&pixels))?.top();
 //! let map = explain::explain(&mut engine, &pixels, best.index)?;
 //! let painted = explain::paint(&picture, &recipe, &map)?;

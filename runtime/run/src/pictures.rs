@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use kiln_core::preprocess::{PreprocessError, Recipe, preprocess};
-use kiln_picture::{DecodeError, Limits, decode_file};
+use kiln_picture::{DecodeError, Limits, Picture, decode_file};
 
 /// Why a picture is no input.
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +34,19 @@ pub fn pixels(
     scratch: &mut Vec<i32>,
 ) -> Result<Vec<u8>, PictureError> {
     let picture = decode_file(path, &Limits::default())?;
+    preprocessed(&picture, path, recipe, scratch)
+}
+
+/// [`pixels`] of a picture that `path` was decoded to.
+///
+/// # Errors
+/// It does not fit the recipe.
+pub fn preprocessed(
+    picture: &Picture,
+    path: &Path,
+    recipe: &Recipe,
+    scratch: &mut Vec<i32>,
+) -> Result<Vec<u8>, PictureError> {
     let mut pixels = vec![0; recipe.len()];
     let words = recipe.scratch_len(picture.width, picture.height);
     if scratch.len() < words {

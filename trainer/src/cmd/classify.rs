@@ -95,8 +95,7 @@ pub fn run(args: &ClassifyArgs) -> anyhow::Result<ExitCode> {
             .collect();
         for answer in answers {
             match answer {
-                Ok(answer) if args.json => ui::print(serde_json::to_string(&answer)?)?,
-                Ok(answer) => ui::print(answer.text())?,
+                Ok(answer) => tell(&answer, args.json)?,
                 Err(error) => {
                     broken += 1;
                     bar.line(&format!("kiln: {error:#}"));
@@ -118,7 +117,17 @@ pub fn run(args: &ClassifyArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn logits(
+/// Prints an answer.
+pub(super) fn tell(answer: &Answer, json: bool) -> anyhow::Result<()> {
+    let text = match json {
+        true => serde_json::to_string(answer)?,
+        false => answer.text(),
+    };
+    Ok(ui::print(text)?)
+}
+
+/// A file's logits.
+pub(super) fn logits(
     session: &mut Session<'_>,
     file: &Path,
     recipe: &Recipe,

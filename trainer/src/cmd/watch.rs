@@ -14,6 +14,7 @@ use kiln_run::answer::Answer;
 use kiln_run::pictures;
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 
+use super::classify::{logits, tell};
 use super::model::{Foreign, Model};
 use super::ui::{self, STEPPING, STOP};
 
@@ -88,17 +89,10 @@ pub fn run(args: &WatchArgs) -> anyhow::Result<ExitCode> {
             if STOP.load(Ordering::Relaxed) {
                 break;
             }
-            let logits = pictures::pixels(&file, &recipe, &mut scratch)
-                .map_err(anyhow::Error::from)
-                .and_then(|pixels| session.pixels(&pixels, &recipe));
-            match logits {
+            match logits(&mut session, &file, &recipe, &mut scratch) {
                 Ok(logits) => {
                     let file = file.display().to_string();
-                    let answer = Answer::new(file, &labels, logits, args.top);
-                    match args.json {
-                        true => ui::print(serde_json::to_string(&answer)?)?,
-                        false => ui::print(answer.text())?,
-                    }
+                    tell(&Answer::new(file, &labels, logits, args.top), args.json)?;
                 }
                 // It was there a moment ago: whoever took it away does not want to know.
                 Err(_) if !file.exists() => {}

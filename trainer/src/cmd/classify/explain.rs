@@ -6,7 +6,7 @@ use anyhow::{Context, bail};
 use kiln_picture::{Limits, decode_file};
 use kiln_run::engine::Input;
 use kiln_run::explain::{self, Method};
-use kiln_run::pictures::pixels;
+use kiln_run::pictures::preprocessed;
 
 use crate::cmd::model::{Model, Session};
 use crate::cmd::ui;
@@ -24,7 +24,7 @@ pub fn write(model: &Model, files: &[impl AsRef<Path>], out: &Path) -> anyhow::R
     let named = || file.display().to_string();
     let recipe = model.recipe()?;
     let picture = decode_file(file, &Limits::default()).with_context(named)?;
-    let pixels = pixels(file, &recipe, &mut Vec::new())?;
+    let pixels = preprocessed(&picture, file, &recipe, &mut Vec::new())?;
     let [best] = engine.run(Input::Pixels(&pixels))?.top();
     let map = explain::explain(&mut engine, &pixels, best.index)?;
     let painted = explain::paint(&picture, &recipe, &map).with_context(named)?;
