@@ -1,6 +1,6 @@
 //! `cargo xtask bench NAME`: side by side with a peer, alternating, as a ratio.
 
-mod mcu;
+pub mod mcu;
 
 use std::path::PathBuf;
 
@@ -48,11 +48,6 @@ fn web(repo: &Repo, args: &[String], stages: &mut Stages) -> Result<()> {
     node.arg("benches/web/compare.mjs").args(args);
     node.arg("--packages").arg(Npm::PEER.folder(repo));
     stages.need("bench", || call(node.arg("--engine").arg(&engine)))
-}
-
-/// Fails where an inference on a microcontroller takes more than its budget.
-pub fn check_mcu(repo: &Repo, stages: &mut Stages) -> Result<()> {
-    mcu::check(repo, stages)
 }
 
 fn train(repo: &Repo, args: &[String], stages: &mut Stages) -> Result<()> {

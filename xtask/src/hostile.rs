@@ -6,8 +6,8 @@ use std::fs;
 use anyhow::{Context, Result, bail};
 
 use crate::cross::{MACHINES, Machine, on_board};
-use crate::repo::{Repo, call};
-use crate::test::ALL;
+use crate::model;
+use crate::repo::Repo;
 
 const MODEL: &str = "models/catsdogs-nano/model.int8.onnx";
 
@@ -16,20 +16,18 @@ const MODEL: &str = "models/catsdogs-nano/model.int8.onnx";
 /// # Errors
 /// A core crashed, hung, wrote beside its arena, or refused nothing.
 pub fn run(repo: &Repo) -> Result<()> {
-    call(repo.cargo(&["build", "--example", "compile_for"]).args(ALL))?;
+    model::build_compiler(repo)?;
     let folder = repo.target.join("hostile");
     fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
     MACHINES.iter().try_for_each(|machine| on(repo, machine))
 }
 
 fn on(repo: &Repo, machine: &Machine) -> Result<()> {
-    let model = repo.target.join(format!("hostile/{}.kiln", machine.core));
-    let mut compile = repo.command(repo.target.join("debug/examples/compile_for"));
-    compile.arg(format!("cortex-{}", machine.core));
-    call(compile.arg(repo.root.join(MODEL)).arg(&model))?;
+    let file = repo.target.join(format!("hostile/{}.kiln", machine.core));
+    model::compile(repo, machine, &repo.root.join(MODEL), &file)?;
     let mut run = on_board(repo, "hostile", machine, &[])?;
     let output = run
-        .env("KILN_MODEL", &model)
+        .env("KILN_MODEL", &file)
         .output()
         .context("cargo does not start")?;
     let said = String::from_utf8_lossy(&output.stdout);

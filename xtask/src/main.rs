@@ -13,6 +13,7 @@ mod gpu;
 mod hostile;
 #[cfg(test)]
 mod links;
+mod model;
 mod npm;
 mod quickstart;
 mod repo;

@@ -63,7 +63,8 @@ pub fn run(repo: &Repo, stages: &mut Stages) -> Result<()> {
                 .args(["report", "models/catsdogs-nano/model.int8.onnx", "-o"])
                 .arg(&page),
         )?;
-        let mut browser = repo.command("chromium");
+        let chromium = setup::chromium(repo).context("no Chromium was found")?;
+        let mut browser = repo.command(chromium);
         browser.args([
             "--headless",
             "--no-sandbox",

@@ -219,7 +219,7 @@ impl Need {
             Self::Node => prints("node", &["--version"], "v"),
             Self::Npm => prints("npm", &["--version"], ""),
             Self::NodePackages(npm) => npm.is_current(repo),
-            Self::Chromium => CHROMIUM.iter().any(|name| prints(name, &["--version"], "")),
+            Self::Chromium => chromium(repo).is_some(),
         }
     }
 
@@ -354,6 +354,12 @@ pub fn describe(repo: &Repo, needs: &[Need]) -> Result<()> {
 fn can_use_apt(repo: &Repo) -> bool {
     repo.first_line("id", &["-u"]).as_deref() == Some("0")
         && repo.first_line("apt-get", &["--version"]).is_some()
+}
+
+/// The name of a Chromium that this machine has.
+pub fn chromium(repo: &Repo) -> Option<&'static str> {
+    let mut names = CHROMIUM.into_iter();
+    names.find(|name| repo.first_line(name, &["--version"]).is_some())
 }
 
 fn apt(repo: &Repo, packages: &[&str]) -> Vec<Command> {

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use crate::bench;
+use crate::bench::mcu;
 use crate::cross;
 use crate::edge;
 use crate::repo::{Repo, call};
@@ -27,7 +27,7 @@ pub fn run(repo: &Repo, args: &[String], stages: &mut Stages) -> Result<()> {
             &mut repo.cargo(&["test", "--locked", "--doc", "--package", "kiln-core"]),
         );
         cross::run(repo, stages)?;
-        bench::check_mcu(repo, stages)?;
+        mcu::check(repo, stages)?;
         edge::run(repo, stages)?;
     }
     Ok(())

@@ -18,10 +18,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{NETS, networks};
 use crate::cross::{self, MACHINES, Machine};
-use crate::repo::{Repo, call};
+use crate::model;
+use crate::repo::Repo;
 use crate::setup::{self, Need};
 use crate::stages::Stages;
-use crate::test::ALL;
 
 /// What TensorFlow Lite Micro with CMSIS-NN (-Ofast) takes on a core, in millions.
 fn peer(core: &str) -> [f64; 4] {
@@ -95,19 +95,15 @@ fn count_all(repo: &Repo, stages: &mut Stages) -> Result<Vec<Count>> {
     let models = networks(repo)?;
     let own = repo.target.join("bench/mcu");
     fs::create_dir_all(&own).with_context(|| format!("cannot make {}", own.display()))?;
-    stages.need("build", || {
-        call(repo.cargo(&["build", "--example", "compile_for"]).args(ALL))
-    })?;
+    stages.need("build", || model::build_compiler(repo))?;
     let mut counts = Vec::new();
     stages.need("count", || {
         for machine in &MACHINES {
             for net in NETS {
-                let model = own.join(format!("{net}.{}.kiln", machine.core));
-                let mut compile = repo.command(repo.target.join("debug/examples/compile_for"));
-                compile.arg(format!("cortex-{}", machine.core));
-                compile.arg(models.join(format!("{net}.int8-qdq.onnx")));
-                call(compile.arg(&model))?;
-                counts.push(count(repo, machine, net, &model)?);
+                let onnx = models.join(format!("{net}.int8-qdq.onnx"));
+                let file = own.join(format!("{net}.{}.kiln", machine.core));
+                model::compile(repo, machine, &onnx, &file)?;
+                counts.push(count(repo, machine, net, &file)?);
             }
         }
         Ok(())
