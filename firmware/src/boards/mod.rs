@@ -26,8 +26,9 @@
 //!
 //! The build script asks [`Set::of`](kiln_core::operators::Set::of) which operators the model needs, and the
 //! program has no others: [`model::Needed`](crate::model::Needed). A model that needs another one is refused,
-//! as a damaged one is. With the engine at `opt-level = "s"` that halves the engine's flash; on Cortex-M3 and M0+,
-//! whose loops are in part Rust, some networks take up to 12% more instructions than with 3.
+//! as a damaged one is. With the engine at `opt-level = "s"` that halves the engine's flash. On a Cortex-M3, whose
+//! loops are in part Rust, networks then take up to 6% more instructions, so that `kiln device` adds
+//! `--config profile.firmware.package.kiln-core.opt-level=3` there.
 //!
 //! The feature `fault` adds calls that go wrong, for tests: [`Profile`](kiln_link::Call::Profile) of layer
 //! 0xffff panics, 0xfffe runs into what is no instruction, 0xfffd never ends.
