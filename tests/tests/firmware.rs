@@ -18,10 +18,10 @@ const ENGINE: usize = 20_200;
 /// All of a board's flash but the model.
 const PROGRAMS: [(&str, usize); 5] = [
     ("lm3s6965evb", 54_600),
-    ("mps2-an386", 53_800),
-    ("mps2-an500", 53_800),
-    ("mps2-an505", 54_800),
-    ("mps3-an547", 77_000),
+    ("mps2-an386", 53_500),
+    ("mps2-an500", 53_500),
+    ("mps2-an505", 54_500),
+    ("mps3-an547", 56_600),
 ];
 
 fn nano(target: Target) -> Vec<u8> {
