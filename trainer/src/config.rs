@@ -35,6 +35,9 @@ pub struct RunConfig {
     pub schedule: ScheduleConfig,
     /// How long, in what portions, against what loss.
     pub training: TrainingConfig,
+    /// Where the weights start from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub init: Option<InitConfig>,
     /// What a teacher adds to the loss.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub teacher: Option<TeacherConfig>,
@@ -128,6 +131,21 @@ pub struct TrainingConfig {
     pub patience: usize,
 }
 
+/// `[init]`: weights that were trained before.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InitConfig {
+    /// A run folder, a `.safetensors` file or what PyTorch's `torch.save` writes.
+    pub weights: PathBuf,
+    /// What the file's batch normalisations add to the variance: 1e-5 in PyTorch, 1e-3 in networks
+    /// that come from TensorFlow, EfficientNet among them.
+    #[serde(default = "InitConfig::default_epsilon")]
+    pub epsilon: f64,
+    /// The file's hash, so that the run can be repeated; Kiln writes it, and refuses another file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blake3: Option<String>,
+}
+
 /// `[teacher]`: distillation, <https://arxiv.org/abs/1503.02531>.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -168,6 +186,7 @@ impl Default for RunConfig {
             optimizer: OptimizerConfig::default(),
             schedule: ScheduleConfig::default(),
             training: TrainingConfig::default(),
+            init: None,
             teacher: None,
             provenance: None,
         }
@@ -232,6 +251,21 @@ impl Default for TrainingConfig {
             label_smoothing: 0.0,
             ema: 0.0,
             patience: 0,
+        }
+    }
+}
+
+impl InitConfig {
+    fn default_epsilon() -> f64 {
+        1e-5
+    }
+
+    /// The weights at `weights`, of PyTorch's usual epsilon.
+    pub fn new(weights: PathBuf) -> Self {
+        Self {
+            weights,
+            epsilon: Self::default_epsilon(),
+            blake3: None,
         }
     }
 }
@@ -311,6 +345,7 @@ mod tests {
             };
             run.training.epochs = 3;
             run.training.precision = Precision::Bf16;
+            run.init = Some(InitConfig::new("weights.pth".into()));
             run.teacher = Some(TeacherConfig::new("teacher.onnx".into()));
             let text = run.to_toml().unwrap();
             assert_eq!(toml::from_str::<RunConfig>(&text).unwrap(), run, "{text}");

@@ -31,6 +31,7 @@ Examples:
   kiln train photos --out runs/tiny --model resnet --size 32 --epochs 40
   kiln train photos --out runs/wide --set model.channels=[32,64,128] --set augment.mixup=0.2
   kiln train photos --out runs/seen --tui
+  kiln train photos --out runs/tuned --model efficientnet-lite --init efficientnet-lite0.pth --lr 0.0005
   kiln train --config runs/first/run.toml --out runs/again
   kiln train --resume --out runs/first")]
 pub struct TrainArgs {
@@ -72,6 +73,9 @@ pub struct TrainArgs {
     /// Everything random follows from it.
     #[arg(long)]
     pub seed: Option<u64>,
+    /// Weights to start from: a run folder, a .safetensors file or one of PyTorch's.
+    #[arg(long, value_name = "WEIGHTS")]
+    pub init: Option<PathBuf>,
     /// A run folder or ONNX file whose answers this run also learns from.
     #[arg(long)]
     pub teacher: Option<PathBuf>,
@@ -163,6 +167,9 @@ pub fn train(args: &TrainArgs) -> anyhow::Result<(Run, Option<Outcome>)> {
     let numbers = if bf16 { ", convolutions in bf16" } else { "" };
     ui::say(format!("device     {}{numbers}", devices.name));
     config.provenance = Some(provenance(&data, &devices));
+    if let Some(init) = config.init.as_mut().filter(|_| !args.resume) {
+        init.pin()?;
+    }
     if let Some(run) = &before {
         unchanged(&run.config, &config)?;
     } else {

@@ -83,6 +83,9 @@ impl RunConfig {
         whole("training.batch", self.training.batch)?;
         share("training.label_smoothing", self.training.label_smoothing)?;
         share("training.ema", self.training.ema)?;
+        if let Some(init) = &self.init {
+            positive("init.epsilon", init.epsilon)?;
+        }
         if let Some(teacher) = &self.teacher {
             let weight = teacher.weight;
             let fine = (0.0..=1.0).contains(&weight);

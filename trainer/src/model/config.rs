@@ -1,5 +1,7 @@
 //! The model families that a run can name, each with the parameters its paper names.
 
+use std::iter;
+
 use serde::{Deserialize, Serialize};
 
 use super::spec::{Activation, BlockSpec, ConvSpec, ModelSpec, Pooling, SpecError};
@@ -82,6 +84,9 @@ pub struct MobilenetV2Config {
     pub stem: (usize, usize),
     /// Expansion, output channels at width 1, repeats, stride of the first repeat: t, c, n, s.
     pub stages: Vec<(usize, usize, usize, usize)>,
+    /// Side of each stage's depthwise kernels; 3 where the list ends before the stages do.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub kernels: Vec<usize>,
     /// Output channels of the last 1×1 convolution (scaled by widths above 1 only); 0 for none.
     pub last: usize,
     /// What follows each convolution but the projections.
@@ -167,9 +172,31 @@ impl Default for MobilenetV2Config {
                 (6, 160, 3, 2),
                 (6, 320, 1, 1),
             ],
+            kernels: Vec::new(),
             last: 1280,
             activation: Activation::Relu6,
             dropout: 0.2,
+        }
+    }
+}
+
+impl MobilenetV2Config {
+    /// EfficientNet-Lite0: EfficientNet-B0 without squeeze-and-excite, as its authors published it
+    /// for devices (<https://arxiv.org/abs/1905.11946>).
+    fn efficientnet_lite() -> Self {
+        Self {
+            width: 1.0,
+            stages: vec![
+                (1, 16, 1, 1),
+                (6, 24, 2, 2),
+                (6, 40, 2, 2),
+                (6, 80, 3, 2),
+                (6, 112, 3, 1),
+                (6, 192, 4, 2),
+                (6, 320, 1, 1),
+            ],
+            kernels: vec![3, 3, 5, 3, 5, 5, 3],
+            ..Default::default()
         }
     }
 }
@@ -206,13 +233,21 @@ impl ModelConfig {
             "resnet" => Self::Resnet(Default::default()),
             "mobilenet-v1" => Self::MobilenetV1(Default::default()),
             "mobilenet-v2" => Self::MobilenetV2(Default::default()),
+            "efficientnet-lite" => Self::MobilenetV2(MobilenetV2Config::efficientnet_lite()),
             "ds-cnn" => Self::DsCnn(Default::default()),
             _ => return None,
         })
     }
 
     /// The names that [`ModelConfig::family`] knows.
-    pub const FAMILIES: [&str; 5] = ["cnn", "resnet", "mobilenet-v1", "mobilenet-v2", "ds-cnn"];
+    pub const FAMILIES: [&str; 6] = [
+        "cnn",
+        "resnet",
+        "mobilenet-v1",
+        "mobilenet-v2",
+        "efficientnet-lite",
+        "ds-cnn",
+    ];
 
     /// Refuses counts and widths that would be laid out for ever.
     fn bounded(&self) -> Result<(), SpecError> {
@@ -312,12 +347,14 @@ fn mobilenet_v2(config: &MobilenetV2Config, spec: &mut ModelSpec) {
     let (stem, stride) = config.stem;
     let stem = ConvSpec::new(scaled(stem, config.width), 3, stride);
     spec.blocks.push(BlockSpec::Conv(stem));
-    for &(expansion, channels, repeats, stride) in &config.stages {
+    let kernels = config.kernels.iter().copied().chain(iter::repeat(3));
+    for (&(expansion, channels, repeats, stride), kernel) in config.stages.iter().zip(kernels) {
         let out = scaled(channels, config.width);
         for repeat in 0..repeats {
             let stride = if repeat == 0 { stride } else { 1 };
             spec.blocks.push(BlockSpec::Inverted {
                 expansion,
+                kernel,
                 out,
                 stride,
             });

@@ -2,6 +2,7 @@
 
 pub mod config;
 pub mod fast;
+pub mod init;
 pub mod network;
 pub mod spec;
 

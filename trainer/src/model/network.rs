@@ -205,7 +205,12 @@ impl Chain {
         chain
     }
 
-    fn convs(&self) -> [&Option<ConvNorm>; 7] {
+    /// Its convolutions, in order; the shortcut's is last.
+    pub fn convs(&self) -> Vec<&ConvNorm> {
+        self.parts().into_iter().flatten().collect()
+    }
+
+    fn parts(&self) -> [&Option<ConvNorm>; 7] {
         [
             &self.conv1,
             &self.conv2,
@@ -217,7 +222,7 @@ impl Chain {
         ]
     }
 
-    fn convs_mut(&mut self) -> [&mut Option<ConvNorm>; 7] {
+    fn parts_mut(&mut self) -> [&mut Option<ConvNorm>; 7] {
         [
             &mut self.conv1,
             &mut self.conv2,
@@ -231,7 +236,7 @@ impl Chain {
 
     fn forward(&self, x: Tensor<4>, activation: Activation) -> Tensor<4> {
         // All but the shortcut's, which is last.
-        let convs: Vec<&ConvNorm> = self.convs()[..6].iter().copied().flatten().collect();
+        let convs: Vec<&ConvNorm> = self.parts()[..6].iter().copied().flatten().collect();
         let run = |convs: &[&ConvNorm], x| convs.iter().fold(x, |x, conv| conv.forward(x));
         let act = match self.joins {
             Join::Dropped => return run(&convs, x),
@@ -288,14 +293,20 @@ impl Network {
         }
     }
 
-    /// Batch normalisations, in order.
-    pub fn norms(&self) -> Vec<&BatchNorm> {
+    /// Convolutions, in order.
+    pub fn convs(&self) -> Vec<&ConvNorm> {
         let convs = self.blocks.iter().flat_map(|block| match block {
             Block::Conv(conv) => vec![conv],
             Block::Pool(_) => Vec::new(),
-            Block::Chain(chain) => chain.convs().into_iter().flatten().collect(),
+            Block::Chain(chain) => chain.convs(),
         });
-        convs.filter_map(|conv| conv.norm.as_ref()).collect()
+        convs.collect()
+    }
+
+    /// Batch normalisations, in order.
+    pub fn norms(&self) -> Vec<&BatchNorm> {
+        let norms = self.convs().into_iter().map(|conv| conv.norm.as_ref());
+        norms.flatten().collect()
     }
 
     /// What follows the hidden layers.
@@ -316,14 +327,14 @@ impl Network {
         self
     }
 
-    fn for_each_conv(&mut self, change: impl Fn(&mut ConvNorm)) {
+    pub(super) fn for_each_conv(&mut self, mut change: impl FnMut(&mut ConvNorm)) {
         for block in &mut self.blocks {
             match block {
                 Block::Conv(conv) => change(conv),
                 Block::Pool(_) => {}
                 Block::Chain(chain) => {
-                    let convs = chain.convs_mut().into_iter().flatten();
-                    convs.for_each(&change);
+                    let convs = chain.parts_mut().into_iter().flatten();
+                    convs.for_each(&mut change);
                 }
             }
         }

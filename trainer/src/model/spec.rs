@@ -61,10 +61,12 @@ pub enum BlockSpec {
         /// Stride of the depthwise convolution.
         stride: usize,
     },
-    /// 1×1 expansion, depthwise 3×3, linear 1×1; a shortcut where the shape stays.
+    /// 1×1 expansion, depthwise, linear 1×1; a shortcut where the shape stays.
     Inverted {
         /// Hidden channels as a multiple of the input's.
         expansion: usize,
+        /// Side of the depthwise kernel.
+        kernel: usize,
         /// Output channels.
         out: usize,
         /// Stride of the depthwise convolution.
@@ -114,6 +116,9 @@ pub enum SpecError {
         /// The largest allowed.
         max: usize,
     },
+    /// A kernel that leaves no shortcut to add.
+    #[error("model: an inverted residual's kernel is {0}; it must be odd")]
+    Even(usize),
     /// Pooling or strides leave no pixels.
     #[error(
         "model: nothing is left of {rows}×{columns} pixels at block {block}; use a larger input \
@@ -161,9 +166,9 @@ impl ConvSpec {
         }
     }
 
-    /// Depthwise 3×3 over `channels`.
-    pub const fn depthwise(channels: usize, stride: usize) -> Self {
-        let mut spec = Self::new(channels, 3, stride);
+    /// Depthwise over `channels`.
+    pub const fn depthwise(channels: usize, kernel: usize, stride: usize) -> Self {
+        let mut spec = Self::new(channels, kernel, stride);
         spec.depthwise = true;
         spec
     }
@@ -220,11 +225,12 @@ impl BlockSpec {
                 convs
             }
             Self::Separable { out, stride } => vec![
-                ("depthwise", ConvSpec::depthwise(channels, stride)),
+                ("depthwise", ConvSpec::depthwise(channels, 3, stride)),
                 ("pointwise", ConvSpec::new(out, 1, 1)),
             ],
             Self::Inverted {
                 expansion,
+                kernel,
                 out,
                 stride,
             } => {
@@ -233,7 +239,7 @@ impl BlockSpec {
                 if expansion != 1 {
                     convs.push(("expand", ConvSpec::new(hidden, 1, 1)));
                 }
-                convs.push(("depthwise", ConvSpec::depthwise(hidden, stride)));
+                convs.push(("depthwise", ConvSpec::depthwise(hidden, kernel, stride)));
                 convs.push(("project", ConvSpec::new(out, 1, 1).linear()));
                 convs
             }
@@ -318,8 +324,12 @@ impl ModelSpec {
         }
         let mut channels = self.input[0];
         for block in &self.blocks {
-            if let BlockSpec::MaxPool(size) = *block {
-                bounded("a pool's size", size, 64)?;
+            match *block {
+                BlockSpec::MaxPool(size) => bounded("a pool's size", size, 64)?,
+                BlockSpec::Inverted { kernel, .. } if kernel % 2 == 0 => {
+                    return Err(SpecError::Even(kernel));
+                }
+                _ => {}
             }
             for (part, conv) in block.convs(channels) {
                 bounded("a layer's channels", conv.out, 65_536)?;

@@ -8,6 +8,7 @@ use super::teacher::TeacherError;
 use crate::data::cache::CacheError;
 use crate::data::loader::LoaderError;
 use crate::model::SpecError;
+use crate::model::init::InitError;
 
 /// Why a run stopped.
 #[derive(Debug, Error)]
@@ -15,6 +16,9 @@ pub enum TrainError {
     /// The model is not one.
     #[error(transparent)]
     Spec(#[from] SpecError),
+    /// The weights to start from do not fit.
+    #[error(transparent)]
+    Init(#[from] InitError),
     /// Pictures could not be read.
     #[error(transparent)]
     Cache(#[from] CacheError),

@@ -2,6 +2,7 @@
 
 use super::metrics::EpochMetrics;
 use crate::data::cache::Broken;
+use crate::model::init::Grafted;
 
 /// What a run says while it works.
 #[derive(Clone, Debug)]
@@ -17,6 +18,8 @@ pub enum Event<'a> {
     },
     /// Files that could not be read; they are left out.
     Broken(&'a [Broken]),
+    /// The network starts from weights that were trained before.
+    Started(&'a Grafted),
     /// A run goes on from a checkpoint.
     Resumed {
         /// Epochs done before.

@@ -11,6 +11,7 @@ mod error;
 mod event;
 mod replica;
 mod session;
+mod start;
 mod totals;
 
 use std::path::PathBuf;

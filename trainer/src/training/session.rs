@@ -14,11 +14,11 @@ use kiln_core::preprocess::Recipe;
 use super::checkpoint::{Checkpoint, Progress, save_network};
 use super::engine::Engine;
 use super::metrics::{self, EpochMetrics};
-use super::optimizer;
 use super::step::Loss;
 use super::teacher::Teacher;
 use super::totals::Totals;
 use super::{Ending, Event, Observer, Outcome, Setup, TrainError, open_cache};
+use super::{optimizer, start};
 use crate::data::Split;
 use crate::data::augment::AugmentConfig;
 use crate::data::cache::{Cache, Form};
@@ -66,16 +66,22 @@ impl<'a> Session<'a> {
             true => Checkpoint::load(&run.checkpoints(), network.clone(), averages, optimizer)?,
             false => None,
         };
-        let state = loaded.unwrap_or_else(|| Checkpoint {
-            average: averages.then(|| network.valid()),
-            optimizer: optimizer(&network),
-            network,
-            progress: Progress {
-                epochs: 0,
-                steps: 0,
-                best: None,
-            },
-        });
+        let state = match loaded {
+            Some(state) => state,
+            None => {
+                let network = start::from(run, network, &device, observe)?;
+                Checkpoint {
+                    average: averages.then(|| network.valid()),
+                    optimizer: optimizer(&network),
+                    network,
+                    progress: Progress {
+                        epochs: 0,
+                        steps: 0,
+                        best: None,
+                    },
+                }
+            }
+        };
         let epochs = state.progress.epochs;
         if epochs > 0 {
             observe(Event::Resumed { epochs });

@@ -85,6 +85,7 @@ pub fn show(bar: &LazyBar, event: &Event<'_>, run: &Run) {
                 bar.line("  … (kiln check names them all)");
             }
         }
+        Event::Started(grafted) => bar.line(&format!("weights    {grafted}")),
         Event::Resumed { epochs } => bar.line(&format!("resumed after epoch {epochs}")),
         Event::Steps {
             epoch,

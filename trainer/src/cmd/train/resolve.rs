@@ -36,13 +36,17 @@ pub fn resolve(args: &TrainArgs) -> anyhow::Result<RunConfig> {
         let model = Table::from_iter([("family".to_owned(), Value::from(family.as_str()))]);
         table.insert("model".into(), Value::Table(model));
     }
-    if let Some(teacher) = &args.teacher {
-        let entry = table.entry("teacher");
+    for (option, path, key) in [
+        ("teacher", &args.teacher, "model"),
+        ("init", &args.init, "weights"),
+    ] {
+        let Some(path) = path else { continue };
+        let entry = table.entry(option);
         if let Value::Table(table) = entry.or_insert_with(|| Value::Table(Table::new())) {
-            let path = teacher
+            let path = path
                 .to_str()
-                .context("--teacher: a path that is not UTF-8")?;
-            table.insert("model".into(), path.into());
+                .with_context(|| format!("--{option}: a path that is not UTF-8"))?;
+            table.insert(key.into(), path.into());
         }
     }
     for assignment in &args.set {

@@ -75,6 +75,7 @@ impl View {
                     self.message(format!("  {}: {}", file.path, file.reason));
                 }
             }
+            Event::Started(grafted) => self.message(format!("weights: {grafted}")),
             Event::Resumed { epochs } => self.message(format!("resumed after epoch {epochs}")),
             Event::Steps {
                 epoch,

@@ -1,0 +1,268 @@
+//! From a donor's layers to those of a network that may have fewer channels, blocks and stages.
+//!
+//! Which channels stay is decided by what they send on: the norm of the weights that read a channel
+//! times the scale that batch normalisation gives it (the criterion of
+//! <https://arxiv.org/abs/1708.06519>, with the reader's weights). The channels that go are missed by
+//! the layers behind; some epochs of training make up for it.
+
+use std::fmt;
+
+use burn::tensor::Device;
+
+use super::InitError;
+use super::donor::{Donor, DonorBlock, Layer, Norm};
+use crate::model::network::{Block, Chain, ConvNorm, Network};
+use crate::model::spec::{BlockSpec, ModelSpec};
+
+/// What a network took over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Grafted {
+    /// Convolutions that have a donor's weights.
+    pub taken: usize,
+    /// Those of them that have fewer channels than the donor's.
+    pub narrowed: usize,
+    /// Convolutions that stay as they were drawn.
+    pub fresh: usize,
+}
+
+impl fmt::Display for Grafted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            taken,
+            narrowed,
+            fresh,
+        } = self;
+        write!(f, "{taken} of {} convolutions taken over", taken + fresh)?;
+        match narrowed {
+            0 => Ok(()),
+            _ => write!(f, ", {narrowed} of them narrowed"),
+        }
+    }
+}
+
+/// Gives `network` the weights of `donor`: stage by stage and in them block by block. A stage begins
+/// where the number of channels changes.
+pub fn graft(
+    mut network: Network,
+    spec: &ModelSpec,
+    donor: &Donor,
+    device: &Device,
+) -> Result<(Network, Grafted), InitError> {
+    let mut graft = Graft {
+        device,
+        grafted: Grafted::default(),
+    };
+    let stages = stages(spec)?;
+    let donors = donor_stages(donor);
+    let mut blocks = network.blocks.iter_mut();
+    let Some(Block::Conv(stem)) = blocks.next() else {
+        return Err(InitError::Family);
+    };
+    let width = stem.conv.weight.dims()[0];
+    let scores = |c: usize| strength(&donor.stem.norm, c) * reads(donor.blocks.first(), c);
+    let mut channels = pick("blocks.0", "channels", width, donor.stem.shape[0], scores)?;
+    let colours: Vec<usize> = (0..donor.stem.shape[1]).collect();
+    if stem.conv.weight.dims()[1] != colours.len() {
+        return Err(InitError::Wider {
+            layer: "the input".into(),
+            what: "channels",
+            wanted: stem.conv.weight.dims()[1],
+            found: colours.len(),
+        });
+    }
+    graft.write(&donor.stem, stem, &channels, &colours);
+    // Whether all so far is the donor's, so that what follows can be.
+    let mut whole = true;
+    for (index, stage) in stages.iter().enumerate() {
+        let from = donors.get(index).filter(|_| whole);
+        whole = from.is_some();
+        let outs = match from {
+            Some(from) => {
+                let score = |c: usize| from.iter().map(|b| strength(&b.project.norm, c)).sum();
+                let found = from[0].project.shape[0];
+                pick(&stage.name, "output channels", stage.out, found, score)?
+            }
+            None => Vec::new(),
+        };
+        for nth in 0..stage.blocks {
+            let Some(Block::Chain(chain)) = blocks.next() else {
+                return Err(InitError::Family);
+            };
+            match from.and_then(|from| from.get(nth)) {
+                Some(block) => {
+                    let ins = if nth == 0 { &channels } else { &outs };
+                    graft.block(block, chain, ins, &outs, &stage.name)?;
+                }
+                None => graft.grafted.fresh += chain.convs().len(),
+            }
+        }
+        channels = outs;
+    }
+    if let Some(Block::Conv(head)) = blocks.next() {
+        let donor = donor
+            .head
+            .as_ref()
+            .filter(|_| whole && stages.len() == donors.len());
+        match donor {
+            Some(layer) => {
+                let width = head.conv.weight.dims()[0];
+                let score = |c: usize| strength(&layer.norm, c);
+                let outs = pick("the last 1×1", "channels", width, layer.shape[0], score)?;
+                graft.write(layer, head, &outs, &channels);
+            }
+            None => graft.grafted.fresh += 1,
+        }
+    }
+    Ok((network, graft.grafted))
+}
+
+struct Graft<'a> {
+    device: &'a Device,
+    grafted: Grafted,
+}
+
+impl Graft<'_> {
+    fn write(&mut self, layer: &Layer, conv: &mut ConvNorm, outs: &[usize], ins: &[usize]) {
+        layer.write(conv, outs, ins, self.device);
+        self.grafted.taken += 1;
+        let fewer = outs.len() < layer.shape[0] || ins.len() < layer.shape[1];
+        self.grafted.narrowed += usize::from(fewer);
+    }
+
+    fn block(
+        &mut self,
+        donor: &DonorBlock,
+        chain: &mut Chain,
+        ins: &[usize],
+        outs: &[usize],
+        name: &str,
+    ) -> Result<(), InitError> {
+        let depthwise = chain.depthwise.as_mut().ok_or(InitError::Family)?;
+        let hidden = match (&donor.expand, chain.expand.as_mut()) {
+            (Some(layer), Some(expand)) => {
+                let width = expand.conv.weight.dims()[0];
+                let score = |c: usize| {
+                    strength(&donor.depthwise.norm, c) * norm_of_reads(&donor.project, c)
+                };
+                let hidden = pick(name, "hidden channels", width, layer.shape[0], score)?;
+                self.write(layer, expand, &hidden, ins);
+                hidden
+            }
+            (None, None) => ins.to_vec(),
+            (found, _) => {
+                return Err(InitError::Wider {
+                    layer: name.into(),
+                    what: "expansions",
+                    wanted: usize::from(found.is_none()),
+                    found: usize::from(found.is_some()),
+                });
+            }
+        };
+        self.write(&donor.depthwise, depthwise, &hidden, &[0]);
+        let last = chain.project.as_mut().or(chain.pointwise.as_mut());
+        self.write(
+            &donor.project,
+            last.ok_or(InitError::Family)?,
+            outs,
+            &hidden,
+        );
+        Ok(())
+    }
+}
+
+/// Blocks with one number of output channels.
+struct Stage {
+    /// Its first block.
+    name: String,
+    blocks: usize,
+    out: usize,
+}
+
+fn stages(spec: &ModelSpec) -> Result<Vec<Stage>, InitError> {
+    let mut stages: Vec<Stage> = Vec::new();
+    let Some((BlockSpec::Conv(stem), rest)) = spec.blocks.split_first() else {
+        return Err(InitError::Family);
+    };
+    let mut channels = stem.out;
+    for (index, block) in rest.iter().enumerate() {
+        let (out, stride) = match *block {
+            BlockSpec::Separable { out, stride } | BlockSpec::Inverted { out, stride, .. } => {
+                (out, stride)
+            }
+            BlockSpec::Conv(_) if index + 1 == rest.len() => break,
+            _ => return Err(InitError::Family),
+        };
+        match stages.last_mut() {
+            Some(stage) if out == channels && stride == 1 => stage.blocks += 1,
+            _ => stages.push(Stage {
+                name: format!("blocks.{}", index + 1),
+                blocks: 1,
+                out,
+            }),
+        }
+        channels = out;
+    }
+    Ok(stages)
+}
+
+fn donor_stages(donor: &Donor) -> Vec<Vec<&DonorBlock>> {
+    let mut stages: Vec<Vec<&DonorBlock>> = Vec::new();
+    for block in &donor.blocks {
+        match stages.last_mut() {
+            Some(stage) if block.input() == block.project.shape[0] => stage.push(block),
+            _ => stages.push(vec![block]),
+        }
+    }
+    stages
+}
+
+/// The `wanted` channels of `found` with the highest scores, in their order.
+fn pick(
+    layer: &str,
+    what: &'static str,
+    wanted: usize,
+    found: usize,
+    score: impl Fn(usize) -> f32,
+) -> Result<Vec<usize>, InitError> {
+    if wanted > found {
+        return Err(InitError::Wider {
+            layer: layer.into(),
+            what,
+            wanted,
+            found,
+        });
+    }
+    let mut channels: Vec<usize> = (0..found).collect();
+    channels.sort_by(|&a, &b| score(b).total_cmp(&score(a)));
+    channels.truncate(wanted);
+    channels.sort_unstable();
+    Ok(channels)
+}
+
+/// How far a normalised channel moves: its scale.
+fn strength(norm: &Norm, channel: usize) -> f32 {
+    norm.gamma[channel].abs()
+}
+
+/// The norm of the weights by which a layer reads a channel; of a depthwise one, of its filter.
+fn norm_of_reads(layer: &Layer, channel: usize) -> f32 {
+    let [outs, ins, rows, columns] = layer.shape;
+    let taps = rows * columns;
+    let filter = |at: usize| layer.weight[at * taps..][..taps].iter().map(|w| w * w);
+    let sum: f32 = match ins {
+        1 => filter(channel).sum(),
+        _ => (0..outs).flat_map(|out| filter(out * ins + channel)).sum(),
+    };
+    sum.sqrt()
+}
+
+/// What a block reads a channel of its input by.
+fn reads(block: Option<&DonorBlock>, channel: usize) -> f32 {
+    let Some(block) = block else {
+        return 1.0;
+    };
+    match &block.expand {
+        Some(expand) => norm_of_reads(expand, channel),
+        None => strength(&block.depthwise.norm, channel) * norm_of_reads(&block.project, channel),
+    }
+}

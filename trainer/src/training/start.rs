@@ -1,0 +1,84 @@
+//! The weights that a run begins with.
+
+use std::fs::File;
+use std::path::Path;
+
+use burn::tensor::Device;
+
+use super::checkpoint::{CheckpointError, load_network};
+use super::{Event, Observer, TrainError};
+use crate::config::InitConfig;
+use crate::model::Network;
+use crate::model::init::{self, Grafted, InitError};
+use crate::run::Run;
+
+/// `network`, with the weights that `[init]` of the run names, if it names some.
+pub fn from(
+    run: &Run,
+    network: Network,
+    device: &Device,
+    observe: Observer<'_>,
+) -> Result<Network, TrainError> {
+    let Some(config) = &run.config.init else {
+        return Ok(network);
+    };
+    let spec = run.spec()?;
+    let path = &config.weights;
+    let (network, grafted) = if path.is_dir() {
+        let donor = Run::open(path).map_err(InitError::from)?;
+        match donor.spec()? == spec {
+            true => whole(network, &donor.weights())?,
+            false => {
+                let donor = donor.network(&device.clone().inner());
+                init::from_network(network, &spec, &donor.map_err(InitError::from)?, device)?
+            }
+        }
+    } else {
+        config.verify()?;
+        init::from_file(network, &spec, path, config.epsilon as f32, device)?
+    };
+    observe(Event::Started(&grafted));
+    Ok(network)
+}
+
+/// All weights of a network of the same layout, its last layer's too.
+fn whole(network: Network, weights: &Path) -> Result<(Network, Grafted), CheckpointError> {
+    let grafted = Grafted {
+        taken: network.convs().len(),
+        ..Default::default()
+    };
+    Ok((load_network(network, weights)?, grafted))
+}
+
+impl InitConfig {
+    /// Notes the file's hash, so that the run can be repeated.
+    pub fn pin(&mut self) -> Result<(), InitError> {
+        self.verify()?;
+        if self.weights.is_file() {
+            self.blake3 = Some(hash(&self.weights)?);
+        }
+        Ok(())
+    }
+
+    /// Refuses another file than the noted one.
+    fn verify(&self) -> Result<(), InitError> {
+        match &self.blake3 {
+            Some(noted) if self.weights.is_file() && *noted != hash(&self.weights)? => {
+                Err(InitError::Other {
+                    path: self.weights.clone(),
+                })
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn hash(path: &Path) -> Result<String, InitError> {
+    let mut hasher = blake3::Hasher::new();
+    let read = File::open(path).and_then(|file| hasher.update_reader(file).map(|_| ()));
+    read.map_err(|error| InitError::File {
+        path: path.to_owned(),
+        cause: error.to_string(),
+    })?;
+    Ok(hasher.finalize().to_hex().to_string())
+}
