@@ -74,32 +74,32 @@ impl<'a> Output<'a> {
             index: self.len(),
             probability: 0.0,
         });
-        let mut found = 0;
-        let quantized = |index: usize| self.values.get(index).map_or(i8::MIN, |&v| v as i8);
+        // Of a class that is not there, less than any.
+        let quantized = |index: usize| match self.values.get(index) {
+            Some(&value) => i32::from(value as i8),
+            None => i32::MIN,
+        };
         for (index, &value) in self.values.iter().enumerate() {
-            let better = |class: &Class| quantized(class.index) >= value as i8;
-            let kept = classes.get(..found).unwrap_or_default();
-            let place = kept.iter().take_while(|class| better(class)).count();
-            let rest = classes.get_mut(place..).unwrap_or_default();
-            let mut moved = index;
-            for class in rest {
-                core::mem::swap(&mut class.index, &mut moved);
+            let (mut moved, mut moving) = (index, false);
+            for class in &mut *classes {
+                moving |= quantized(class.index) < i32::from(value as i8);
+                if moving {
+                    core::mem::swap(&mut class.index, &mut moved);
+                }
             }
-            found = (found + 1).min(classes.len());
         }
-        let most = quantized(classes.first().map_or(0, |class| class.index));
-        let weight = |value: i8| exp((i32::from(value) - i32::from(most)) as f32 * self.scale);
-        let sum = self
-            .values
-            .iter()
-            .fold(0.0, |sum, &value| sum + weight(value as i8));
-        for class in classes.iter_mut().take(found) {
+        let most = classes.first().map_or(0, |class| quantized(class.index));
+        let weight = |value: i32| exp(value.wrapping_sub(most) as f32 * self.scale);
+        let values = self.values.iter().map(|&value| i32::from(value as i8));
+        let sum = values.fold(0.0, |sum, value| sum + weight(value));
+        for class in classes.iter_mut().filter(|class| class.index < self.len()) {
             class.probability = weight(quantized(class.index)) / sum;
         }
     }
 }
 
 /// e^x for x at most 0, within 3e-7 of it; 0 below -87. QUANTIZATION.md, equation (20).
+#[cfg_attr(target_os = "none", inline(never))]
 fn exp(x: f32) -> f32 {
     const LOG2_E: f32 = core::f32::consts::LOG2_E;
     // ln 2 in two parts, so that `k * LN2_HIGH` is exact.

@@ -72,7 +72,6 @@ type Observe<'o, 'm> = &'o mut dyn FnMut(usize, &Layer<'m>, &[u8]);
 /// Runs every layer, each by the fast kernel if there is one, else by the plain loop.
 pub(crate) fn run<'a, 'm>(
     view: &View<'m>,
-    output: Tensor,
     set: Set,
     bytes: &'a mut [u8],
     mut observe: Option<Observe<'_, 'm>>,
@@ -88,9 +87,12 @@ pub(crate) fn run<'a, 'm>(
         Some(())
     });
     done.ok_or(RunError::Model)?;
-    let values = part(arena, &output).ok_or(RunError::Model)?;
-    let scale = view.header().output_scale;
-    Ok(Output::new(values, output.zero_point, scale))
+    let header = view.header();
+    let Some(output) = &view.find(header.output) else {
+        return Err(RunError::Model);
+    };
+    let values = part(arena, output).ok_or(RunError::Model)?;
+    Ok(Output::new(values, output.zero_point, header.output_scale))
 }
 
 /// One layer; none if it is not one that a checked model has.

@@ -40,9 +40,6 @@ impl<const N: usize> Aligned<[u8; N]> {
 #[derive(Clone, Copy, Debug)]
 pub struct Model<'m, O = Every> {
     view: View<'m>,
-    input: Tensor,
-    output: Tensor,
-    recipe: Option<Recipe>,
     operators: PhantomData<O>,
 }
 
@@ -82,12 +79,9 @@ impl<'m, O: Operators> Model<'m, O> {
     /// that needs another one.
     pub fn with_operators(bytes: &'m [u8]) -> Result<Self, FormatError> {
         let view = View::new(bytes)?;
-        let recipe = format::check(&view, O::SET)?;
+        format::check(&view, O::SET)?;
         Ok(Self {
             view,
-            input: view.tensor(view.header().input)?,
-            output: view.tensor(view.header().output)?,
-            recipe,
             operators: PhantomData,
         })
     }
@@ -113,13 +107,15 @@ impl<'m, O: Operators> Model<'m, O> {
     }
 
     /// What the model takes.
-    pub const fn input(&self) -> Tensor {
-        self.input
+    pub fn input(&self) -> Tensor {
+        let input = self.view.header().input;
+        self.view.find(input).unwrap_or_default()
     }
 
     /// What the model gives: logits.
-    pub const fn output(&self) -> Tensor {
-        self.output
+    pub fn output(&self) -> Tensor {
+        let output = self.view.header().output;
+        self.view.find(output).unwrap_or_default()
     }
 
     /// `real = scale * (quantized - zero_point)` of the input.
@@ -133,8 +129,8 @@ impl<'m, O: Operators> Model<'m, O> {
     }
 
     /// How a picture becomes an input.
-    pub const fn recipe(&self) -> Option<Recipe> {
-        self.recipe
+    pub fn recipe(&self) -> Option<Recipe> {
+        format::parse_recipe(self.view.section(Section::Recipe), 0).ok()
     }
 
     /// With a recipe, `[channels][256]` i8: the input for each value of a pixel. Else empty.
@@ -169,8 +165,7 @@ impl<'m, O: Operators> Model<'m, O> {
 
     /// The layers alone.
     pub(crate) fn unnamed_layers(&self) -> impl Iterator<Item = Layer<'m>> + Clone + use<'m, O> {
-        let layers = self.view.layers::<O>();
-        layers.filter_map(|layer| layer.ok().map(|(_, layer)| layer))
+        self.view.layers::<O>()
     }
 
     /// Golden vectors.
@@ -203,7 +198,7 @@ impl<'m, O: Operators> Model<'m, O> {
     /// [`RunError::Arena`] if the arena is too small.
     pub fn input_mut<'a>(&self, arena: &'a mut [u8]) -> Result<&'a mut [u8], RunError> {
         let arena = engine::arena(self.arena_bytes(), arena)?;
-        engine::part_mut(arena, &self.input).ok_or(RunError::Model)
+        engine::part_mut(arena, &self.input()).ok_or(RunError::Model)
     }
 
     /// The input's place holds the recipe's u8 pixels: makes them the input, in place.
@@ -230,7 +225,7 @@ impl<'m, O: Operators> Model<'m, O> {
     ///
     /// [`RunError::Arena`] if the arena is too small.
     pub fn run_in_place<'a>(&self, arena: &'a mut [u8]) -> Result<Output<'a>, RunError> {
-        engine::run(&self.view, self.output, O::SET, arena, None)
+        engine::run(&self.view, O::SET, arena, None)
     }
 
     /// Runs over an input: i8 in NHWC, quantized.
@@ -262,7 +257,7 @@ impl<'m, O: Operators> Model<'m, O> {
         arena: &'a mut [u8],
         observe: &mut dyn FnMut(usize, &Layer<'m>, &[u8]),
     ) -> Result<Output<'a>, RunError> {
-        engine::run(&self.view, self.output, O::SET, arena, Some(observe))
+        engine::run(&self.view, O::SET, arena, Some(observe))
     }
 }
 

@@ -74,6 +74,8 @@ pub enum Operator {
     Letterbox,
     /// Pictures: one channel of luma.
     Grey,
+    /// Cortex-M: convolutions of one group with several pixels whose windows are read where they lie.
+    Windows,
 }
 
 /// A set of operators.
@@ -120,6 +122,12 @@ impl Set {
         self.0 & other.0 != 0
     }
 
+    /// With all of another set.
+    #[must_use]
+    pub(crate) const fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
     /// With one more.
     #[must_use]
     pub const fn with(self, operator: Operator) -> Self {
@@ -143,10 +151,10 @@ impl Set {
                 Layer::Copy(_) => Self::NONE.with(Operator::Copy),
                 Layer::Resize(_) => Self::NONE.with(Operator::Resize),
             };
-            Self(set.0 | more.0)
+            set.and(more)
         });
         let recipe = model.recipe();
-        Self(layers.0 | recipe.map_or(0, |recipe| Self::of_recipe(&recipe).0))
+        layers.and(recipe.map_or(Self::NONE, |recipe| Self::of_recipe(&recipe)))
     }
 
     /// What a recipe needs.

@@ -59,11 +59,19 @@ impl Packing {
 
     /// The packing that a file means.
     pub fn from_id(id: u8) -> Option<Self> {
-        Self::ALL.get(usize::from(id)).copied()
+        // In the order of `id`, of which the compiler makes no table.
+        match id {
+            0 => Some(Self::Plain),
+            1 => Some(Self::Blocks),
+            2 => Some(Self::Quads),
+            3 => Some(Self::Lanes),
+            _ => None,
+        }
     }
 
     /// Bytes of the weights; `usize::MAX` where that many do not exist.
-    #[inline]
+    #[cfg_attr(target_os = "none", inline(never))]
+    #[cfg_attr(not(target_os = "none"), inline)]
     pub const fn len(self, shape: KernelShape) -> usize {
         let (together, each) = match self {
             Self::Plain => (1, Self::taps(shape)),

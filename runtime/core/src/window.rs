@@ -13,6 +13,11 @@ pub struct Window {
     pub padding: [u16; 4],
 }
 
+/// What is down and what is across, as sizes: in a loop over the two the compiler sees more.
+pub(crate) const fn sizes([down, across]: [u16; 2]) -> [usize; 2] {
+    [down as usize, across as usize]
+}
+
 impl Default for Window {
     /// One tap, moved by one, nothing around.
     fn default() -> Self {

@@ -2,13 +2,13 @@
 
 use super::fields::is_scale;
 use super::view::View;
-use super::{FormatError, Golden, Problem, Section, TENSOR_LEN, Texts, parse_recipe, parse_tensor};
+use super::{FormatError, Golden, Problem, Section, TENSOR_LEN, Texts, parse_recipe, tensor_of};
 use crate::arch;
 use crate::layer::{
     Binary, BinaryFixed, BinaryOp, Conv, Copy, Layer, Pool, PoolKind, Resize, Table,
 };
 use crate::operators::{Operator, Set};
-use crate::preprocess::Recipe;
+use crate::packing::Packing;
 use crate::tensor::{Shape, Tensor};
 
 /// What a model may ask for in one inference for each byte of its file and of its arena. Real models
@@ -27,110 +27,136 @@ pub const fn max_work(file: usize, arena: u32) -> u64 {
 
 /// Checks everything but the checksum: sections, tensors within the arena, every layer's geometry
 /// and constants, texts, the recipe, golden vectors, the amount of work, and that the operators of the
-/// set do. Gives the recipe.
+/// set do.
 ///
 /// # Errors
 ///
 /// The first thing that is wrong.
-pub fn check(view: &View<'_>, set: Set) -> Result<Option<Recipe>, FormatError> {
-    let header = view.header();
-    let (tensors, rest) = view.section(Section::Tensors).as_chunks::<TENSOR_LEN>();
-    if !rest.is_empty() || tensors.len() > usize::from(u16::MAX) {
-        return Err(view.wrong(Section::Tensors, 0, Problem::Section));
-    }
-    for (index, bytes) in tensors.iter().enumerate() {
-        let problem = match parse_tensor(bytes, 0) {
-            Ok(tensor) if tensor.shape.is_empty() => Problem::Empty,
-            Ok(tensor) if is_within(&tensor, header.arena) => continue,
-            _ => Problem::OutsideArena,
-        };
-        return Err(view.wrong(Section::Tensors, index * TENSOR_LEN, problem));
-    }
-    let input = view.tensor(header.input)?.shape;
-    let output = view.tensor(header.output)?.shape;
-    check_layers(view, set)?;
-
-    let (layers, labels) = (usize::from(header.layers), usize::from(header.labels));
-    for (section, count) in [(Section::Names, layers + 1), (Section::Labels, labels)] {
-        Texts::check(view.section(section), count)
-            .map_err(|at| view.wrong(section, at, Problem::Text))?;
-    }
-    if labels != 0 && labels != output.len() {
-        return Err(view.wrong(Section::Labels, 0, Problem::Text));
-    }
-    let recipe = check_recipe(view, set, input)?;
-    let golden = Golden::len(input.len(), layers, output.len());
-    if !view.section(Section::Golden).len().is_multiple_of(golden) {
-        return Err(view.wrong(Section::Golden, 0, Problem::Section));
-    }
-    Ok(recipe)
+#[inline(always)]
+pub fn check(view: &View<'_>, set: Set) -> Result<(), FormatError> {
+    let mut place = (Section::Tensors, 0);
+    let checked = tensors(view, &mut place)
+        .and_then(|()| layers(view, set, &mut place))
+        .and_then(|()| rest(view, set, &mut place));
+    checked.map_err(|problem| view.wrong(place.0, place.1, problem))
 }
 
-fn check_recipe(view: &View<'_>, set: Set, input: Shape) -> Result<Option<Recipe>, FormatError> {
-    let wrong = |problem| Err(view.wrong(Section::Recipe, 0, problem));
-    let bytes = view.section(Section::Recipe);
-    let (recipe, tables) = match bytes.len() {
-        0 => (None, 0),
-        super::RECIPE_LEN => {
-            let start = view.header().span(Section::Recipe).start;
-            let recipe = parse_recipe(bytes, start)?;
-            let (height, width) = (recipe.height.into(), recipe.width.into());
-            if Shape::new(height, width, recipe.channels() as u32) != input {
-                return wrong(Problem::Recipe);
-            }
-            if !set.has_all(Set::of_recipe(&recipe)) {
-                return wrong(Problem::Operator);
-            }
-            (Some(recipe), recipe.channels())
-        }
-        _ => return wrong(Problem::Section),
-    };
-    match view.section(Section::InputTable).len() == tables * 256 {
-        true => Ok(recipe),
-        false => Err(view.wrong(Section::InputTable, 0, Problem::Section)),
+/// Where a check is: a section, and a byte of it.
+type Place = (Section, usize);
+
+/// That something is so, or else a problem.
+#[inline(always)]
+fn ensure(so: bool, problem: Problem) -> Result<(), Problem> {
+    if so { Ok(()) } else { Err(problem) }
+}
+
+#[inline(always)]
+fn tensors(view: &View<'_>, place: &mut Place) -> Result<(), Problem> {
+    let arena = view.header().arena;
+    let (tensors, rest) = view.section(Section::Tensors).as_chunks::<TENSOR_LEN>();
+    let few = rest.is_empty() && tensors.len() <= usize::from(u16::MAX);
+    ensure(few, Problem::Section)?;
+    for bytes in tensors {
+        let tensor = tensor_of(bytes);
+        ensure(is_within(&tensor, arena), Problem::OutsideArena)?;
+        ensure(!tensor.shape.is_empty(), Problem::Empty)?;
+        place.1 += TENSOR_LEN;
     }
+    Ok(())
+}
+
+/// What is no layer and no tensor.
+#[inline(always)]
+fn rest(view: &View<'_>, set: Set, place: &mut Place) -> Result<(), Problem> {
+    let header = view.header();
+    let (layers, labels) = (usize::from(header.layers), usize::from(header.labels));
+    let mut texts = |section, count| {
+        let checked = Texts::check(view.section(section), count);
+        checked.map_err(|at| {
+            *place = (section, at);
+            Problem::Text
+        })
+    };
+    texts(Section::Names, layers + 1)?;
+    texts(Section::Labels, labels)?;
+    let input = view.shape(header.input);
+    let output = view.shape(header.output).len();
+    *place = (Section::Labels, 0);
+    ensure(labels == 0 || labels == output, Problem::Text)?;
+    *place = (Section::Recipe, 0);
+    let tables = match view.section(Section::Recipe) {
+        [] => 0,
+        bytes => recipe(bytes, set, input, place)?,
+    };
+    *place = (Section::InputTable, 0);
+    let len = view.section(Section::InputTable).len();
+    ensure(len == tables * 256, Problem::Section)?;
+    *place = (Section::Golden, 0);
+    let golden = Golden::len(input.len(), layers, output);
+    let whole = view.section(Section::Golden).len().is_multiple_of(golden);
+    ensure(whole, Problem::Section)
+}
+
+/// How many tables a recipe takes.
+#[inline(always)]
+fn recipe(bytes: &[u8], set: Set, input: Shape, place: &mut Place) -> Result<usize, Problem> {
+    let whole = bytes.len() == super::RECIPE_LEN;
+    ensure(whole, Problem::Section)?;
+    let recipe = parse_recipe(bytes, 0).map_err(|error| {
+        place.1 = error.offset;
+        error.problem
+    })?;
+    let (height, width) = (recipe.height.into(), recipe.width.into());
+    let shape = Shape::new(height, width, recipe.channels() as u32);
+    ensure(shape == input, Problem::Recipe)?;
+    ensure(set.has_all(Set::of_recipe(&recipe)), Problem::Operator)?;
+    Ok(recipe.channels())
 }
 
 /// Whether a tensor is; lengths that do not exist are no less than the longest that does.
 fn is_within(tensor: &Tensor, arena: u32) -> bool {
-    u64::from(tensor.offset).saturating_add(tensor.shape.len() as u64) <= arena.into()
+    let end = (tensor.offset as usize).checked_add(tensor.shape.len());
+    end.is_some_and(|end| end <= arena as usize)
 }
 
-fn check_layers(view: &View<'_>, set: Set) -> Result<(), FormatError> {
+#[inline(always)]
+fn layers(view: &View<'_>, set: Set, place: &mut Place) -> Result<(), Problem> {
     let header = view.header();
+    *place = (Section::Tensors, 0);
+    let exists = |index| match usize::from(index) < view.tensor_count() {
+        true => Ok(()),
+        false => Err(view.no_tensor(index)),
+    };
+    exists(header.input)?;
+    exists(header.output)?;
     let max = max_work(view.bytes().len(), header.arena);
-    let mut work = 0u64;
+    let mut work = 0;
     let bytes = view.section(Section::Layers);
     let mut rest = bytes;
     for _ in 0..header.layers {
-        let at = bytes.len() - rest.len();
-        let wrong = |problem| Err(view.wrong(Section::Layers, at, problem));
-        let (layer, len) = view.read(set, rest, at)?;
-        let (more, there) = match &layer {
-            Layer::Conv(layer) => (conv(layer, set, header.arena), arch::has_conv(layer, set)),
-            Layer::Pool(layer) => (pool(layer, set), arch::has_pool(layer, set)),
-            Layer::Binary(layer) if set.has(Operator::Binary) => (binary(layer), true),
-            Layer::Table(layer) if set.has(Operator::Table) => (table(layer), true),
-            Layer::Copy(layer) if set.has(Operator::Copy) => (copy(layer), true),
-            Layer::Resize(layer) if set.has(Operator::Resize) => (resize(layer), true),
-            _ => (Ok(0), false),
+        *place = (Section::Layers, bytes.len() - rest.len());
+        let Some((layer, len)) = &view.layer(set, rest) else {
+            let (at, problem) = view.why(set, rest);
+            place.1 += at;
+            return Err(problem);
         };
-        work = match more {
-            Ok(more) => work.saturating_add(more),
-            Err(problem) => return wrong(problem),
+        let (more, there) = match layer {
+            Layer::Conv(layer) => (conv(layer, set, header.arena)?, arch::has_conv(layer, set)),
+            Layer::Pool(layer) => (pool(layer, set)?, arch::has_pool(layer, set)),
+            Layer::Binary(layer) if set.has(Operator::Binary) => (binary(layer)?, true),
+            Layer::Table(layer) if set.has(Operator::Table) => (table(layer)?, true),
+            Layer::Copy(layer) if set.has(Operator::Copy) => (copy(layer)?, true),
+            Layer::Resize(layer) if set.has(Operator::Resize) => (resize(layer)?, true),
+            _ => (0, false),
         };
-        if work > max {
-            return wrong(Problem::Work);
-        }
-        if !there {
-            return wrong(Problem::Operator);
-        }
-        rest = rest.get(len..).unwrap_or_default();
+        // Below 2^62 each, since tensors are within an arena and constants within a file.
+        work += more;
+        ensure(work <= max, Problem::Work)?;
+        ensure(there, Problem::Operator)?;
+        rest = rest.get(*len..).unwrap_or_default();
     }
-    match rest.is_empty() {
-        true => Ok(()),
-        false => Err(view.wrong(Section::Layers, 0, Problem::Section)),
-    }
+    *place = (Section::Layers, 0);
+    ensure(rest.is_empty(), Problem::Section)
 }
 
 /// The output of a window over an input, with other channels.
@@ -142,10 +168,7 @@ fn windowed(input: Shape, window: &crate::window::Window, channels: u32) -> Resu
 }
 
 fn same(found: Shape, expected: Shape) -> Result<(), Problem> {
-    match found == expected {
-        true => Ok(()),
-        false => Err(Problem::Shape),
-    }
+    ensure(found == expected, Problem::Shape)
 }
 
 fn conv(layer: &Conv<'_>, set: Set, arena: u32) -> Result<u64, Problem> {
@@ -158,28 +181,18 @@ fn conv(layer: &Conv<'_>, set: Set, arena: u32) -> Result<u64, Problem> {
         }
         same(output, windowed(input, &layer.window, output.channels)?)?;
     }
-    let end = u64::from(layer.scratch.offset) + u64::from(layer.scratch.len);
-    if end > arena.into() {
-        return Err(Problem::OutsideArena);
-    }
+    let end = layer.scratch.offset.checked_add(layer.scratch.len);
+    let within = end.is_some_and(|end| end <= arena);
+    ensure(within, Problem::OutsideArena)?;
     let (multipliers, _) = layer.rounding.multipliers.as_chunks();
-    if !multipliers
-        .iter()
-        .all(|&bytes| is_scale(u32::from_le_bytes(bytes)))
-    {
-        return Err(Problem::Scale);
-    }
+    let mut scales = multipliers.iter().map(|&bytes| u32::from_le_bytes(bytes));
+    ensure(scales.all(is_scale), Problem::Scale)?;
     let (fixed, _) = layer.rounding.fixed.as_chunks();
-    if fixed.iter().any(|&bytes| i32::from_le_bytes(bytes) < 0) {
-        return Err(Problem::Fixed);
-    }
-    // In 64 bits, since tensors are within an arena and channels have 24.
-    let outputs = layer.output.shape.len() as u64;
-    let taps = outputs * layer.window.taps() as u64;
-    Ok(match taps > MAX_WORK {
-        true => taps,
-        false => taps * layer.kernel_shape().in_channels as u64,
-    })
+    let mut fixed = fixed.iter().map(|&bytes| i32::from_le_bytes(bytes));
+    ensure(fixed.all(|factor| factor >= 0), Problem::Fixed)?;
+    // So many weights are there, which is why they are counted right.
+    let taps = Packing::taps(layer.kernel_shape());
+    Ok(layer.output.shape.len() as u64 * taps as u64)
 }
 
 fn binary(layer: &Binary) -> Result<u64, Problem> {

@@ -103,7 +103,7 @@ impl File<'_> {
             lens,
         };
         match header.file_len() {
-            0..=0x7fff_ffff => Ok(header),
+            Some(0..=0x7fff_ffff) => Ok(header),
             _ => Err(limit),
         }
     }

@@ -1,6 +1,6 @@
 //! The first 80 bytes: what a model needs, and how long its sections are.
 
-use super::fields::{Emit, Fields};
+use super::fields::{Emit, Fields, is_scale};
 use super::{
     CONSTANTS_ALIGN, FormatError, MAGIC, MAX_ARENA, Problem, SECTION_ALIGN, Target, VERSION,
 };
@@ -70,6 +70,8 @@ impl Header {
     pub const CHECKSUM_AT: usize = 12;
     /// The first byte of the arena's length, which has four.
     pub(crate) const ARENA_AT: usize = 16;
+    /// The first byte of the file's length, which has four.
+    const FILE_LEN_AT: usize = 8;
     /// The first byte of the sections' lengths.
     const LENS_AT: usize = 44;
 
@@ -79,43 +81,73 @@ impl Header {
     ///
     /// Another magic, version, target or flags; a scale that is none; an arena that is too large.
     pub fn parse(bytes: &[u8]) -> Result<Self, FormatError> {
+        Self::check(bytes).map(Self::read)
+    }
+
+    /// The header's bytes, of which all that [`parse`](Self::parse) does not refuse is sure.
+    #[inline(always)]
+    pub(super) fn check(bytes: &[u8]) -> Result<&[u8; Self::LEN], FormatError> {
         let fields = Fields::new(bytes, 0);
         if fields.u32(0)? != u32::from_le_bytes(MAGIC) {
             return Err(fields.error(0, Problem::Magic));
         }
-        let fields = Fields::new(fields.front::<{ Self::LEN }>()?, 0);
-        let found = fields.u16(4)?;
-        if found != VERSION {
-            return Err(fields.error(4, Problem::Version { found }));
-        }
-        let id = fields.u16(6)?;
-        let target = Target::from_id(id).ok_or(fields.error(6, Problem::Target { id }))?;
-        let bytes = fields.u32(Self::ARENA_AT)?;
-        if bytes > MAX_ARENA {
-            return Err(fields.error(Self::ARENA_AT, Problem::Arena { bytes }));
-        }
-        let mut lens = [0; SECTIONS];
-        for (index, len) in lens.iter_mut().enumerate() {
-            *len = fields.u32(Self::LENS_AT + 4 * index)?;
-        }
-        let header = Self {
-            checksum: fields.u32(Self::CHECKSUM_AT)?,
-            target,
-            arena: bytes,
-            input: fields.u16(20)?,
-            output: fields.u16(22)?,
-            input_scale: fields.scale(24)?,
-            output_scale: fields.scale(28)?,
-            layers: fields.u16(32)?,
-            labels: fields.u16(34)?,
-            lens,
+        let front = fields.front()?;
+        let header = Self::read(front);
+        let (found, id) = (half(front, 4), half(front, 6));
+        let (offset, problem) = if found != VERSION {
+            (4, Problem::Version { found })
+        } else if Target::from_id(id).is_none() {
+            (6, Problem::Target { id })
+        } else if header.arena > MAX_ARENA {
+            let bytes = header.arena;
+            (Self::ARENA_AT, Problem::Arena { bytes })
+        } else if !is_scale(word(front, 24)) {
+            (24, Problem::Scale)
+        } else if !is_scale(word(front, 28)) {
+            (28, Problem::Scale)
+        } else if word(front, 36) | word(front, 40) != 0 {
+            (36, Problem::Reserved)
+        } else if word(front, 76) != 0 {
+            (76, Problem::Reserved)
+        } else if end(Self::span_in(front, Section::Constants))
+            != Some(word(front, Self::FILE_LEN_AT))
+        {
+            (Self::FILE_LEN_AT, Problem::Section)
+        } else {
+            return Ok(front);
         };
-        fields.reserved::<8>(36)?;
-        fields.reserved::<4>(76)?;
-        if u64::from(fields.u32(8)?) != header.file_len() {
-            return Err(fields.error(8, Problem::Section));
+        Err(FormatError { offset, problem })
+    }
+
+    /// What the bytes of a header say, checked or not: a target that is none is the generic one.
+    #[inline(always)]
+    pub(super) const fn read(front: &[u8; Self::LEN]) -> Self {
+        let mut lens = [0; SECTIONS];
+        let mut index = 0;
+        while index < SECTIONS {
+            lens[index] = word(front, Self::LENS_AT + 4 * index);
+            index += 1;
         }
-        Ok(header)
+        Self {
+            checksum: word(front, Self::CHECKSUM_AT),
+            target: match Target::from_id(half(front, 6)) {
+                Some(target) => target,
+                None => Target::Generic,
+            },
+            arena: word(front, Self::ARENA_AT),
+            input: half(front, 20),
+            output: half(front, 22),
+            input_scale: f32::from_bits(word(front, 24)),
+            output_scale: f32::from_bits(word(front, 28)),
+            layers: half(front, 32),
+            labels: half(front, 34),
+            lens,
+        }
+    }
+
+    /// Bytes of the file, of a checked header.
+    pub(super) const fn file_len_in(front: &[u8; Self::LEN]) -> usize {
+        word(front, Self::FILE_LEN_AT) as usize
     }
 
     /// The bytes that [`parse`](Self::parse) reads.
@@ -124,7 +156,7 @@ impl Header {
             .put(&MAGIC)
             .u16(VERSION)
             .u16(self.target.id())
-            .u32(self.file_len() as u32)
+            .u32(self.file_len().unwrap_or(u32::MAX))
             .u32(self.checksum)
             .u32(self.arena)
             .u16(self.input)
@@ -137,31 +169,76 @@ impl Header {
         self.lens.into_iter().fold(emit, Emit::u32).finish()
     }
 
-    /// The file's bytes.
-    pub fn file_len(&self) -> u64 {
-        let constants = Section::Constants;
-        self.start(constants) + u64::from(self.lens[constants as usize])
-    }
-
-    /// A section's first byte.
-    fn start(&self, section: Section) -> u64 {
-        let before = &self.lens[..section as usize];
-        let sum = before.iter().fold(Self::LEN as u64, |end, &len| {
-            (end + u64::from(len)).next_multiple_of(SECTION_ALIGN as u64)
-        });
-        match section {
-            Section::Constants => sum.next_multiple_of(CONSTANTS_ALIGN as u64),
-            _ => sum,
-        }
+    /// The file's bytes; none where they are more than 32 bits count.
+    pub fn file_len(&self) -> Option<u32> {
+        end(self.span(Section::Constants))
     }
 
     /// Where a section lies; nowhere useful for a header whose file is not there.
-    #[cfg_attr(target_os = "none", inline(never))]
     pub fn span(&self, section: Section) -> Span {
-        Span {
-            start: usize::try_from(self.start(section)).unwrap_or(usize::MAX),
-            len: self.lens[section as usize] as usize,
+        span(self.lens.iter().copied(), section)
+    }
+
+    /// [`span`](Self::span) of a header in bytes.
+    #[cfg_attr(target_os = "none", inline(never))]
+    pub(super) fn span_in(front: &[u8; Self::LEN], section: Section) -> Span {
+        let (words, _) = front.as_chunks();
+        let lens = words.iter().skip(Self::LENS_AT / 4);
+        span(lens.map(|&len| u32::from_le_bytes(len)), section)
+    }
+}
+
+/// Where a section lies, by the lengths of all.
+#[inline(always)]
+fn span(lens: impl Iterator<Item = u32>, section: Section) -> Span {
+    let mut start = Some(Header::LEN as u32);
+    for (index, len) in lens.enumerate() {
+        let align = match index == Section::Constants as usize {
+            true => CONSTANTS_ALIGN,
+            false => SECTION_ALIGN,
+        };
+        start = start.and_then(|start| start.checked_next_multiple_of(align as u32));
+        match start {
+            Some(start) if index == section as usize => {
+                let [start, len] = [start, len].map(|bytes| bytes as usize);
+                return Span { start, len };
+            }
+            _ => start = start.and_then(|start| start.checked_add(len)),
         }
+    }
+    let nowhere = u32::MAX as usize;
+    Span {
+        start: nowhere,
+        len: nowhere,
+    }
+}
+
+/// The byte behind a section, if 32 bits count it.
+fn end(Span { start, len }: Span) -> Option<u32> {
+    u32::try_from(start).ok()?.checked_add(len as u32)
+}
+
+/// Two bytes of a header.
+#[inline(always)]
+const fn half(front: &[u8; Header::LEN], at: usize) -> u16 {
+    u16::from_le_bytes(part(front, at))
+}
+
+/// Four bytes of a header.
+#[inline(always)]
+const fn word(front: &[u8; Header::LEN], at: usize) -> u32 {
+    u32::from_le_bytes(part(front, at))
+}
+
+/// Bytes of a header; zeros for those that it has not.
+#[inline(always)]
+const fn part<const N: usize>(front: &[u8; Header::LEN], at: usize) -> [u8; N] {
+    match front.split_at_checked(at) {
+        Some((_, rest)) => match rest.first_chunk() {
+            Some(part) => *part,
+            None => [0; N],
+        },
+        None => [0; N],
     }
 }
 

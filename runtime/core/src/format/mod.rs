@@ -26,6 +26,7 @@ pub use layers::{
     BinaryRecord, ConvRecord, CopyRecord, LayerRecord, MAX_RECORD_LEN, PoolRecord, ResizeRecord,
     TableRecord,
 };
+use records::tensor_of;
 pub use records::{
     RECIPE_LEN, TENSOR_LEN, WINDOW_LEN, emit_recipe, emit_tensor, emit_window, parse_recipe,
     parse_tensor, parse_window,

@@ -18,18 +18,24 @@ pub const RECIPE_LEN: usize = 32;
 /// # Errors
 ///
 /// Too few bytes.
-#[inline(always)]
 pub fn parse_tensor(bytes: &[u8], base: usize) -> Result<Tensor, FormatError> {
-    let fields = Fields::new(bytes, base);
-    Ok(Tensor {
-        offset: fields.u32(0)?,
+    Fields::new(bytes, base).front().map(tensor_of)
+}
+
+/// The tensor that such bytes are.
+#[inline(always)]
+pub(super) const fn tensor_of(bytes: &[u8; TENSOR_LEN]) -> Tensor {
+    let (words, _) = bytes.as_chunks();
+    let last = u32::from_le_bytes(words[3]);
+    Tensor {
+        offset: u32::from_le_bytes(words[0]),
         shape: Shape {
-            height: fields.u32(4)?,
-            width: fields.u32(8)?,
-            channels: fields.u32(12)? & 0x00ff_ffff,
+            height: u32::from_le_bytes(words[1]),
+            width: u32::from_le_bytes(words[2]),
+            channels: last & 0x00ff_ffff,
         },
-        zero_point: fields.i8(15)?,
-    })
+        zero_point: (last >> 24) as i8,
+    }
 }
 
 /// The bytes that [`parse_tensor`] reads.
@@ -157,7 +163,7 @@ mod tests {
         assert_eq!(parse_tensor(&bytes, 0), Ok(tensor));
         let problem = Problem::Short { needed: 86 };
         let error = FormatError {
-            offset: 82,
+            offset: 85,
             problem,
         };
         assert_eq!(parse_tensor(&bytes[..15], 70), Err(error));

@@ -46,8 +46,13 @@ impl Target {
     }
 
     /// The target that a file means.
-    pub fn from_id(id: u16) -> Option<Self> {
-        Self::ALL.get(usize::from(id)).copied()
+    pub const fn from_id(id: u16) -> Option<Self> {
+        let id = id as usize;
+        if id < Self::ALL.len() {
+            Some(Self::ALL[id])
+        } else {
+            None
+        }
     }
 
     /// Its name on the command line.

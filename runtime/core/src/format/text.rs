@@ -36,6 +36,7 @@ impl<'m> Texts<'m> {
 
     /// Checks that a section holds `count` texts and nothing else, or gives the byte at which it does
     /// not. On microcontrollers not that they are UTF-8: one that is not reads as empty.
+    #[cfg_attr(target_os = "none", inline(never))]
     pub(super) fn check(section: &[u8], count: usize) -> Result<(), usize> {
         let mut texts = Texts::new(section, count);
         let found = match cfg!(target_os = "none") {

@@ -3,23 +3,31 @@
 use super::fields::Fields;
 use super::{
     BinaryRecord, ConvRecord, CopyRecord, FormatError, Golden, Header, LayerRecord, NONE,
-    PoolRecord, Problem, ResizeRecord, Section, Span, TENSOR_LEN, TableRecord, Texts, parse_tensor,
+    PoolRecord, Problem, ResizeRecord, Section, Span, TENSOR_LEN, TableRecord, Texts, tensor_of,
 };
 use core::marker::PhantomData;
 
 use crate::layer::{Binary, Conv, Copy, Layer, Pool, Resize, Rounding, Table};
 use crate::operators::{Every, Operator, Operators, Set};
-use crate::tensor::Tensor;
+use crate::tensor::{Shape, Tensor};
 
 /// The bytes of a file and its header. Everything is read where it lies, and checked as far as
 /// reading it takes.
 #[derive(Clone, Copy, Debug)]
 pub struct View<'m> {
     bytes: &'m [u8],
-    header: Header,
+    front: &'m [u8; Header::LEN],
     /// The sections of which every layer takes something.
     tensors: &'m [u8],
     constants: &'m [u8],
+}
+
+/// A section of a file with such a header.
+#[cfg_attr(target_os = "none", inline(never))]
+fn section<'m>(bytes: &'m [u8], front: &[u8; Header::LEN], section: Section) -> &'m [u8] {
+    let Span { start, len } = Header::span_in(front, section);
+    let rest = bytes.get(start..).unwrap_or_default();
+    rest.get(..len).unwrap_or_default()
 }
 
 impl<'m> View<'m> {
@@ -29,27 +37,23 @@ impl<'m> View<'m> {
     ///
     /// Those of [`Header::parse`], or fewer bytes than the header says.
     pub fn new(bytes: &'m [u8]) -> Result<Self, FormatError> {
-        let header = Header::parse(bytes)?;
-        let needed = usize::try_from(header.file_len()).unwrap_or(usize::MAX);
-        match bytes.get(..needed) {
-            Some(bytes) => {
-                let mut view = Self {
-                    bytes,
-                    header,
-                    tensors: &[],
-                    constants: &[],
-                };
-                view.tensors = view.section(Section::Tensors);
-                view.constants = view.section(Section::Constants);
-                Ok(view)
-            }
-            None => Err(Fields::new(bytes, 0).error(bytes.len(), Problem::Short { needed })),
-        }
+        let front = Header::check(bytes)?;
+        let needed = Header::file_len_in(front);
+        let Some(bytes) = bytes.get(..needed) else {
+            return Err(Fields::new(bytes, 0).error(bytes.len(), Problem::Short { needed }));
+        };
+        Ok(Self {
+            bytes,
+            front,
+            tensors: section(bytes, front, Section::Tensors),
+            constants: section(bytes, front, Section::Constants),
+        })
     }
 
     /// The header.
-    pub const fn header(&self) -> &Header {
-        &self.header
+    #[inline(always)]
+    pub const fn header(&self) -> Header {
+        Header::read(self.front)
     }
 
     /// The file.
@@ -57,93 +61,79 @@ impl<'m> View<'m> {
         self.bytes
     }
 
+    /// Where a section lies.
+    pub fn span(&self, section: Section) -> Span {
+        Header::span_in(self.front, section)
+    }
+
     /// A section.
-    #[cfg_attr(target_os = "none", inline(never))]
+    #[inline(always)]
     pub fn section(&self, section: Section) -> &'m [u8] {
-        let Span { start, len } = self.header.span(section);
-        let rest = self.bytes.get(start..).unwrap_or_default();
-        rest.get(..len).unwrap_or_default()
+        self::section(self.bytes, self.front, section)
     }
 
     /// How many tensors there are.
     pub fn tensor_count(&self) -> usize {
-        self.section(Section::Tensors).len() / TENSOR_LEN
-    }
-
-    /// A tensor.
-    ///
-    /// # Errors
-    ///
-    /// There is none of that number.
-    #[cfg_attr(target_os = "none", inline(never))]
-    pub fn tensor(&self, index: u16) -> Result<Tensor, FormatError> {
-        self.find(index).ok_or_else(|| self.no_tensor(index))
+        self.tensors.len() / TENSOR_LEN
     }
 
     /// A tensor, if there is one of that number.
     #[cfg_attr(target_os = "none", inline(never))]
     #[cfg_attr(not(target_os = "none"), inline(always))]
-    fn find(&self, index: u16) -> Option<Tensor> {
+    pub fn find(&self, index: u16) -> Option<Tensor> {
         let rest = self.tensors.get(usize::from(index) * TENSOR_LEN..)?;
-        // All that reading it takes is there.
-        parse_tensor(rest.first_chunk::<TENSOR_LEN>()?, 0).ok()
+        rest.first_chunk().map(tensor_of)
+    }
+
+    /// The shape of a tensor; an empty one if there is none of that number.
+    pub(crate) fn shape(&self, index: u16) -> Shape {
+        self.find(index).unwrap_or_default().shape
     }
 
     /// What is wrong at a byte of a section.
     #[cold]
-    #[inline(never)]
     pub(super) fn wrong(&self, section: Section, at: usize, problem: Problem) -> FormatError {
-        let offset = self.header.span(section).start + at;
+        let offset = self.span(section).start + at;
         FormatError { offset, problem }
     }
 
-    #[cold]
-    fn no_tensor(&self, index: u16) -> FormatError {
-        let Span { start, .. } = self.header.span(Section::Tensors);
+    /// That there is no tensor of that number.
+    #[inline(always)]
+    pub(super) fn no_tensor(&self, index: u16) -> Problem {
         let count = self.tensor_count();
-        Fields::new(self.tensors, start).error(0, Problem::TensorIndex { index, count })
+        Problem::TensorIndex { index, count }
     }
 
     /// The model's name, then the layers' names.
     pub fn names(&self) -> Texts<'m> {
-        let count = usize::from(self.header.layers) + 1;
+        let count = usize::from(self.header().layers) + 1;
         Texts::new(self.section(Section::Names), count)
     }
 
     /// Class names.
     pub fn labels(&self) -> Texts<'m> {
-        let count = usize::from(self.header.labels);
+        let count = usize::from(self.header().labels);
         Texts::new(self.section(Section::Labels), count)
     }
 
-    /// The layers in order, each with its record's first byte in the file. Ends after the first that
-    /// is none.
+    /// The layers in order. Ends before the first that is none.
     pub fn layers<O: Operators>(&self) -> Layers<'m, O> {
-        let Span { start, len } = self.header.span(Section::Layers);
         Layers {
             operators: PhantomData,
             view: *self,
-            start,
-            len,
             rest: self.section(Section::Layers),
-            left: self.header.layers,
+            left: self.header().layers,
         }
     }
 
     /// Golden vectors.
     pub fn golden(&self) -> impl Iterator<Item = Golden<'m>> + use<'m> {
-        let [input, len, output] = self.golden_lens();
-        let layers = usize::from(self.header.layers);
+        let header = self.header();
+        let [input, output] = [header.input, header.output].map(|index| self.shape(index).len());
+        let layers = usize::from(header.layers);
+        let len = Golden::len(input, layers, output);
         let section = self.section(Section::Golden).chunks_exact(len.max(1));
         section.filter_map(move |bytes| Golden::parse(bytes, input, layers, output))
-    }
-
-    /// Bytes of the input, of a golden vector, and of the output.
-    pub(super) fn golden_lens(&self) -> [usize; 3] {
-        let len = |index| self.tensor(index).map_or(0, |tensor| tensor.shape.len());
-        let (input, output) = (len(self.header.input), len(self.header.output));
-        let layers = usize::from(self.header.layers);
-        [input, Golden::len(input, layers, output), output]
     }
 
     /// `len` bytes of the constants, from a multiple of `align` on.
@@ -203,7 +193,7 @@ impl<'m> View<'m> {
         mut f: impl FnMut(&Layer<'m>) -> Option<()>,
     ) -> Option<()> {
         let mut rest = self.section(Section::Layers);
-        for _ in 0..self.header.layers {
+        for _ in 0..self.header().layers {
             // Where flash is dear, layers are read by the same code as in the check.
             let conv = match cfg!(target_os = "none") {
                 true => None,
@@ -213,39 +203,25 @@ impl<'m> View<'m> {
                 f(&Layer::Conv(self.conv(&record.ok()?)?))?;
                 ConvRecord::LEN
             } else {
-                let (layer, len) = self.read(set, rest, 0).ok()?;
-                f(&layer)?;
-                len
+                // A layer is long: it stays where it is.
+                let Some((layer, len)) = &self.layer(set, rest) else {
+                    return None;
+                };
+                f(layer)?;
+                *len
             };
             rest = rest.get(len..)?;
         }
         Some(())
     }
 
-    /// The layer of the record at the front of `bytes`, which lies at byte `at` of the section, and
-    /// the record's length.
+    /// The layer of the record at the front of `bytes`, and the record's length; none if it is none, or
+    /// of an operator that is not in the set.
     ///
-    /// # Errors
-    ///
-    /// What is wrong. Microcontrollers say no more than that the layer is none, or needs an operator
-    /// that is not in the set.
-    #[inline(always)]
-    pub(super) fn read(
-        &self,
-        set: Set,
-        bytes: &[u8],
-        at: usize,
-    ) -> Result<(Layer<'m>, usize), FormatError> {
-        match self.layer(set, bytes) {
-            Some(found) => Ok(found),
-            None => Err(self.why(set, bytes, at)),
-        }
-    }
-
     /// Each kind is made straight from its bytes: a record of any kind in between takes twice the flash.
     #[cfg_attr(target_os = "none", inline(never))]
     #[cfg_attr(not(target_os = "none"), inline(always))]
-    fn layer(&self, set: Set, bytes: &[u8]) -> Option<(Layer<'m>, usize)> {
+    pub(super) fn layer(&self, set: Set, bytes: &[u8]) -> Option<(Layer<'m>, usize)> {
         let fields = Fields::new(bytes, 0);
         let kind = bytes.first().copied()?;
         if kind == ConvRecord::KIND {
@@ -275,26 +251,25 @@ impl<'m> View<'m> {
         None
     }
 
-    /// Why there is no layer.
+    /// Why there is no layer, and the byte of its record that says so. Microcontrollers say no more than that
+    /// it is none, or needs an operator that is not in the set.
     #[cold]
-    #[cfg_attr(target_os = "none", inline(never))]
-    fn why(&self, set: Set, bytes: &[u8], at: usize) -> FormatError {
+    pub(super) fn why(&self, set: Set, bytes: &[u8]) -> (usize, Problem) {
         let kind = bytes.first().copied().unwrap_or(0);
         if kind > ConvRecord::KIND && kind <= ResizeRecord::KIND && set != Set::EVERY {
-            return self.wrong(Section::Layers, at, Problem::Operator);
+            return (0, Problem::Operator);
         }
         if cfg!(target_os = "none") {
-            return self.wrong(Section::Layers, at, Problem::Layer);
+            return (0, Problem::Layer);
         }
-        let base = self.header.span(Section::Layers).start + at;
-        match LayerRecord::parse(bytes, base) {
-            Err(error) => error,
+        match LayerRecord::parse(bytes, 0) {
+            Err(FormatError { offset, problem }) => (offset, problem),
             // It is the record that names what is not there.
             Ok((record, _)) => {
                 let missing = record.tensors().into_iter();
                 let missing = missing.flatten().find(|&index| self.find(index).is_none());
-                let problem = missing.map(|index| self.no_tensor(index).problem);
-                self.wrong(Section::Layers, at, problem.unwrap_or(Problem::Constant))
+                let problem = missing.map(|index| self.no_tensor(index));
+                (0, problem.unwrap_or(Problem::Constant))
             }
         }
     }
@@ -366,26 +341,20 @@ pub struct Layers<'m, O = Every> {
     operators: PhantomData<O>,
     view: View<'m>,
     rest: &'m [u8],
-    /// The section's first byte in the file, and its bytes.
-    start: usize,
-    len: usize,
     left: u16,
 }
 
 impl<'m, O: Operators> Iterator for Layers<'m, O> {
-    type Item = Result<(usize, Layer<'m>), FormatError>;
+    type Item = Layer<'m>;
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         self.left = self.left.checked_sub(1)?;
-        let at = self.len - self.rest.len();
-        let parsed = self.view.read(O::SET, self.rest, at).map(|(layer, len)| {
-            self.rest = self.rest.get(len..).unwrap_or_default();
-            (self.start + at, layer)
-        });
-        if parsed.is_err() {
+        let Some((layer, len)) = self.view.layer(O::SET, self.rest) else {
             self.left = 0;
-        }
-        Some(parsed)
+            return None;
+        };
+        self.rest = self.rest.get(len..).unwrap_or_default();
+        Some(layer)
     }
 }

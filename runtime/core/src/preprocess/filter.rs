@@ -89,9 +89,16 @@ impl Axis {
         u64::from(2 * self.support().get()).saturating_sub(distance)
     }
 
-    /// Equation (3) for output pixel `x < output`.
+    /// Equation (3) for output pixel `x`; of one that is not there, nothing that comes.
     #[cfg_attr(target_os = "none", inline(never))]
     pub fn window(self, x: u32) -> Window {
+        if x >= self.output() {
+            return Window {
+                first: u32::MAX,
+                last: u32::MAX,
+                total: NonZeroU64::MIN,
+            };
+        }
         let output = u64::from(self.output());
         let reach = 2 * u64::from(self.support().get());
         // The first centre above `from` and the last one below `to`, (2j + 1) * output each. Halves of

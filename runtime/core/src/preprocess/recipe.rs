@@ -104,9 +104,9 @@ impl Recipe {
             if !self.mean[channel].is_finite() {
                 return Err(PreprocessError::Mean);
             }
-            let std = self.std[channel];
-            let ends = [0, 255].map(|value| self.normalise(channel, value));
-            if !std.is_finite() || std <= 0.0 || !ends.iter().all(|end| end.is_finite()) {
+            let (std, end) = (self.std[channel], |value| self.normalise(channel, value));
+            let positive = std > 0.0 && std <= f32::MAX;
+            if !positive || !end(0).is_finite() || !end(255).is_finite() {
                 return Err(PreprocessError::Std);
             }
         }

@@ -1,5 +1,3 @@
-use core::num::NonZeroU64;
-
 use super::filter::{Axis, HALF, Window, add, clip};
 use super::horizontal::Horizontal;
 use super::{Color, MAX_SIDE, PreprocessError, luma};
@@ -49,15 +47,15 @@ const fn is_side(side: u32) -> bool {
 pub struct RowResizer<'s> {
     horizontal: Horizontal<'s>,
     vertical: Axis,
-    /// `[3][out_width * 3]`. Fewer rows out than in: the sums of output row `y` are in
-    /// `rows[y % 2]`, the source row after the horizontal pass in `rows[2]`. Else the other way
-    /// round: source row `y` is in `rows[y % 2]`, an output row's sums are in `rows[2]`.
+    /// `[3][out_width * 3]`. Fewer rows out than in: the sums of output rows `taken` and `taken + 1`, the
+    /// source row after the horizontal pass. Else source rows `pushed - 2` and `pushed - 1` after that
+    /// pass, the sums of an output row.
     rows: [&'s mut [i32]; 3],
     /// Source rows pushed.
     pushed: u32,
     /// Output rows taken.
     taken: u32,
-    /// Of output rows `taken` and the one after it, `windows[y % 2]`.
+    /// Of output rows `taken` and `taken + 1`.
     windows: [Window; 2],
 }
 
@@ -80,23 +78,21 @@ impl<'s> RowResizer<'s> {
         let needed = scratch_len(in_width, in_height, out_width, out_height);
         let (horizontal, rows) =
             split(scratch, columns).ok_or(PreprocessError::Scratch { needed })?;
-        let mut resizer = Self {
+        Ok(Self {
             horizontal,
             vertical,
             rows,
             pushed: 0,
             taken: 0,
-            windows: [NEVER; 2],
-        };
-        resizer.restart();
-        Ok(resizer)
+            windows: [vertical.window(0), vertical.window(1)],
+        })
     }
 
     /// Begins the next picture of the same size. What was pushed of this one is dropped.
     pub fn restart(&mut self) {
         self.pushed = 0;
         self.taken = 0;
-        self.windows = [self.window(0), self.window(1)];
+        self.windows = [self.vertical.window(0), self.vertical.window(1)];
     }
 
     /// Takes the next source row, `in_width * 3` bytes.
@@ -113,14 +109,19 @@ impl<'s> RowResizer<'s> {
         if self.pushed == self.vertical.input() || self.ready().is_some() {
             return Err(PreprocessError::Order);
         }
-        let [even, odd, third] = &mut self.rows;
+        self.add(row);
+        Ok(())
+    }
+
+    /// [`push`](Self::push) of a row that is the next.
+    pub(super) fn add(&mut self, row: &[u8]) {
+        let [first, second, third] = &mut self.rows;
         if self.vertical.shrinks() {
             self.horizontal.apply(row, third);
-            for y in self.taken..=self.taken + 1 {
-                let window = &self.windows[y as usize % 2];
-                if (window.first..=window.last).contains(&self.pushed) {
+            let rows = [first, second].into_iter().zip(&self.windows);
+            for (y, (sums, window)) in (self.taken..).zip(rows) {
+                if window.first <= self.pushed && self.pushed <= window.last {
                     let coefficient = self.vertical.coefficient(y, self.pushed, window);
-                    let sums: &mut [i32] = if y.is_multiple_of(2) { even } else { odd };
                     if window.first == self.pushed {
                         sums.fill(HALF);
                     }
@@ -130,21 +131,15 @@ impl<'s> RowResizer<'s> {
                 }
             }
         } else {
-            let out = if self.pushed.is_multiple_of(2) {
-                even
-            } else {
-                odd
-            };
-            self.horizontal.apply(row, out);
+            core::mem::swap(first, second);
+            self.horizontal.apply(row, second);
         }
         self.pushed += 1;
-        Ok(())
     }
 
     /// The output row that can be taken now, if there is one.
     pub fn ready(&self) -> Option<u32> {
-        let window = &self.windows[self.taken as usize % 2];
-        (window.last < self.pushed).then_some(self.taken)
+        (self.windows[0].last < self.pushed).then_some(self.taken)
     }
 
     /// Writes the row that is [`ready`](Self::ready), `out_width * 3` bytes, to `out`.
@@ -154,58 +149,38 @@ impl<'s> RowResizer<'s> {
     /// [`PreprocessError::Output`] if `out` has another length, [`PreprocessError::Order`] if no
     /// row is ready. The state is then unchanged.
     pub fn take(&mut self, out: &mut [u8]) -> Result<(), PreprocessError> {
-        self.take_as(Color::Rgb, out)
-    }
-
-    /// [`take`](Self::take) in the colours of a model.
-    pub(super) fn take_as(&mut self, color: Color, out: &mut [u8]) -> Result<(), PreprocessError> {
-        let y = self.ready().ok_or(PreprocessError::Order)?;
-        let needed = self.horizontal.axis().output() as usize * color.channels();
+        self.ready().ok_or(PreprocessError::Order)?;
+        let needed = self.horizontal.axis().output() as usize * 3;
         if out.len() != needed {
             return Err(PreprocessError::Output { needed });
         }
-        let [even, odd, third] = &mut self.rows;
-        let window = self.windows[y as usize % 2];
+        self.store(Color::Rgb, out);
+        Ok(())
+    }
+
+    /// [`take`](Self::take) of a row that is ready, in the colours of a model.
+    pub(super) fn store(&mut self, color: Color, out: &mut [u8]) {
+        let (y, [window, next]) = (self.taken, self.windows);
+        let [first, second, third] = &mut self.rows;
         if self.vertical.shrinks() {
-            store(if y.is_multiple_of(2) { even } else { odd }, color, out);
+            store(first, color, out);
+            core::mem::swap(first, second);
         } else {
             // Here a window has one or two rows, the last of them pushed just before.
-            let (upper, lower) = if window.first.is_multiple_of(2) {
-                (even, odd)
-            } else {
-                (odd, even)
+            let above = match window.first == window.last {
+                true => 0,
+                false => self.vertical.coefficient(y, window.first, &window),
             };
-            let a = self.vertical.coefficient(y, window.first, &window);
-            let b = if window.first == window.last {
-                0
-            } else {
-                self.vertical.coefficient(y, window.last, &window)
-            };
-            for ((sum, above), below) in third.iter_mut().zip(upper.iter()).zip(lower.iter()) {
-                *sum = add(add(HALF, a, *above), b, *below);
+            let below = self.vertical.coefficient(y, window.last, &window);
+            for ((sum, upper), lower) in third.iter_mut().zip(first.iter()).zip(second.iter()) {
+                *sum = add(add(HALF, above, *upper), below, *lower);
             }
             store(third, color, out);
         }
         self.taken += 1;
-        self.windows[y as usize % 2] = self.window(y + 2);
-        Ok(())
-    }
-
-    fn window(&self, y: u32) -> Window {
-        if y < self.vertical.output() {
-            self.vertical.window(y)
-        } else {
-            NEVER
-        }
+        self.windows = [next, self.vertical.window(y + 2)];
     }
 }
-
-/// The window of a row that does not exist.
-const NEVER: Window = Window {
-    first: u32::MAX,
-    last: u32::MAX,
-    total: NonZeroU64::MIN,
-};
 
 type Parts<'s> = (Horizontal<'s>, [&'s mut [i32]; 3]);
 

@@ -1,13 +1,21 @@
-use super::{Fit, LETTERBOX_GREY, PictureView, Placement, PreprocessError, Recipe, RowResizer};
+use super::{
+    Color, Fit, LETTERBOX_GREY, PictureView, Placement, PreprocessError, Recipe, RowResizer,
+};
 
 /// Preprocessing as a stream: the rows of a picture are pushed from the top, as a camera or a
 /// decoder gives them, and the model's input fills up.
 #[derive(Debug)]
 pub struct RowPreprocessor<'s> {
+    /// Of the picture.
     width: u32,
     height: u32,
-    recipe: Recipe,
     placement: Placement,
+    color: Color,
+    /// Whether something is left over around the picture.
+    letterbox: bool,
+    /// The output's bytes, and those of its rows.
+    len: usize,
+    row_len: usize,
     resizer: RowResizer<'s>,
     /// Source rows pushed.
     pushed: u32,
@@ -32,8 +40,11 @@ impl<'s> RowPreprocessor<'s> {
         Ok(Self {
             width,
             height,
-            recipe: *recipe,
             placement,
+            color: recipe.color,
+            letterbox: recipe.fit == Fit::Letterbox,
+            len: recipe.len(),
+            row_len: usize::from(recipe.width) * recipe.channels(),
             resizer: RowResizer::new(
                 source.width,
                 source.height,
@@ -64,29 +75,25 @@ impl<'s> RowPreprocessor<'s> {
         if row.len() != needed {
             return Err(PreprocessError::Row { needed });
         }
-        let needed = self.recipe.len();
-        if out.len() != needed {
-            return Err(PreprocessError::Output { needed });
+        if out.len() != self.len {
+            return Err(PreprocessError::Output { needed: self.len });
         }
         if self.pushed == self.height {
             return Err(PreprocessError::Order);
         }
         let Placement { source, target } = self.placement;
-        let channels = self.recipe.channels();
-        if self.pushed == 0 && self.recipe.fit == Fit::Letterbox {
+        let channels = self.color.channels();
+        if self.pushed == 0 && self.letterbox {
             out.fill(LETTERBOX_GREY);
         }
         if (source.y..source.y + source.height).contains(&self.pushed) {
             let x = source.x as usize * 3;
             let row = row.get(x..x + source.width as usize * 3);
-            self.resizer.push(row.unwrap_or_default())?;
+            self.resizer.add(row.unwrap_or_default());
             while let Some(y) = self.resizer.ready() {
-                let columns = usize::from(self.recipe.width);
-                let start = (target.y + y) as usize * columns + target.x as usize;
-                let end = start + target.width as usize;
-                let out = out.get_mut(start * channels..end * channels);
-                self.resizer
-                    .take_as(self.recipe.color, out.unwrap_or_default())?;
+                let start = (target.y + y) as usize * self.row_len + target.x as usize * channels;
+                let out = out.get_mut(start..start + target.width as usize * channels);
+                self.resizer.store(self.color, out.unwrap_or_default());
             }
         }
         self.pushed += 1;

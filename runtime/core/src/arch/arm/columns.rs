@@ -6,6 +6,7 @@
 
 use super::loops;
 use crate::layer::Conv;
+use crate::operators::{Operator, Set};
 
 mod room;
 
@@ -43,7 +44,7 @@ impl Columns {
     pub fn new(conv: &Conv<'_>, arena: &[u8], strip: *mut u8, fours: usize) -> Self {
         let (input, output, window) = (conv.input.shape, conv.output.shape, &conv.window);
         let [top, left, ..] = window.padding;
-        let both = |pair: [u16; 2]| pair.map(|side| side as isize);
+        let both = |[down, across]: [u16; 2]| [down as isize, across as isize];
         let mut columns = Self {
             input: arena.as_ptr().wrapping_add(conv.input.offset as usize),
             end: arena.as_ptr_range().end,
@@ -63,8 +64,7 @@ impl Columns {
             pixels: output.pixels(),
         };
         // Where each output pixel reads the one below it, rows do not matter.
-        let flat = window.taps() == 1 && window.stride == [1; 2] && window.padding == [0; 4];
-        if flat && columns.direct() {
+        if is_flat(conv) && columns.direct() {
             columns.width *= columns.height;
             columns.height = 1;
             columns.out_width = columns.pixels;
@@ -87,10 +87,10 @@ impl Columns {
     /// # Safety
     ///
     /// The input's bytes are there, `lanes` has room for two words a four.
-    pub unsafe fn point(&mut self, lanes: *mut u32) {
+    pub unsafe fn point(&mut self, set: Set, lanes: *mut u32) {
         // SAFETY: as the caller says.
         unsafe {
-            if self.direct() {
+            if self.direct() || !set.has(Operator::Strips) {
                 self.column([0; 2], lanes, 1);
             } else {
                 self.gather([0; 2], 0);
@@ -104,13 +104,15 @@ impl Columns {
     /// # Safety
     ///
     /// The input's bytes are there, `lanes` has room for six words a four; the output has those pixels.
-    pub unsafe fn some(&mut self, place: &mut [usize; 2], count: usize, lanes: *mut u32) {
+    pub unsafe fn some(&mut self, set: Set, place: &mut [usize; 2], count: usize, lanes: *mut u32) {
         let [y, x] = *place;
-        if self.direct() && count == THREE && x + THREE <= self.out_width {
+        let direct = self.direct() || !set.has(Operator::Strips);
+        if direct && count == THREE && x + THREE <= self.out_width {
             let left = x as isize * self.stride[1] - self.padding[1];
             let right = left + 2 * self.stride[1] + self.kernel[1];
             // SAFETY: as the caller says; all taps lie within the input's columns.
-            let done = left >= 0 && right <= self.width && unsafe { self.three(y, left, lanes) };
+            let done =
+                left >= 0 && right <= self.width && unsafe { self.three(set, y, left, lanes) };
             if done {
                 place[1] = x + THREE;
                 if place[1] == self.out_width {
@@ -122,7 +124,10 @@ impl Columns {
         for index in 0..count {
             // SAFETY: as the caller says; each column has the words from its own first one on.
             unsafe {
-                if self.direct() {
+                if direct && !set.has(Operator::Windows) {
+                    let from = self.at(place[0] as isize, place[1] as isize);
+                    loops::one(lanes.add(index), from, self.fours, 4 * THREE);
+                } else if direct {
                     self.column(*place, lanes.add(index), THREE);
                 } else {
                     self.gather(*place, index);
@@ -133,18 +138,9 @@ impl Columns {
                 *place = [place[0] + 1, 0];
             }
         }
-        if !self.direct() {
+        if !direct {
             // SAFETY: as the caller says; of columns that are not there the values are any.
-            unsafe {
-                loops::three(&Rows {
-                    to: lanes,
-                    from: self.gathered(0),
-                    next: self.room.column,
-                    fours: self.fours,
-                    rows: 1,
-                    pitch: 0,
-                });
-            }
+            unsafe { self.one_row(lanes, self.gathered(0), self.room.column) };
         }
     }
 
@@ -154,7 +150,13 @@ impl Columns {
     /// # Safety
     ///
     /// As of [`some`](Self::some).
-    unsafe fn three(&self, y: usize, left: isize, lanes: *mut u32) -> bool {
+    unsafe fn three(&self, set: Set, y: usize, left: isize, lanes: *mut u32) -> bool {
+        if !set.has(Operator::Windows) {
+            let from = self.at(y as isize, left);
+            // SAFETY: as the caller says; a column is a pixel.
+            unsafe { self.one_row(lanes, from, self.channels) };
+            return true;
+        }
         let [height, width] = self.kernel;
         if self.dilation[1] != 1 && width != 1 {
             return false;
@@ -186,6 +188,24 @@ impl Columns {
             }
         }
         true
+    }
+
+    /// Three columns whose values lie one behind the other.
+    ///
+    /// # Safety
+    ///
+    /// As of [`some`](Self::some), and the values are there.
+    unsafe fn one_row(&self, lanes: *mut u32, from: *const u8, next: usize) {
+        let rows = Rows {
+            to: lanes,
+            from,
+            next,
+            fours: self.fours,
+            rows: 1,
+            pitch: 0,
+        };
+        // SAFETY: as the caller says.
+        unsafe { loops::three(&rows) };
     }
 
     /// One column straight from the input; of its words each is `step` behind the one before.
@@ -236,8 +256,8 @@ impl Columns {
             unsafe { self.fill_strip(y) };
             self.known = y;
         }
-        let [height, width] = self.kernel.map(|side| side as usize);
-        let [down, across] = self.dilation.map(|step| step as usize);
+        let (height, width) = (self.kernel[0] as usize, self.kernel[1] as usize);
+        let (down, across) = (self.dilation[0] as usize, self.dilation[1] as usize);
         let from = self
             .strip
             .wrapping_add(x * self.stride[1] as usize * self.channels);
@@ -270,7 +290,8 @@ impl Columns {
     unsafe fn fill_strip(&self, y: usize) {
         let Room { pitch, rows, .. } = self.room;
         let top = y as isize * self.stride[0] - self.padding[0];
-        let [first, behind] = taps(top, rows as isize, 1, self.height).map(|row| row as usize);
+        let [first, behind] = taps(top, rows as isize, 1, self.height);
+        let (first, behind) = (first as usize, behind as usize);
         let line = self.width as usize * self.channels;
         let left = self.padding[1] as usize * self.channels;
         let from = self.at(top + first as isize, 0);
@@ -334,6 +355,12 @@ impl Columns {
         }
         lanes.wrapping_add(count * step)
     }
+}
+
+/// Whether each output pixel reads the one below it.
+pub fn is_flat(conv: &Conv<'_>) -> bool {
+    let window = &conv.window;
+    window.taps() == 1 && window.stride == [1; 2] && window.padding == [0; 4]
 }
 
 /// Of `count` taps from `start` on, `step` apart, the first that lies below `end` and not below zero,

@@ -1,5 +1,7 @@
 //! A convolution's constants, as inner loops take them.
 
+use core::ptr::NonNull;
+
 use crate::layer::Conv;
 
 /// Pointers to what is one for each output channel.
@@ -28,26 +30,26 @@ pub struct Last {
     factors: [i32; 4],
 }
 
+/// Where so many words lie; none where there are fewer, or not at a multiple of 4.
+#[inline(never)]
+fn words(bytes: &[u8], count: usize) -> Option<NonNull<u8>> {
+    let place = NonNull::new(bytes.as_ptr().cast_mut());
+    let fits = bytes.as_ptr().addr().is_multiple_of(4) && bytes.len() / 4 >= count;
+    place.filter(|_| fits)
+}
+
 impl Constants {
     /// None where one is too short or does not lie at a multiple of 4.
     pub fn of(conv: &Conv<'_>) -> Option<Self> {
         let channels = conv.output.shape.channels as usize;
-        let words = |bytes: &[u8]| {
-            let aligned = bytes.as_ptr().addr().is_multiple_of(4);
-            (aligned && bytes.len() / 4 >= channels).then_some(bytes.as_ptr())
-        };
-        let weights = conv.weights.as_ptr();
-        let shape = conv.kernel_shape();
-        if !weights.addr().is_multiple_of(4) || conv.weights.len() < conv.packing.len(shape) {
-            return None;
-        }
+        let weights = conv.packing.len(conv.kernel_shape()).div_ceil(4);
         let fixed = !conv.rounding.fixed.is_empty();
         Some(Self {
-            weights,
-            bias: words(conv.bias)?.cast(),
-            multipliers: words(conv.rounding.multipliers)?.cast(),
+            weights: words(conv.weights, weights)?.as_ptr(),
+            bias: words(conv.bias, channels)?.cast().as_ptr(),
+            multipliers: words(conv.rounding.multipliers, channels)?.cast().as_ptr(),
             factors: match fixed {
-                true => words(conv.rounding.fixed)?.cast(),
+                true => words(conv.rounding.fixed, channels)?.cast().as_ptr(),
                 false => NONE.as_ptr(),
             },
             fixed,

@@ -1,9 +1,9 @@
 //! Convolutions of one group, three columns at a time, and those of one output pixel. Equation (6).
 
-use super::columns::{Columns, Room};
+use super::columns::{Columns, Room, is_flat};
 use super::constants::Constants;
 use super::loops;
-use super::{Core, clamp, range, scratch};
+use super::{Core, clamp, makes, range, scratch, start};
 use crate::layer::Conv;
 use crate::operators::{Operator, Set};
 use crate::packing::{Packing, QUAD};
@@ -61,6 +61,8 @@ pub struct Plan {
     straight: bool,
     /// What columns take.
     room: Room,
+    /// How they are made.
+    ways: Set,
     /// Words that lanes of a four take.
     words: usize,
 }
@@ -73,18 +75,28 @@ impl Plan {
         let fits = conv.packing == Packing::Quads
             && conv.groups == 1
             && conv.weight_zero_points.is_empty()
-            && !input.is_empty()
-            && !output.is_empty()
-            && conv.window.output(input.height, input.width) == Some([output.height, output.width]);
-        let fours = Packing::taps(shape).div_ceil(4);
-        (fits && fours > 0 && fours < 1 << 20).then_some(Self {
-            point: output.pixels() == 1,
-            straight: output.pixels() == 1
-                && Packing::taps(shape) == input.len()
-                && input.len().is_multiple_of(4)
-                && conv.window.padding == [0; 4],
+            && makes(&conv.window, &input, &output);
+        let taps = Packing::taps(shape);
+        let fours = taps.div_ceil(4);
+        if !fits || fours == 0 || fours >= 1 << 20 {
+            return None;
+        }
+        let point = output.pixels() == 1;
+        let straight =
+            point && taps == input.len() && taps.is_multiple_of(4) && conv.window.padding == [0; 4];
+        let room = Room::of(conv, fours);
+        let ways = match room.pitch {
+            _ if straight => Set::NONE,
+            0 if point || is_flat(conv) => Set::NONE,
+            0 => Set::NONE.with(Operator::Windows),
+            _ => Set::NONE.with(Operator::Strips),
+        };
+        Some(Self {
+            point,
+            straight,
             fours,
-            room: Room::of(conv, fours),
+            room,
+            ways,
             words,
         })
     }
@@ -136,8 +148,8 @@ impl Plan {
     /// The kernels that take the layer with so much scratch.
     pub fn needs(&self, core: Core, conv: &Conv<'_>, scratch: usize) -> Option<Set> {
         let channels = conv.output.shape.channels as usize;
-        let (input, output) = (conv.input, conv.output);
-        let end = |tensor: Tensor| tensor.offset as usize + tensor.shape.len();
+        let (input, output) = (&conv.input, &conv.output);
+        let end = |tensor: &Tensor| tensor.offset as usize + tensor.shape.len();
         let apart = end(output) <= input.offset as usize || end(input) <= output.offset as usize;
         if core == Core::Vectors {
             let takes = self.straight && apart || scratch >= self.vectors_len().max(3);
@@ -152,8 +164,7 @@ impl Plan {
             (false, true) => Set::NONE.with(Operator::Point),
             (false, false) => Set::NONE.with(Operator::Dense),
         };
-        let strips = self.room.len(1) > 0 && !self.straight;
-        let set = set.with_if(strips, Operator::Strips);
+        let set = set.and(self.ways);
         Some(match self.point {
             true => set.with_if(!channels.is_multiple_of(QUAD), Operator::Few),
             false => set.with_if(!channels.is_multiple_of(2), Operator::Odd),
@@ -182,8 +193,8 @@ impl Plan {
 pub fn run(conv: &Conv<'_>, set: Set, arena: &mut [u8]) -> Option<()> {
     let plan = Plan::of(conv, loops::WORDS)?;
     let constants = Constants::of(conv)?;
-    let input = range(&conv.input, arena)?.start;
-    let output = range(&conv.output, arena)?.start;
+    let input = start(&conv.input, arena)?;
+    let output = start(&conv.output, arena)?;
     let scratch = match scratch(conv, arena, plan.needed()) {
         Some(scratch) if !plan.straight || set.has(Operator::Point) => scratch,
         _ if plan.straight && set.has(Operator::Straight) => {
@@ -195,7 +206,8 @@ pub fn run(conv: &Conv<'_>, set: Set, arena: &mut [u8]) -> Option<()> {
         true => Operator::Point,
         false => Operator::Dense,
     };
-    if !set.has(kernel) {
+    // Columns that are made otherwise are read from elsewhere.
+    if !set.has(kernel) || !set.has_all(plan.ways) {
         return None;
     }
     let lanes: *mut u32 = scratch.cast();
@@ -210,7 +222,7 @@ pub fn run(conv: &Conv<'_>, set: Set, arena: &mut [u8]) -> Option<()> {
                 if plan.straight {
                     loops::one(lanes, input, plan.fours, 4);
                 } else {
-                    columns.point(lanes);
+                    columns.point(set, lanes);
                 }
                 quads(conv, set, plan, &constants, lanes, output, false);
             }
@@ -257,18 +269,8 @@ unsafe fn dense(
 ) {
     let channels = conv.output.shape.channels as usize;
     let pairs = channels & !1;
-    // SAFETY: as the caller says; the last four of channels begins at an even one.
-    let last = unsafe { constants.last(channels - 1, channels) };
     let mut task = plan.task(conv, constants, lanes);
     task.factor_step = constants.factor_step(2);
-    let odd = constants.with(
-        &last,
-        channels / QUAD * 16 * plan.fours + channels % QUAD / 2 * 8,
-    );
-    let odd = Task {
-        second: 0,
-        ..plan.task(conv, &odd, lanes)
-    };
     let pixels = columns.pixels();
     let mut place = [0; 2];
     for first in (0..pixels).step_by(COLUMNS) {
@@ -276,7 +278,7 @@ unsafe fn dense(
         // SAFETY: of the columns that are not there the lanes are of any value, and the outputs lie over
         // the first column's.
         unsafe {
-            columns.some(&mut place, count, lanes);
+            columns.some(set, &mut place, count, lanes);
             let offsets = [
                 if count > 1 { channels } else { 0 },
                 if count > 2 { 2 * channels } else { 0 },
@@ -289,12 +291,17 @@ unsafe fn dense(
                 loops::dense(&task);
             }
             if set.has(Operator::Odd) && pairs < channels {
+                // The last four of channels begins at an even one.
+                let last = constants.last(pairs, channels);
+                let weights = channels / QUAD * 16 * plan.fours + channels % QUAD / 2 * 8;
+                let odd = constants.with(&last, weights);
                 let output = output.add(pairs);
                 loops::dense(&Task {
+                    second: 0,
                     offsets,
                     output,
                     output_end: output.add(1),
-                    ..odd
+                    ..plan.task(conv, &odd, lanes)
                 });
             }
         }

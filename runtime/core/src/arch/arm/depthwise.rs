@@ -7,7 +7,7 @@
 use core::ptr;
 
 use super::constants::Constants;
-use super::{clamp, loops, range, scratch};
+use super::{clamp, loops, makes, scratch, start};
 use crate::layer::Conv;
 use crate::operators::{Operator, Set};
 use crate::packing::{Packing, QUAD};
@@ -87,9 +87,7 @@ impl Plan {
             && window.dilation == [1; 2]
             && (1..=MAX_ROWS).contains(&shape.rows)
             && shape.columns > 0
-            && !input.is_empty()
-            && !output.is_empty()
-            && window.output(input.height, input.width) == Some([output.height, output.width]);
+            && makes(window, &input, &output);
         if !fits {
             return None;
         }
@@ -164,9 +162,12 @@ pub fn run(conv: &Conv<'_>, set: Set, arena: &mut [u8]) -> Option<()> {
         (pairs, depthwise) if pairs != depthwise && pairs == plan.pairs => pairs,
         _ => return None,
     };
+    if plan.outputs > 0 && !set.has(Operator::Rest) {
+        return None;
+    }
     let constants = Constants::of(conv)?;
-    let input = range(&conv.input, arena)?.start;
-    let output = range(&conv.output, arena)?.start;
+    let input = start(&conv.input, arena)?;
+    let output = start(&conv.output, arena)?;
     let scratch = scratch(conv, arena, plan.needed())?;
     let lanes = Lanes {
         plan,
@@ -189,6 +190,7 @@ pub fn run(conv: &Conv<'_>, set: Set, arena: &mut [u8]) -> Option<()> {
 /// # Safety
 ///
 /// The pointers are the layer's; `outputs` has room for those of the last channels.
+#[inline(always)]
 unsafe fn rows(
     conv: &Conv<'_>,
     set: Set,
@@ -217,7 +219,7 @@ unsafe fn rows(
         let first = y * stride;
         for row in known.max(first)..first + plan.rows {
             // SAFETY: as the caller says.
-            unsafe { lanes.fill(row, row.wrapping_sub(top)) };
+            unsafe { lanes.fill(set, row, row.wrapping_sub(top)) };
         }
         known = first + plan.rows;
         for (row, place) in (first..known).zip(&mut table) {

@@ -17,7 +17,8 @@ use core::ops::Range;
 use crate::format::Target;
 use crate::layer::{Binary, Conv, Pool, Table};
 use crate::operators::{Operator, Set};
-use crate::tensor::Tensor;
+use crate::tensor::{Shape, Tensor};
+use crate::window::Window;
 
 mod binary;
 #[cfg_attr(
@@ -199,12 +200,27 @@ pub fn has_conv(conv: &Conv<'_>, set: Set) -> bool {
 
 pub use pool::needs as pool_needs;
 
-/// A tensor's bytes, if they are within the arena.
+/// Whether a window makes some outputs of some inputs.
+#[cfg_attr(target_os = "none", inline(never))]
+fn makes(window: &Window, input: &Shape, output: &Shape) -> bool {
+    let found = window.output(input.height, input.width);
+    let [height, width] = found.unwrap_or_default();
+    let same = (height, width) == (output.height, output.width);
+    same && !input.is_empty() && !output.is_empty()
+}
+
+/// A tensor's first byte, if all of its bytes are within the arena.
 #[inline(never)]
-fn range(tensor: &Tensor, arena: &[u8]) -> Option<Range<usize>> {
+fn start(tensor: &Tensor, arena: &[u8]) -> Option<usize> {
     let start = tensor.offset as usize;
     let end = start.checked_add(tensor.shape.len())?;
-    (end <= arena.len()).then_some(start..end)
+    (end <= arena.len()).then_some(start)
+}
+
+/// A tensor's bytes, if they are within the arena.
+fn range(tensor: &Tensor, arena: &[u8]) -> Option<Range<usize>> {
+    let start = start(tensor, arena)?;
+    Some(start..start + tensor.shape.len())
 }
 
 /// The scratch from its first multiple of 4 on, if `len` bytes are there.

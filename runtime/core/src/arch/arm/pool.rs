@@ -1,9 +1,10 @@
 //! Maxima and averages over windows within the input. QUANTIZATION.md, equations (12), (13) and (15).
 
-use super::{loops, range};
+use super::{loops, makes, start};
 use crate::layer::{Pool, PoolKind};
 use crate::operators::{Operator, Set};
 use crate::rounding::{limit, requantize, requantize_fixed};
+use crate::window::sizes;
 
 /// Channels that go together.
 const TOGETHER: usize = 4;
@@ -15,8 +16,9 @@ pub fn needs(layer: &Pool) -> Option<Set> {
         && window.dilation == [1; 2]
         && window.taps() > 0
         && input.channels == output.channels
-        && window.output(input.height, input.width) == Some([output.height, output.width]);
-    let global = window.kernel.map(u32::from) == [input.height, input.width];
+        && makes(window, &input, &output);
+    let [rows, columns] = sizes(window.kernel);
+    let global = [rows, columns] == [input.height as usize, input.width as usize];
     let set = match layer.kind {
         PoolKind::Max => Set::NONE.with(Operator::Maximum),
         PoolKind::Average { fixed, .. } if fixed != 0 || global => Set::NONE
@@ -34,7 +36,7 @@ pub fn run(layer: &Pool, set: Set, arena: &mut [u8]) -> Option<()> {
         return None;
     }
     let (input, output, window) = (layer.input.shape, layer.output.shape, &layer.window);
-    let [rows, columns] = window.kernel.map(usize::from);
+    let [rows, columns] = sizes(window.kernel);
     let width = input.width as usize;
     let taps = window.taps();
     let average = match layer.kind {
@@ -44,14 +46,13 @@ pub fn run(layer: &Pool, set: Set, arena: &mut [u8]) -> Option<()> {
         }
         _ => return None,
     };
-    let (from, to) = (range(&layer.input, arena)?, range(&layer.output, arena)?);
+    let (from, mut at) = (start(&layer.input, arena)?, start(&layer.output, arena)?);
     let channels = input.channels as usize;
     let zero = i32::from(layer.input.zero_point).wrapping_mul(taps as i32);
-    let [down, across] = window.stride.map(usize::from);
-    let mut at = to.start;
+    let [down, across] = sizes(window.stride);
     for y in 0..output.height as usize {
         for x in 0..output.width as usize {
-            let first = from.start + (y * down * width + x * across) * channels;
+            let first = from + (y * down * width + x * across) * channels;
             // The plain loop may write over what it has read of a pixel's first channels, not later.
             let mut pixel = [0; crate::ops::PIXEL];
             for part in (0..channels).step_by(pixel.len()) {

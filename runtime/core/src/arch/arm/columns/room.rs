@@ -50,9 +50,10 @@ pub struct Room {
 
 impl Room {
     /// Of a convolution with so many fours of taps.
+    #[cfg_attr(target_os = "none", inline(never))]
     pub fn of(conv: &Conv<'_>, fours: usize) -> Self {
         let (input, window) = (conv.input.shape, &conv.window);
-        let [_, left, _, right] = window.padding.map(usize::from);
+        let [_, left, _, right] = window.padding;
         let channels = input.channels as usize;
         if channels.is_multiple_of(4) {
             return Self {
@@ -62,7 +63,8 @@ impl Room {
             };
         }
         Self {
-            pitch: (left + input.width as usize + right).saturating_mul(channels),
+            pitch: (usize::from(left) + input.width as usize + usize::from(right))
+                .saturating_mul(channels),
             rows: window.span()[0] as usize,
             column: 4 * fours,
         }

@@ -1,6 +1,7 @@
 //! The rows of a depthwise convolution that lie in scratch.
 
 use super::{Plan, loops};
+use crate::operators::{Operator, Set};
 use crate::packing::QUAD;
 
 /// Pixels whose fours of channels become lanes. `dsp_lanes.s` knows the places.
@@ -47,7 +48,7 @@ impl Lanes {
     /// # Safety
     ///
     /// Lanes and input are there.
-    pub unsafe fn fill(&self, row: usize, y: usize) {
+    pub unsafe fn fill(&self, set: Set, row: usize, y: usize) {
         let plan = self.plan;
         let before = self.left.min(plan.width);
         let inside = self.width.min(plan.width - before);
@@ -76,7 +77,7 @@ impl Lanes {
                     apart: plan.group(),
                 });
             }
-            if whole < plan.groups {
+            if set.has(Operator::Rest) && whole < plan.groups {
                 let to = to.wrapping_byte_add(whole * plan.group());
                 let left = self.channels - whole * QUAD;
                 self.few(to, from.add(whole * QUAD), inside, left);
