@@ -82,7 +82,10 @@ impl<B: Board> App<'_, B> {
 
     pub(super) fn profile(&mut self, layer: u16) -> Result<Answer<'_>, CallError> {
         #[cfg(feature = "fault")]
-        self.board.crash(layer);
+        if let Some(ticks) = self.board.crash(layer) {
+            let name = "a loop";
+            return Ok(Answer::Layer { name, ticks });
+        }
         let model = self.model.as_ref().ok_or(CallError::Model)?;
         self.inferred.ok_or(CallError::NotInferred)?;
         let index = usize::from(layer);

@@ -54,7 +54,8 @@ pub trait Board {
     /// image, the model too.
     fn memory(&self) -> Memory;
 
-    /// Does something wrong, for tests of what happens then; returns if there is nothing like it.
+    /// Does something wrong, for tests of what happens then; or runs a loop of known length and gives the
+    /// ticks that it took. None if there is nothing like it.
     #[cfg(feature = "fault")]
-    fn crash(&mut self, how: u16);
+    fn crash(&mut self, how: u16) -> Option<u32>;
 }

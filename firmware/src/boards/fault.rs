@@ -187,6 +187,26 @@ fn push_digit(reason: &mut Reason, digit: u32) {
     let _ = reason.push(char::from_digit(digit, 16).unwrap_or('?'));
 }
 
+/// What asks for [`count_down`].
+#[cfg(feature = "fault")]
+pub const LOOP: u16 = 0xfffc;
+
+/// Executes 60,000,000 instructions, for a test of the clock: in less time than the watchdog gives, and
+/// in more ticks than SysTick's counter holds.
+#[cfg(feature = "fault")]
+pub fn count_down() {
+    // SAFETY: it changes a register of its own and the flags.
+    unsafe {
+        core::arch::asm!(
+            "2:",
+            "subs {left}, {left}, #1",
+            "bne 2b",
+            left = inout(reg) 30_000_000_u32 => _,
+            options(nomem, nostack),
+        );
+    }
+}
+
 /// Goes wrong, for tests; returns if it is not told how.
 #[cfg(feature = "fault")]
 pub fn crash(how: u16) {

@@ -65,7 +65,13 @@ impl Board for Machine {
     }
 
     #[cfg(feature = "fault")]
-    fn crash(&mut self, how: u16) {
+    fn crash(&mut self, how: u16) -> Option<u32> {
+        if how == fault::LOOP {
+            let start = self.ticks();
+            fault::count_down();
+            return Some(self.ticks().wrapping_sub(start));
+        }
         fault::crash(how);
+        None
     }
 }

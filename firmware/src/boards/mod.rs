@@ -31,7 +31,8 @@
 //! `--config profile.firmware.package.kiln-core.opt-level=3` there.
 //!
 //! The feature `fault` adds calls that go wrong, for tests: [`Profile`](kiln_link::Call::Profile) of layer
-//! 0xffff panics, 0xfffe runs into what is no instruction, 0xfffd never ends.
+//! 0xffff panics, 0xfffe runs into what is no instruction, 0xfffd never ends; 0xfffc tells the ticks of a loop of
+//! 60,000,000 instructions.
 //!
 //! The watchdog is fed between bytes and between layers. Where it is not for two seconds, the reason is kept
 //! in RAM and shown, and two seconds after that it resets. So it is after a panic or a fault, but for the

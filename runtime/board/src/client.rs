@@ -206,16 +206,21 @@ impl Board {
     /// Those of the line; nothing has been inferred.
     pub fn profile(&mut self) -> Result<Vec<LayerCost>, BoardError> {
         let layers = 0..self.about.layers;
-        let cost = |layer| {
-            self.quick(Call::Profile { layer }, |answer| match answer {
-                Answer::Layer { name, ticks } => Some(LayerCost {
-                    name: name.to_owned(),
-                    ticks,
-                }),
-                _ => None,
-            })
-        };
-        layers.map(cost).collect()
+        layers.map(|layer| self.profile_layer(layer)).collect()
+    }
+
+    /// The same of one layer.
+    ///
+    /// # Errors
+    /// Those of the line; the board has not inferred, or has no such layer.
+    pub fn profile_layer(&mut self, layer: u16) -> Result<LayerCost, BoardError> {
+        self.quick(Call::Profile { layer }, |answer| match answer {
+            Answer::Layer { name, ticks } => Some(LayerCost {
+                name: name.to_owned(),
+                ticks,
+            }),
+            _ => None,
+        })
     }
 
     /// What the board's display shows, from its frame buffer.
