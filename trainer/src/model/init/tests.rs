@@ -52,7 +52,7 @@ fn features(network: &Network, device: &Device) -> Vec<f32> {
     network.classifier.weight = network.classifier.weight.map(|w| w.ones_like());
     network.classifier.bias = None;
     assert!(weight.dims()[0] > 0);
-    network.forward(x).into_data().to_vec().unwrap()
+    network.forward(x).into_data().try_to_vec().unwrap()
 }
 
 fn close(a: &[f32], b: &[f32]) {
@@ -104,7 +104,7 @@ fn fewer_channels_are_the_donors_strongest() {
             .gamma
             .val()
             .into_data()
-            .to_vec()
+            .try_to_vec()
             .unwrap()
     };
     let last = network.norms().len() - 1;
