@@ -4,6 +4,7 @@
 //! - [`layout`]: where it goes, by the size of the display alone.
 //! - [`text`]: lines and paragraphs that stay in their box; [`mod@line`]: what they say.
 //! - [`bar`]: how far, or how sure. [`thumbnail`]: the picture, scaled, dithered on black and white.
+//!   [`heat`]: which part of it speaks for the answer.
 //! - [`palette`]: the colours, and what becomes of them on grey and on black and white.
 //!
 //! Nothing here panics, whatever the texts, the numbers and the pixels.
@@ -12,6 +13,7 @@ mod answer;
 pub mod bar;
 mod cost;
 mod dither;
+pub mod heat;
 mod icon;
 pub mod layout;
 pub mod line;
@@ -20,9 +22,10 @@ pub mod palette;
 pub mod text;
 pub mod thumbnail;
 
-use embedded_graphics::{draw_target::DrawTarget, pixelcolor::Rgb888};
+use embedded_graphics::{draw_target::DrawTarget, image::GetPixel, pixelcolor::Rgb888};
 
 pub use cost::Cost;
+pub use heat::Heat;
 use layout::Layout;
 pub use thumbnail::Thumbnail;
 
@@ -67,6 +70,17 @@ pub enum Screen<'a> {
     },
 }
 
+/// A display whose pixels can be read again: a frame buffer.
+pub trait Canvas:
+    DrawTarget<Color: From<Rgb888> + Into<Rgb888>> + GetPixel<Color = <Self as DrawTarget>::Color>
+{
+}
+
+impl<T> Canvas for T where
+    T: DrawTarget<Color: From<Rgb888> + Into<Rgb888>> + GetPixel<Color = <T as DrawTarget>::Color>
+{
+}
+
 /// A class and how probable it is.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Guess<'a> {
@@ -104,4 +118,14 @@ where
             answer::answer(&layout, display, best, second.as_ref(), *cost)
         }
     }
+}
+
+/// Draws over the picture of a [`Screen::Answer`] which part of it speaks for the answer.
+///
+/// # Errors
+///
+/// Those of the display.
+pub fn explain<D: Canvas>(heat: &Heat<'_>, display: &mut D) -> Result<(), D::Error> {
+    let layout = Layout::of(display.bounding_box());
+    heat.draw(display, layout.picture)
 }

@@ -4,12 +4,15 @@
 use std::{env, fmt::Debug, path::PathBuf};
 
 use embedded_graphics::{
+    image::GetPixel,
     pixelcolor::{BinaryColor, Gray4, Rgb565, Rgb888},
     prelude::*,
     primitives::{Circle, PrimitiveStyle, Rectangle, Triangle},
 };
 use embedded_graphics_simulator::{OutputSettings, SimulatorDisplay};
-use kiln_firmware::ui::{self, Cost, Guess, Screen, Thumbnail, layout::Layout, thumbnail::Pixels};
+use kiln_firmware::ui::{
+    self, Cost, Guess, Heat, Screen, Thumbnail, layout::Layout, thumbnail::Pixels,
+};
 
 #[test]
 fn screens_look_as_they_should() {
@@ -34,11 +37,16 @@ where
         channels: 3,
         pixels: Pixels::Bytes(bytes),
     };
-    for (name, screens) in scenes(picture(64, &square), picture(48, &wide)) {
-        let mut display = SimulatorDisplay::<C>::new(Size::new(width, height));
+    let pictures = [picture(64, &square), picture(48, &wide)];
+    for (name, screens, heat) in scenes(pictures[0], pictures[1]) {
+        let mut display = Readable(SimulatorDisplay::<C>::new(Size::new(width, height)));
         for screen in &screens {
             ui::draw(screen, &mut display).unwrap();
         }
+        if let Some(heat) = heat {
+            ui::explain(&heat, &mut display).unwrap();
+        }
+        let Readable(display) = display;
         let name = format!("{kind}-{width}x{height}-{name}.png");
         let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
             .join("tests/screens")
@@ -55,55 +63,91 @@ where
     }
 }
 
-/// What is drawn one after the other, by the name of what is then seen.
-fn scenes<'a>(square: Thumbnail<'a>, wide: Thumbnail<'a>) -> Vec<(&'static str, Vec<Screen<'a>>)> {
+/// The simulator's display, of which pixels are read as of a frame buffer.
+struct Readable<C: PixelColor>(SimulatorDisplay<C>);
+
+impl<C: PixelColor> OriginDimensions for Readable<C> {
+    fn size(&self) -> Size {
+        self.0.size()
+    }
+}
+
+impl<C: PixelColor> DrawTarget for Readable<C> {
+    type Color = C;
+    type Error = std::convert::Infallible;
+
+    fn draw_iter<I: IntoIterator<Item = Pixel<C>>>(
+        &mut self,
+        pixels: I,
+    ) -> Result<(), Self::Error> {
+        self.0.draw_iter(pixels)
+    }
+}
+
+impl<C: PixelColor> GetPixel for Readable<C> {
+    type Color = C;
+
+    fn pixel(&self, point: Point) -> Option<C> {
+        let inside = self.bounding_box().contains(point);
+        inside.then(|| self.0.get_pixel(point))
+    }
+}
+
+/// A name of what is seen, what is drawn for it one after the other, and the heat over it.
+type Scene<'a> = (&'static str, Vec<Screen<'a>>, Option<Heat<'a>>);
+
+/// Of four by four places those of the cat's face.
+const FACE: [u8; 16] = [0, 20, 0, 0, 40, 255, 150, 0, 30, 180, 120, 10, 0, 20, 0, 0];
+
+/// Of two rows and three columns the one on the right below.
+const CORNER: [u8; 6] = [0, 0, 60, 0, 90, 255];
+
+fn heat<'a>(picture: &Thumbnail<'_>, [columns, rows]: [u32; 2], levels: &'a [u8]) -> Heat<'a> {
+    Heat {
+        width: picture.width,
+        height: picture.height,
+        columns,
+        rows,
+        levels,
+    }
+}
+
+fn scenes<'a>(square: Thumbnail<'a>, wide: Thumbnail<'a>) -> Vec<Scene<'a>> {
     let guess = |label, probability| Guess { label, probability };
     let thinking = |picture| Screen::Thinking { picture };
+    let answer = Screen::Answer {
+        best: guess("cat", 0.973),
+        second: Some(guess("dog", 0.027)),
+        cost: Cost::Instructions(4_812_345),
+    };
+    let long = Screen::Answer {
+        best: guess("Norwegische Waldkatze über Łódź", 0.412),
+        second: Some(guess("Egyptian Mau of the Nile", 0.388)),
+        cost: Cost::Milliseconds(1_234),
+    };
+    let waiting = Screen::Waiting {
+        board: "lm3s6965evb",
+        model: "cats-and-dogs",
+    };
+    let receiving = Screen::Receiving {
+        done: 20_500,
+        total: 49_152,
+    };
+    let fault = Screen::Fault {
+        title: "Model damaged",
+        text: "The checksum in flash is not that of the file. Flash the firmware again.",
+    };
+    let face = heat(&square, [4, 4], &FACE);
+    let corner = heat(&wide, [3, 2], &CORNER);
     vec![
-        (
-            "waiting",
-            vec![Screen::Waiting {
-                board: "lm3s6965evb",
-                model: "cats-and-dogs",
-            }],
-        ),
-        (
-            "receiving",
-            vec![Screen::Receiving {
-                done: 20_500,
-                total: 49_152,
-            }],
-        ),
-        ("thinking", vec![thinking(Some(square))]),
-        (
-            "answer",
-            vec![
-                thinking(Some(square)),
-                Screen::Answer {
-                    best: guess("cat", 0.973),
-                    second: Some(guess("dog", 0.027)),
-                    cost: Cost::Instructions(4_812_345),
-                },
-            ],
-        ),
-        (
-            "answer-long",
-            vec![
-                thinking(Some(wide)),
-                Screen::Answer {
-                    best: guess("Norwegische Waldkatze über Łódź", 0.412),
-                    second: Some(guess("Egyptian Mau of the Nile", 0.388)),
-                    cost: Cost::Milliseconds(1_234),
-                },
-            ],
-        ),
-        (
-            "fault",
-            vec![Screen::Fault {
-                title: "Model damaged",
-                text: "The checksum in flash is not that of the file. Flash the firmware again.",
-            }],
-        ),
+        ("waiting", vec![waiting], None),
+        ("receiving", vec![receiving], None),
+        ("thinking", vec![thinking(Some(square))], None),
+        ("answer", vec![thinking(Some(square)), answer], None),
+        ("answer-long", vec![thinking(Some(wide)), long], None),
+        ("why", vec![thinking(Some(square)), answer], Some(face)),
+        ("why-wide", vec![thinking(Some(wide)), long], Some(corner)),
+        ("fault", vec![fault], None),
     ]
 }
 
@@ -209,7 +253,7 @@ fn nothing_leaves_the_display_and_the_answer_leaves_the_picture() {
     ] {
         let size = Size::new(width, height);
         let guarded = Layout::of(Rectangle::new(Point::zero(), size)).picture;
-        for (name, screens) in scenes(picture, picture) {
+        for (name, screens, _) in scenes(picture, picture) {
             for screen in screens {
                 let mut fence = Fence {
                     size,
@@ -254,12 +298,53 @@ fn displays_of_any_size_do_no_harm() {
         (1024, 600),
     ] {
         let size = Size::new(width, height);
-        let mut display = SimulatorDisplay::<Rgb565>::new(size);
+        let mut display = Readable(SimulatorDisplay::<Rgb565>::new(size));
         let all = scenes(picture, picture);
-        for screen in all.iter().flat_map(|(_, screens)| screens).chain(&guesses) {
+        for screen in all
+            .iter()
+            .flat_map(|(_, screens, _)| screens)
+            .chain(&guesses)
+        {
             ui::draw(screen, &mut display).unwrap();
         }
+        for heat in all.iter().filter_map(|(.., heat)| heat.as_ref()) {
+            ui::explain(heat, &mut display).unwrap();
+        }
         assert_eq!(display.size(), size);
+    }
+}
+
+/// Heat is drawn on the picture and nowhere else, whatever its proportions.
+#[test]
+fn heat_leaves_the_texts() {
+    let picture = |width, height| Thumbnail {
+        width,
+        height,
+        channels: 1,
+        pixels: Pixels::Bytes(&[100; 64 * 64]),
+    };
+    for (width, height) in [(64, 64), (64, 20), (20, 64), (1, 64)] {
+        let mut display = Readable(SimulatorDisplay::<Gray4>::new(Size::new(128, 64)));
+        let picture = picture(width, height);
+        let screen = Screen::Thinking {
+            picture: Some(picture),
+        };
+        ui::draw(&screen, &mut display).unwrap();
+        let before = display.0.clone();
+        ui::explain(&heat(&picture, [3, 2], &CORNER), &mut display).unwrap();
+        let changed = display.bounding_box().points();
+        let changed = changed.filter(|&at| display.0.get_pixel(at) != before.get_pixel(at));
+        let changed: Vec<Point> = changed.collect();
+        // The picture is the only thing of this grey.
+        let grey = Gray4::from(Rgb888::new(100, 100, 100));
+        assert!(changed.iter().all(|&at| before.get_pixel(at) == grey));
+        let all = display.bounding_box().points();
+        let all = all.filter(|&at| before.get_pixel(at) == grey).count();
+        assert!(
+            changed.len() * 2 > all && all >= 64,
+            "{} of {all}",
+            changed.len()
+        );
     }
 }
 

@@ -1,16 +1,16 @@
 use core::convert::Infallible;
 
-use embedded_graphics::draw_target::DrawTarget;
-use embedded_graphics::pixelcolor::Rgb888;
 use kiln_core::operators::Operators;
 use kiln_link::{Display, Memory};
+
+use crate::ui::Canvas;
 
 /// What the app needs of a board. Nothing of it fails.
 pub trait Board {
     /// The operators that are linked: those of its model, or all.
     type Operators: Operators;
     /// The frame buffer.
-    type Frame: DrawTarget<Color: From<Rgb888>, Error = Infallible>;
+    type Frame: Canvas<Error = Infallible>;
 
     /// Its name.
     const NAME: &'static str;

@@ -1,11 +1,13 @@
+use kiln_core::explain::Maps;
 use kiln_core::format::output_sum;
+use kiln_core::operators::Operators;
 use kiln_core::{Model, RunError};
 use kiln_link::{Answer, CallError, Inferred, Top};
 
 use super::input::{Input, Kind};
 use super::{App, Board, answers, draw};
 use crate::ui::thumbnail::{Pixels, Thumbnail};
-use crate::ui::{Cost, Guess, Screen};
+use crate::ui::{Cost, Guess, Heat, Screen};
 
 impl<B: Board> App<'_, B> {
     /// Runs the model on what has come, and shows picture and answer.
@@ -35,7 +37,7 @@ impl<B: Board> App<'_, B> {
             infer_ticks,
         };
         self.inferred = Some(inferred);
-        self.show(&model, &inferred);
+        self.show(&model, &inferred, picture);
         Ok(Answer::Inferred(inferred))
     }
 
@@ -49,7 +51,7 @@ impl<B: Board> App<'_, B> {
             channels: shape.channels,
             pixels,
         });
-        draw(&mut self.board, &Screen::Thinking { picture });
+        draw(&mut self.board, &Screen::Thinking { picture }, None);
         Some(())
     }
 
@@ -76,8 +78,8 @@ impl<B: Board> App<'_, B> {
         Ok((top, total))
     }
 
-    /// Shows the answer.
-    fn show(&mut self, model: &Model<'_, B::Operators>, inferred: &Inferred) {
+    /// Shows the answer, and which part of the picture speaks for it.
+    fn show(&mut self, model: &Model<'_, B::Operators>, inferred: &Inferred, picture: bool) {
         let guess = |top: &Top| Guess {
             label: model.label(top.class.into()).unwrap_or("?"),
             probability: top.probability,
@@ -89,7 +91,11 @@ impl<B: Board> App<'_, B> {
             second: (classes > 1).then(|| guess(second)),
             cost: cost::<B>(inferred.infer_ticks),
         };
-        draw(&mut self.board, &screen);
+        let heat = match picture {
+            true => heat(model, self.arena, best.class),
+            false => None,
+        };
+        draw(&mut self.board, &screen, heat);
     }
 
     /// Runs a golden vector, and compares every layer.
@@ -128,6 +134,23 @@ impl<B: Board> App<'_, B> {
         });
         Ok(Answer::Verified { differs })
     }
+}
+
+/// What speaks for a class, of what an inference has left in the arena.
+fn heat<'a, O: Operators>(
+    model: &Model<'_, O>,
+    arena: &'a mut [u8],
+    class: u16,
+) -> Option<Heat<'a>> {
+    let maps = Maps::of(model)?;
+    let (input, map) = (model.input().shape, maps.shape());
+    Some(Heat {
+        width: input.width,
+        height: input.height,
+        columns: map.width,
+        rows: map.height,
+        levels: maps.levels(arena, class.into())?,
+    })
 }
 
 /// What to show of the time that an inference took.

@@ -126,7 +126,7 @@ impl<B: Board> App<'_, B> {
 
     fn begun(&mut self, total: u32) -> Answer<'static> {
         self.inferred = None;
-        draw(&mut self.board, &Screen::Receiving { done: 0, total });
+        draw(&mut self.board, &Screen::Receiving { done: 0, total }, None);
         Answer::Received { done: 0, total }
     }
 
@@ -152,7 +152,11 @@ impl<B: Board> App<'_, B> {
         input.done = after;
         let step = |done: u32| u64::from(done) * STEPS / u64::from(total.max(1));
         if step(after) != step(done) {
-            draw(&mut self.board, &Screen::Receiving { done: after, total });
+            draw(
+                &mut self.board,
+                &Screen::Receiving { done: after, total },
+                None,
+            );
         }
         Ok(Answer::Received { done: after, total })
     }

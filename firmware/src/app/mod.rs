@@ -25,7 +25,7 @@ pub use board::Board;
 use input::{Begin, Input};
 use kept::{Kept, refuse};
 
-use crate::ui::{self, Screen};
+use crate::ui::{self, Heat, Screen};
 
 /// The most bytes of a frame's content that a board takes, and keeps for an answer: all of a message.
 #[derive(Debug)]
@@ -175,13 +175,17 @@ impl<B: Board> App<'_, B> {
                 model: model.name(),
             },
         };
-        draw(&mut self.board, &screen);
+        draw(&mut self.board, &screen, None);
     }
 }
 
-/// Draws a screen and shows it.
-fn draw<B: Board>(board: &mut B, screen: &Screen<'_>) {
-    match ui::draw(screen, board.frame()) {
-        Ok(()) => board.show(),
+/// Draws a screen, with heat over its picture where there is some, and shows it.
+#[inline(never)]
+fn draw<B: Board>(board: &mut B, screen: &Screen<'_>, heat: Option<Heat<'_>>) {
+    let frame = board.frame();
+    let Ok(()) = ui::draw(screen, frame);
+    if let Some(heat) = heat {
+        let Ok(()) = ui::explain(&heat, frame);
     }
+    board.show();
 }

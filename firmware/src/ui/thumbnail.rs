@@ -46,7 +46,7 @@ impl Thumbnail<'_> {
         if self.width == 0 || self.height == 0 || self.channels == 0 {
             return Ok(());
         }
-        let size = self.fitted(area.size);
+        let size = fitted([self.width, self.height], area.size);
         let place = area.resized(size, AnchorPoint::Center);
         let one_bit = <D::Color as PixelColor>::Raw::BITS_PER_PIXEL == 1;
         let dither = one_bit.then(|| Dither::of(self.brightnesses()));
@@ -60,19 +60,6 @@ impl Thumbnail<'_> {
             .into()
         });
         display.fill_contiguous(&place, colours)
-    }
-
-    /// The largest size of these proportions within `room`.
-    fn fitted(&self, room: Size) -> Size {
-        let across = room.width.saturating_mul(self.height);
-        let down = room.height.saturating_mul(self.width);
-        if across > down {
-            let width = down.checked_div(self.height).unwrap_or(0);
-            Size::new(width.max(1), room.height)
-        } else {
-            let height = across.checked_div(self.width).unwrap_or(0);
-            Size::new(room.width, height.max(1))
-        }
     }
 
     /// The brightness of every pixel.
@@ -112,6 +99,19 @@ impl Thumbnail<'_> {
             Pixels::Tensor(bytes) => bytes.get(index).map(|byte| byte ^ 0x80),
         };
         value.unwrap_or(0)
+    }
+}
+
+/// The largest size of the proportions of `width` and `height`, neither of them 0, within `room`.
+pub(super) fn fitted([width, height]: [u32; 2], room: Size) -> Size {
+    let across = room.width.saturating_mul(height);
+    let down = room.height.saturating_mul(width);
+    if across > down {
+        let width = down.checked_div(height).unwrap_or(0);
+        Size::new(width.max(1), room.height)
+    } else {
+        let height = across.checked_div(width).unwrap_or(0);
+        Size::new(room.width, height.max(1))
     }
 }
 

@@ -1,5 +1,10 @@
 //! Every call, and what it is answered with.
 
+use embedded_graphics::geometry::Dimensions;
+use kiln_firmware::ui::layout::Layout;
+use kiln_firmware::ui::thumbnail::Pixels;
+use kiln_firmware::ui::{self, Cost, Guess, Heat, Screen, Thumbnail};
+
 use super::*;
 
 #[test]
@@ -178,6 +183,87 @@ fn profile_labels_memory_and_screen() {
         screen.extend_from_slice(bytes);
     }
     assert_eq!(screen, frame);
+}
+
+/// The display shows what the screens say, with the map that the engine gives on its own over the picture; the
+/// logits are the engine's.
+#[test]
+fn the_answer_is_shown_with_what_speaks_for_it() {
+    let (model, rgb) = (mapped(), picture());
+    let (inferred, logits) = expected(&model, &rgb);
+    let calls = [
+        PICTURE,
+        data(0, &rgb),
+        Call::Infer,
+        Call::Logits { offset: 0 },
+    ];
+    let line: Vec<u8> = (1..)
+        .zip(calls)
+        .flat_map(|(number, call)| request(number, call))
+        .collect();
+    let served = serve(&model, &line);
+    let bytes = Answer::Bytes {
+        total: 4,
+        bytes: &logits,
+    };
+    assert_eq!(replies(&served.sent).pop(), Some(told(4, Ok(bytes))));
+
+    let model = Model::new(&model).unwrap();
+    let (pixels, map) = explained(&model, &rgb, inferred.top[0].class.into());
+    assert!(map.iter().any(|&value| value > 0), "{map:?}");
+    let most = map.iter().copied().max().unwrap();
+    let levels: Vec<u8> = map
+        .iter()
+        .map(|&value| (value.max(0) * 255 / most) as u8)
+        .collect();
+    let guess = |index: usize| Guess {
+        label: model.label(inferred.top[index].class.into()).unwrap(),
+        probability: inferred.top[index].probability,
+    };
+    let picture = Thumbnail {
+        width: 3,
+        height: 2,
+        channels: 1,
+        pixels: Pixels::Bytes(&pixels),
+    };
+    let heat = Heat {
+        width: 3,
+        height: 2,
+        columns: 3,
+        rows: 2,
+        levels: &levels,
+    };
+    let mut frame = mock::Frame::new();
+    let thinking = Screen::Thinking {
+        picture: Some(picture),
+    };
+    let answer = Screen::Answer {
+        best: guess(0),
+        second: Some(guess(1)),
+        cost: Cost::Milliseconds(3),
+    };
+    for screen in [thinking, answer] {
+        ui::draw(&screen, &mut frame).unwrap();
+    }
+    assert_ne!(served.frame, frame.data(), "there is a map");
+    ui::explain(&heat, &mut frame).unwrap();
+    assert_eq!(served.frame, frame.data());
+    // A tensor is no picture that could be explained.
+    let input = input_of(1);
+    let calls = [Call::Tensor, data(0, &input), Call::Infer];
+    let line: Vec<u8> = (1..)
+        .zip(calls)
+        .flat_map(|(number, call)| request(number, call))
+        .collect();
+    let shown = serve(&mapped(), &line).frame;
+    let mut sign = mock::Frame::new();
+    ui::draw(&Screen::Thinking { picture: None }, &mut sign).unwrap();
+    let left = Layout::of(sign.bounding_box()).picture;
+    let row = usize::from(WIDTH) / 2;
+    for (shown, sign) in shown.chunks(row).zip(sign.data().chunks(row)) {
+        let left = left.size.width as usize / 2;
+        assert_eq!(shown[..left], sign[..left]);
+    }
 }
 
 #[test]

@@ -7,11 +7,12 @@ mod mock;
 mod models;
 
 use kiln_core::Model;
+use kiln_core::explain::Maps;
 use kiln_core::preprocess::{PictureView, preprocess};
 use kiln_link::frame::{Decoder, MAX_FRAME, encode, message};
 use kiln_link::{Answer, Call, CallError, FrameError, Inferred, PixelFormat, Reply, Request};
 use mock::{HEIGHT, LARGEST, WIDTH, serve};
-use models::{bytes, input_of, plain};
+use models::{bytes, input_of, mapped, plain};
 
 /// The frame of a request.
 fn request(number: u16, call: Call<'_>) -> Vec<u8> {
@@ -75,11 +76,29 @@ fn expected(model: &[u8], rgb: &[u8]) -> (Inferred, Vec<u8>) {
         class: class.index as u16,
         probability: class.probability,
     });
-    // The mock's clock ticks once for each look at it: four rows and the table, then two layers.
+    // The mock's clock ticks once for each look at it: four rows and the table, then each layer.
     let inferred = Inferred {
         top,
         preprocess_ticks: 5,
-        infer_ticks: 2,
+        infer_ticks: model.layer_count() as u32,
     };
     (inferred, output.values().to_vec())
+}
+
+/// What the model sees of the picture, and what each place of it says for a class.
+fn explained(model: &Model<'_>, rgb: &[u8], class: usize) -> (Vec<u8>, Vec<i32>) {
+    let recipe = model.recipe().unwrap();
+    let mut arena = vec![0; model.arena_bytes()];
+    let mut scratch = vec![0; recipe.scratch_len(5, 4)];
+    let view = PictureView::new(5, 4, rgb).unwrap();
+    let input = model.input_mut(&mut arena).unwrap();
+    preprocess(view, &recipe, &mut scratch, input).unwrap();
+    let pixels = input.to_vec();
+    model.quantize_pixels(&mut arena).unwrap();
+    let maps = Maps::of(model).unwrap();
+    let mut features = vec![0; maps.shape().len()];
+    maps.run(model, &mut arena, &mut features).unwrap();
+    let mut map = vec![0; maps.shape().pixels()];
+    maps.map(&features, class, &mut map).unwrap();
+    (pixels, map)
 }

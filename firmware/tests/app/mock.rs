@@ -14,7 +14,8 @@ pub const HEIGHT: u16 = 64;
 pub const LARGEST: [u16; 2] = [8, 9];
 
 const BYTES: usize = buffer_size::<Gray4>(WIDTH as usize, HEIGHT as usize);
-type Frame = Framebuffer<Gray4, RawU4, BigEndian, { WIDTH as usize }, { HEIGHT as usize }, BYTES>;
+pub type Frame =
+    Framebuffer<Gray4, RawU4, BigEndian, { WIDTH as usize }, { HEIGHT as usize }, BYTES>;
 
 /// What the board says of its memory, where the program takes 5,000 bytes.
 pub const MEMORY: Memory = Memory {

@@ -1,7 +1,8 @@
-//! A model of two layers, with a recipe for pictures and with golden vectors.
+//! A model of two layers, with a recipe for pictures and with golden vectors; and one of which there are class
+//! activation maps.
 
-use kiln_core::format::{ConvRecord, File, Header, LayerRecord, NONE, output_sum};
-use kiln_core::layer::Scratch;
+use kiln_core::format::{ConvRecord, File, Header, LayerRecord, NONE, PoolRecord, output_sum};
+use kiln_core::layer::{PoolKind, Scratch};
 use kiln_core::packing::Packing;
 use kiln_core::preprocess::{Color, Fit, Recipe};
 use kiln_core::tensor::{Shape, Tensor};
@@ -26,11 +27,12 @@ pub fn input_of(vector: usize) -> Vec<u8> {
         .collect()
 }
 
-/// Weights, then bias and multipliers: those of the first layer, those of the second.
-fn constants() -> (Vec<u8>, [[u32; 3]; 2]) {
+/// Weights, then bias and multipliers: those of the first layer, which reads so many values, those of the
+/// second.
+fn constants(inputs: usize) -> (Vec<u8>, [[u32; 3]; 2]) {
     let mut bytes = Vec::new();
     let mut places = [[0; 3]; 2];
-    for (place, (outputs, inputs)) in places.iter_mut().zip([(4, 6), (4, 4)]) {
+    for (place, (outputs, inputs)) in places.iter_mut().zip([(4, inputs), (4, 4)]) {
         place[0] = bytes.len() as u32;
         bytes.extend((0..outputs * inputs).map(|at: usize| (at * at * 29 + 7) as u8));
         place[1] = bytes.len() as u32;
@@ -41,61 +43,119 @@ fn constants() -> (Vec<u8>, [[u32; 3]; 2]) {
     (bytes, places)
 }
 
-fn emit(golden: &[Golden<'_>], recipe: Option<Recipe>) -> Vec<u8> {
-    let (constants, places) = constants();
-    let tensor = |offset, shape, zero_point| Tensor {
+const fn tensor(offset: u32, shape: Shape, zero_point: i8) -> Tensor {
+    Tensor {
         offset,
         shape,
         zero_point,
-    };
-    let tensors = [
-        tensor(0, Shape::new(2, 3, 1), -5),
-        tensor(8, Shape::vector(4), 0),
-        tensor(12, Shape::vector(4), 3),
-    ];
-    let layer = |input, [weights, bias, multipliers]: [u32; 3], kernel| {
-        LayerRecord::Conv(ConvRecord {
-            input,
-            output: input + 1,
-            window: Window {
-                kernel,
-                ..Window::default()
-            },
-            groups: 1,
-            packing: Packing::Plain,
-            limits: [-128, 127],
-            weights,
-            weight_zero_points: NONE,
-            bias,
-            multipliers,
-            fixed: NONE,
-            scratch: Scratch::default(),
-        })
-    };
+    }
+}
+
+fn conv(input: u16, [weights, bias, multipliers]: [u32; 3], kernel: [u16; 2]) -> LayerRecord {
+    LayerRecord::Conv(ConvRecord {
+        input,
+        output: input + 1,
+        window: Window {
+            kernel,
+            ..Window::default()
+        },
+        groups: 1,
+        packing: Packing::Plain,
+        limits: [-128, 127],
+        weights,
+        weight_zero_points: NONE,
+        bias,
+        multipliers,
+        fixed: NONE,
+        scratch: Scratch::default(),
+    })
+}
+
+fn emit(golden: &[Golden<'_>], recipe: Option<Recipe>) -> Vec<u8> {
+    let (constants, places) = constants(6);
+    file(
+        &[
+            tensor(0, Shape::new(2, 3, 1), -5),
+            tensor(8, Shape::vector(4), 0),
+            tensor(12, Shape::vector(4), 3),
+        ],
+        &[
+            ("first", conv(0, places[0], [2, 3])),
+            ("second", conv(1, places[1], [1, 1])),
+        ],
+        &constants,
+        golden,
+        recipe,
+    )
+}
+
+/// A file whose first tensor is the input and whose last is the output.
+fn file(
+    tensors: &[Tensor],
+    layers: &[(&str, LayerRecord)],
+    constants: &[u8],
+    golden: &[Golden<'_>],
+    recipe: Option<Recipe>,
+) -> Vec<u8> {
     let table: Vec<u8> = (0..=255_u8).map(|value| value ^ 0x80).collect();
+    let ends = tensors.iter();
+    let ends = ends.map(|tensor| tensor.offset + tensor.shape.len() as u32);
     let file = File {
         target: Target::Generic,
-        arena: 16,
+        arena: ends.max().unwrap_or(0),
         name: "two layers",
-        tensors: &tensors,
+        tensors,
         input: 0,
         input_scale: 0.02,
-        output: 2,
+        output: tensors.len() as u16 - 1,
         output_scale: 0.25,
-        layers: &[
-            ("first", layer(0, places[0], [2, 3])),
-            ("second", layer(1, places[1], [1, 1])),
-        ],
+        layers,
         labels: &LABELS,
         recipe,
         input_table: if recipe.is_some() { &table } else { &[] },
         golden,
-        constants: &constants,
+        constants,
     };
     let mut bytes = Vec::new();
     file.emit(&mut |part| bytes.extend_from_slice(part))
         .expect("the parts are small");
     bytes
+}
+
+/// A model that ends in a global average and a linear layer, so that there are maps of it, of the picture's
+/// six places.
+pub fn mapped() -> Vec<u8> {
+    let (constants, places) = constants(1);
+    let pool = PoolRecord {
+        kind: PoolKind::Average {
+            scales: [0.05, 0.05],
+            count_include_pad: false,
+            fixed: 0,
+        },
+        input: 1,
+        output: 2,
+        window: Window {
+            kernel: [2, 3],
+            ..Window::default()
+        },
+        limits: [-128, 127],
+    };
+    file(
+        &[
+            tensor(0, Shape::new(2, 3, 1), -5),
+            tensor(8, Shape::new(2, 3, 4), 0),
+            tensor(32, Shape::vector(4), 0),
+            tensor(36, Shape::vector(4), 3),
+        ],
+        &[
+            ("points", conv(0, places[0], [1, 1])),
+            ("mean", LayerRecord::Pool(pool)),
+            ("linear", conv(2, places[1], [1, 1])),
+        ],
+        &constants,
+        &[],
+        Some(RECIPE),
+    )
 }
 
 /// The sums of the layers and the logits of an input.
@@ -135,7 +195,7 @@ pub fn plain() -> Vec<u8> {
 /// The model with another weight in a layer, its checksum left as it was.
 pub fn with_changed_weight(layer: usize) -> Vec<u8> {
     let mut bytes = bytes();
-    let (constants, places) = constants();
+    let (constants, places) = constants(6);
     let start = bytes.len() - constants.len();
     assert!(start.is_multiple_of(64) && start > Header::LEN);
     let weight = start + places[layer][0] as usize + 3;

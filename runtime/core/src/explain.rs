@@ -16,13 +16,16 @@
 //! }
 //! # }
 //! ```
+//!
+//! Where there is no memory for that, [`Maps::levels`] makes a map of what an inference leaves in the arena.
 
 use core::fmt;
 
 use crate::classify::Output;
-use crate::engine::RunError;
+use crate::engine::{self, RunError};
 use crate::layer::{Conv, Layer, Pool, PoolKind};
 use crate::model::Model;
+use crate::operators::Operators;
 use crate::tensor::{Shape, Tensor};
 
 /// Why there is no map.
@@ -79,34 +82,31 @@ impl From<RunError> for ExplainError {
 pub struct Maps<'m> {
     /// What the global average pool reads.
     features: Tensor,
-    /// The layer that writes it last.
-    writer: usize,
     /// The linear layer.
     linear: Conv<'m>,
+    /// Whether neither the pool nor the linear layer writes over what the pool reads.
+    stays: bool,
 }
 
 impl<'m> Maps<'m> {
     /// Those of a model; none if it does not end in an average over whole rows and columns and a linear
     /// layer, or if what is averaged is the model's input.
-    pub fn of(model: &Model<'m>) -> Option<Self> {
+    pub fn of<O: Operators>(model: &Model<'m, O>) -> Option<Self> {
         let at = model.layer_count().checked_sub(2)?;
-        let mut layers = model.unnamed_layers().skip(at);
-        let (Layer::Pool(pool), Layer::Conv(linear)) = (layers.next()?, layers.next()?) else {
+        let (Layer::Pool(pool), Layer::Conv(linear)) = (layer(model, at)?, layer(model, at + 1)?)
+        else {
             return None;
         };
         let features = pool.input;
         let linked = linear.input == pool.output && linear.output == model.output();
-        if !is_global_average(&pool) || !is_linear(&linear) || !linked {
+        let written = features != model.input();
+        if !is_global_average(&pool) || !is_linear(&linear) || !linked || !written {
             return None;
         }
-        let before = model.unnamed_layers().take(at).enumerate();
-        let mut writers = before.filter(|(_, layer)| layer.output() == features);
-        // The last of them: of what is joined from parts, each part is written by a layer.
-        let (writer, _) = writers.by_ref().last()?;
         Some(Self {
             features,
-            writer,
             linear,
+            stays: stays(&features, &pool, &linear),
         })
     }
 
@@ -138,19 +138,16 @@ impl<'m> Maps<'m> {
         if features.len() != needed {
             return Err(ExplainError::Features { needed });
         }
-        let mut copied = false;
-        let mut observe = |index: usize, _: &Layer<'m>, output: &[u8]| {
-            if index == self.writer && output.len() == features.len() {
+        // What no layer writes says nothing.
+        features.fill(self.features.zero_point as u8);
+        let pool = model.layer_count().saturating_sub(2);
+        let mut observe = |index: usize, layer: &Layer<'m>, output: &[u8]| {
+            // The last of them stays: what is joined from parts is written by several layers.
+            if index < pool && layer.output() == self.features && output.len() == features.len() {
                 features.copy_from_slice(output);
-                copied = true;
             }
         };
-        let output = model.run_with(arena, &mut observe)?;
-        if copied {
-            Ok(output)
-        } else {
-            Err(RunError::Model.into())
-        }
+        Ok(model.run_with(arena, &mut observe)?)
     }
 
     /// Writes the map of a class, row by row, from what [`run`](Self::run) has copied: above 0 where the
@@ -174,18 +171,49 @@ impl<'m> Maps<'m> {
         if class >= classes {
             return Err(ExplainError::Class { classes });
         }
-        let zero = i32::from(self.features.zero_point);
         let channels = shape.channels as usize;
         for (value, pixel) in map.iter_mut().zip(features.chunks_exact(channels.max(1))) {
-            *value = 0;
-            for (channel, &feature) in pixel.iter().enumerate() {
-                let weight = self.weight(class, channel).ok_or(RunError::Model)?;
-                // Each factor is of 9 bits.
-                let part = weight * (i32::from(feature as i8) - zero);
-                *value = value.saturating_add(part);
-            }
+            *value = self.value(class, pixel).ok_or(RunError::Model)?;
         }
         Ok(())
+    }
+
+    /// Writes the map of a class over the activation that an inference has left in the arena, so that it takes
+    /// no other memory: row by row from 255, where the picture speaks for the class most, to 0, where it does
+    /// not. The logits stay; for another map it takes another inference.
+    ///
+    /// None if a layer behind has written over the activation, which no file of Kiln's compiler lets it, if
+    /// there is no such class, or if the arena is too small.
+    pub fn levels<'a>(&self, arena: &'a mut [u8], class: usize) -> Option<&'a [u8]> {
+        if !self.stays || class >= self.classes() {
+            return None;
+        }
+        let shape = self.features.shape;
+        let channels = (shape.channels as usize).max(1);
+        let features = engine::part_mut(arena, &self.features)?;
+        let mut most = 0;
+        for pixel in features.chunks_exact(channels) {
+            most = most.max(self.value(class, pixel)?);
+        }
+        for at in 0..shape.pixels() {
+            // Read before anything is written there: a level is no longer than a pixel.
+            let pixel = features.get(at * channels..)?.get(..channels)?;
+            let level = level(self.value(class, pixel)?, most);
+            *features.get_mut(at)? = level;
+        }
+        features.get(..shape.pixels())
+    }
+
+    /// What a pixel of the activation adds to a class's logit.
+    fn value(&self, class: usize, pixel: &[u8]) -> Option<i32> {
+        let zero = i32::from(self.features.zero_point);
+        let mut sum = 0_i32;
+        for (channel, &feature) in pixel.iter().enumerate() {
+            // Each factor is of 9 bits.
+            let part = self.weight(class, channel)? * (i32::from(feature as i8) - zero);
+            sum = sum.saturating_add(part);
+        }
+        Some(sum)
     }
 
     /// `w[class][channel] - w_zero[class]`, in whatever order the weights lie.
@@ -202,12 +230,42 @@ impl<'m> Maps<'m> {
     }
 }
 
+/// A layer by its number.
+#[inline(never)]
+fn layer<'m, O: Operators>(model: &Model<'m, O>, index: usize) -> Option<Layer<'m>> {
+    model.unnamed_layers().nth(index)
+}
+
 /// Whether one window without padding is the whole input, and its values are averaged.
 fn is_global_average(pool: &Pool) -> bool {
     let Shape { height, width, .. } = pool.input.shape;
     let whole = pool.window.kernel.map(u32::from) == [height, width];
     let average = matches!(pool.kind, PoolKind::Average { .. });
     average && whole && pool.window.padding == [0; 4]
+}
+
+/// Whether what the pool reads is left alone by it and by the linear layer.
+fn stays(features: &Tensor, pool: &Pool, linear: &Conv<'_>) -> bool {
+    let end = |offset: u32, len: usize| offset as usize + len;
+    let apart = |offset: u32, len: usize| {
+        end(offset, len) <= features.offset as usize
+            || end(features.offset, features.shape.len()) <= offset as usize
+    };
+    let scratch = &linear.scratch;
+    let written = [&pool.output, &linear.output];
+    let mut written = written
+        .iter()
+        .map(|tensor| (tensor.offset, tensor.shape.len()));
+    written.all(|(offset, len)| apart(offset, len)) && apart(scratch.offset, scratch.len as usize)
+}
+
+/// `255 * value / most`, 0 where that is negative.
+fn level(value: i32, most: i32) -> u8 {
+    let [value, most] = [value, most].map(|value| value.max(0).unsigned_abs());
+    // So that 255 times as much is no more than 32 bits.
+    let places = (u32::BITS - most.leading_zeros()).saturating_sub(24);
+    let level = ((value >> places) * 255).checked_div(most >> places);
+    level.unwrap_or(0) as u8
 }
 
 /// Whether it is a matrix times a vector.

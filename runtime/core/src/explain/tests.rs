@@ -126,6 +126,91 @@ fn maps_are_the_sum_over_channels_in_every_packing() {
     }
 }
 
+/// Runs the model over a random input, and gives the map of a class and the logits.
+fn mapped(model: &Model<'_>, arena: &mut [u8], class: usize) -> (Vec<i32>, Vec<u8>) {
+    let maps = Maps::of(model).unwrap();
+    let input = Random(9).bytes(model.input().shape.len());
+    model.input_mut(arena).unwrap().copy_from_slice(&input);
+    let mut features = vec![0; maps.shape().len()];
+    let output = maps.run(model, arena, &mut features).unwrap();
+    let logits = output.values().to_vec();
+    let mut map = vec![0; maps.shape().pixels()];
+    maps.map(&features, class, &mut map).unwrap();
+    (map, logits)
+}
+
+#[test]
+fn levels_are_the_maps_over_the_activation_and_leave_the_logits() {
+    for packing in [Packing::Plain, Packing::Blocks, Packing::Quads] {
+        let bytes = parts(packing, false).bytes();
+        let model = Model::new(&bytes).unwrap();
+        let maps = Maps::of(&model).unwrap();
+        let mut arena = vec![0; model.arena_bytes()];
+        for class in 0..21 {
+            let (map, logits) = mapped(&model, &mut arena, class);
+            let most = map.iter().copied().max().unwrap_or(0).max(1);
+            let expected: Vec<u8> = map
+                .iter()
+                .map(|&value| (value.max(0) * 255 / most) as u8)
+                .collect();
+            let levels = maps.levels(&mut arena, class).unwrap();
+            assert_eq!(levels, expected, "{packing:?} {class}");
+            assert!(expected.contains(&255) || map.iter().all(|&value| value <= 0));
+            let output = model.output();
+            let output = &arena[output.offset as usize..][..output.shape.len()];
+            assert_eq!(output, logits);
+        }
+        assert_eq!(maps.levels(&mut arena, 21), None);
+        assert_eq!(maps.levels(&mut [0; 3], 0), None);
+    }
+}
+
+#[test]
+fn an_activation_that_is_written_over_has_no_levels() {
+    let good = parts(Packing::Plain, false);
+    let at = good.layers.len() - 2;
+    let (LayerRecord::Pool(pool), LayerRecord::Conv(linear)) =
+        (good.layers[at].1, good.layers[at + 1].1)
+    else {
+        panic!("a pool and a linear layer");
+    };
+    let levels = |parts: &Parts| {
+        let bytes = parts.bytes();
+        let model = Model::new(&bytes).unwrap();
+        let mut arena = vec![0; model.arena_bytes()];
+        let maps = Maps::of(&model).unwrap();
+        maps.levels(&mut arena, 0).is_some()
+    };
+    assert!(levels(&good));
+    let features = good.tensors[usize::from(pool.input)];
+    let end = features.offset + features.shape.len() as u32;
+    for tensor in [pool.output, linear.output].map(usize::from) {
+        for (offset, stays) in [(end - 1, false), (end, true)] {
+            let mut parts = good.clone();
+            parts.tensors[tensor].offset = offset;
+            parts.arena += 100;
+            assert_eq!(levels(&parts), stays, "tensor {tensor} at {offset}");
+        }
+    }
+}
+
+#[test]
+fn a_level_is_a_share_of_255() {
+    let cases = [
+        (0, 0, 0),
+        (-7, 0, 0),
+        (-7, 9, 0),
+        (9, 9, 255),
+        (3, 9, 85),
+        (i32::MAX, i32::MAX, 255),
+        (i32::MAX / 2, i32::MAX, 127),
+        (1 << 23, 1 << 24, 127),
+    ];
+    for (value, most, expected) in cases {
+        assert_eq!(level(value, most), expected, "{value} of {most}");
+    }
+}
+
 /// Files with bytes changed at random: what is still a model has maps or has none, and nothing panics.
 #[test]
 fn mutated_models_never_panic() {
@@ -152,6 +237,7 @@ fn mutated_models_never_panic() {
         for class in 0..maps.classes() {
             maps.map(&features, class, &mut map).unwrap();
         }
+        let _ = maps.levels(&mut arena, 0);
         mapped += 1;
     }
     assert!(cfg!(miri) || mapped > 5000, "only {mapped} had maps");
