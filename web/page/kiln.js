@@ -5,6 +5,8 @@
 //   engine.prepare(width, height, (first, rows) => rgba);      // rows of the picture, from the top
 //   const { top, logits } = engine.infer();
 //   const map = engine.map(top[0].index);                      // where the picture speaks for it
+//   engine.beginOcclusion(top[0].index);                       // the same where about.hasMaps is false:
+//   const { done, map } = engine.occlude(100);                 // 100 ms of it; map once done is 1
 
 const TOP = 8;
 const text = new TextDecoder();
@@ -13,6 +15,7 @@ const text = new TextDecoder();
 export class Engine {
   #wasm;
   #read = () => new Uint8Array();
+  #covered = 0; // Squares of an occlusion that are done.
 
   /** `module` is kiln.wasm, compiled; `file` the bytes of a .kiln file. */
   constructor(module, file) {
@@ -69,16 +72,46 @@ export class Engine {
     this.#must(wasm.map(index));
     const [rows, columns] = [wasm.map_rows(), wasm.map_columns()];
     const at = wasm.map_at(index) >>> 0;
-    const values = new Int32Array(wasm.memory.buffer, at, rows * columns).slice();
+    return this.#over(rows, columns, new Int32Array(wasm.memory.buffer, at, rows * columns));
+  }
+
+  /** Begins the occlusion map of a class, for any network: by how much the class gets less probable where a
+   *  grey square covers the picture. It takes some fifty inferences. */
+  beginOcclusion(index) {
+    this.#must(this.#wasm.occlude(index));
+    this.#covered = 0;
+  }
+
+  /** Goes on with it for so many milliseconds, and for one inference at least. `done` says how far it is, from
+   *  0 to 1; at 1 there is the map, as `map()` gives it. */
+  occlude(milliseconds) {
+    const wasm = this.#wasm;
+    const end = performance.now() + milliseconds;
+    const squares = wasm.squares();
+    do {
+      this.#must(wasm.occlude_next());
+      this.#covered += 1;
+    } while (this.#covered < squares && performance.now() < end);
+    const done = Math.min(1, this.#covered / squares);
+    if (done < 1) return { done, map: null };
+    const { rows, columns } = this.about;
+    const at = wasm.occlusion_at() >>> 0;
+    if (!at) throw new Error("no memory for a heat map");
+    const values = new Float32Array(wasm.memory.buffer, at, rows * columns);
+    return { done, map: this.#over(rows, columns, values) };
+  }
+
+  // A map with its place over the picture.
+  #over(rows, columns, values) {
     const [x, y, width, height, left, top, across, down] = Array.from({ length: 8 }, (_, n) =>
-      wasm.placement(n),
+      this.#wasm.placement(n),
     );
     const [sx, sy] = [width / across, height / down];
     const { columns: wide, rows: high } = this.about;
     return {
       rows,
       columns,
-      values,
+      values: values.slice(),
       used: [x, y, width, height],
       covers: [x - left * sx, y - top * sy, wide * sx, high * sy],
     };

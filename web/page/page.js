@@ -12,6 +12,7 @@ let worker;
 let colours;
 let about;
 let shown; // The answer that is shown, with its map.
+let covering; // The occlusion that is being made.
 let last; // The picture's file, for the next model.
 let stream;
 
@@ -47,6 +48,7 @@ async function openModel(file, name) {
     worker?.terminate();
     worker = next;
     ({ about, colours } = answer);
+    stopCovering();
   } catch (error) {
     next.terminate();
     throw new Error(`${name}: ${error.message}`);
@@ -85,6 +87,7 @@ async function openPicture(file) {
 
 async function classify(bitmap, name) {
   if (!about) throw new Error("there is no model: choose one");
+  stopCovering();
   draw(bitmap);
   try {
     show(await ask("picture", { bitmap }, [bitmap]), name);
@@ -127,12 +130,8 @@ function show(answer, name) {
       bar.style.setProperty("--share", percent(probability));
       button.type = "button";
       button.dataset.index = index;
-      button.disabled = !about.hasMaps;
-      button.title = about.hasMaps ? `Show what speaks for ${label}` : "";
-      button.onclick = attempt(async () => {
-        if (!stream) shown = { ...shown, ...(await ask("map", { index })), index };
-        paint(index);
-      });
+      button.title = `Show what speaks for ${label}`;
+      button.onclick = attempt(() => explain(index));
       button.append(left, right, bar);
       item.append(button);
       return item;
@@ -144,8 +143,45 @@ function show(answer, name) {
   $("logits").textContent = [...answer.logits.slice(0, 8)].join(" ") + (answer.logits.length > 8 ? " …" : "");
   $("answer").hidden = false;
   $("answer").dataset.count = Number($("answer").dataset.count ?? 0) + 1;
-  $("maps").hidden = !about.hasMaps;
   paint(best.index);
+  if (!about.hasMaps) attempt(() => explain(best.index))();
+}
+
+// What speaks for a class: at once where the network gives maps, else by covering place after place. The
+// camera's pictures go by too fast for either.
+async function explain(index) {
+  if (stream) return;
+  const map = about.hasMaps ? (await ask("map", { index })).map : await cover(index);
+  if (!map) return;
+  shown = { ...shown, map };
+  paint(index);
+}
+
+// The occlusion map of a class, or nothing once something else is asked for.
+async function cover(index) {
+  const own = stopCovering();
+  shown = { ...shown, map: null };
+  paint(index);
+  stage.ariaBusy = "true";
+  try {
+    for (let begin = true; ; begin = false) {
+      const { done, map } = await ask("occlude", { index, begin });
+      if (covering !== own) return;
+      if (map) return map;
+      $("covering").textContent = `covering place after place: ${Math.round(done * 100)}%`;
+    }
+  } catch (error) {
+    if (covering === own) throw error;
+  } finally {
+    if (covering === own) stopCovering();
+  }
+}
+
+// Nobody waits for an occlusion any more; what stands for the next.
+function stopCovering() {
+  stage.ariaBusy = "false";
+  $("covering").textContent = "";
+  return (covering = {});
 }
 
 // The heat map over the picture: above zero, in the colours of fire.
@@ -154,12 +190,12 @@ function paint(index) {
   context.clearRect(0, 0, heat.width, heat.height);
   stage.classList.toggle("heated", $("show-heat").checked);
   for (const button of $("bars").querySelectorAll("button")) {
-    button.setAttribute("aria-pressed", String(about.hasMaps && Number(button.dataset.index) === index));
+    button.setAttribute("aria-pressed", String(Number(button.dataset.index) === index));
   }
-  if (!shown?.map) return;
   $("heat-class").textContent = about.labels[index];
+  if (!shown?.map) return;
   const { rows, columns, values, used, covers } = shown.map;
-  const most = Math.max(...values);
+  const most = values.reduce((most, value) => Math.max(most, value), 0);
   const image = new ImageData(columns, rows);
   values.forEach((value, at) => {
     const warmth = most > 0 ? Math.max(0, value) / most : 0;

@@ -3,6 +3,7 @@
 import { Engine } from "./kiln.js";
 
 const BAND = 1 << 20; // Pixels that are taken out of a picture at a time.
+const PART = 100; // Milliseconds of an occlusion between which other questions are answered.
 const WARM = 100; // Milliseconds in which the browser may make the engine fast, before it is timed.
 let engine;
 
@@ -31,6 +32,11 @@ const work = {
 
   map({ index }) {
     return { map: engine.map(index) };
+  },
+
+  occlude({ index, begin }) {
+    if (begin) engine.beginOcclusion(index);
+    return engine.occlude(PART);
   },
 };
 

@@ -94,6 +94,7 @@ const steps = {
   async heat({ rank }) {
     if (rank !== undefined) await page.locator("#bars button").nth(rank).click();
     await page.waitForTimeout(100);
+    await page.waitForSelector("#stage:not([aria-busy=true])");
     return page.evaluate(() => {
       const canvas = document.querySelector("#heat");
       const { width, height } = canvas;
@@ -104,6 +105,31 @@ const steps = {
       }
       return sums.map((sum) => sum / (255 * width * height));
     });
+  },
+  // What the worker says for a class by covering places, asked part by part as the page asks it.
+  async occlusion({ model, picture, index }) {
+    return page.evaluate(
+      async ([model, picture, index]) => {
+        const worker = new Worker("worker.js", { type: "module" });
+        const ask = (message, transfer = []) =>
+          new Promise((resolve, reject) => {
+            worker.onmessage = ({ data }) =>
+              data.error ? reject(new Error(data.error)) : resolve(data.answer);
+            worker.postMessage({ id: 1, ...message }, transfer);
+          });
+        const file = new Uint8Array(model).buffer;
+        await ask({ what: "model", file }, [file]);
+        const blob = new Blob([new Uint8Array(picture)]);
+        const bitmap = await createImageBitmap(blob, { colorSpaceConversion: "none" });
+        const { map } = await ask({ what: "picture", bitmap }, [bitmap]);
+        let part = await ask({ what: "occlude", index, begin: true });
+        while (part.done < 1) part = await ask({ what: "occlude", index });
+        worker.terminate();
+        const { rows, columns, values } = part.map;
+        return { hasMap: map !== null, rows, columns, values: [...values] };
+      },
+      [model, picture, index],
+    );
   },
   async look({ width, height, scheme, path }) {
     await page.setViewportSize({ width, height });

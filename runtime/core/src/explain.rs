@@ -18,6 +18,9 @@
 //! ```
 //!
 //! Where there is no memory for that, [`Maps::levels`] makes a map of what an inference leaves in the arena.
+//! Where the network ends in another way, an [`Occlusion`] takes more inferences.
+
+mod occlude;
 
 use core::fmt;
 
@@ -27,6 +30,8 @@ use crate::layer::{Conv, Layer, Pool, PoolKind};
 use crate::model::Model;
 use crate::operators::Operators;
 use crate::tensor::{Shape, Tensor};
+
+pub use occlude::{Occlusion, Squares, probability};
 
 /// Why there is no map.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

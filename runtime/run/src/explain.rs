@@ -29,7 +29,8 @@ use kiln_core::explain::{ExplainError as CoreError, Maps};
 
 use crate::engine::{Engine, EngineError, Input};
 
-pub use occlude::{Occlusion, occlusion};
+pub use kiln_core::explain::Occlusion;
+pub use occlude::occlusion;
 pub use paint::{HEAT, paint, save_png};
 
 /// Why there is no map.

@@ -2,6 +2,7 @@
 //! looks.
 
 mod browser;
+mod models;
 mod pictures;
 
 use std::fs;
@@ -9,7 +10,8 @@ use std::path::{Path, PathBuf};
 use std::thread;
 
 use kiln_picture::{Limits, decode_file};
-use kiln_run::engine::{Engine, Input};
+use kiln_run::engine::{Engine, Input, LoadedModel};
+use kiln_run::explain::{Method, explain};
 use kiln_run::pictures::pixels;
 use kiln_web::serve::Stop;
 use kiln_web::{Server, Site, engine};
@@ -193,6 +195,73 @@ fn the_page_works_without_its_server() {
     let offline = browser.ask(json!({"step": "picture", "path": picture}));
     assert_eq!(offline["logits"], online["logits"]);
     assert!(!offline["logits"].as_str().unwrap().is_empty());
+    stop.stop();
+}
+
+/// Where a network gives no class activation map, the page covers place after place: the host's numbers to the bit,
+/// and another picture need not wait for them.
+#[test]
+fn the_page_explains_networks_that_give_no_maps() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = models::without_maps();
+    let path = folder.path().join("left-or-right.kiln");
+    fs::write(&path, &model).unwrap();
+    let files = pictures::drawn(folder.path());
+    let mut engine = LoadedModel::from_bytes(&model).unwrap().engine();
+    let recipe = engine.model().recipe().unwrap();
+    let (url, stop) = serve(false);
+    let mut browser = Browser::start();
+    browser.ask(json!({"step": "go", "url": url}));
+    let state = browser.ask(json!({"step": "model", "path": path}));
+    assert_eq!(state["problem"], json!(null), "{state}");
+    let (mut warm, mut shown) = (0, 0);
+    for file in files.iter().step_by(5) {
+        let name = file.display();
+        let pixels = pixels(file, &recipe, &mut Vec::new()).unwrap();
+        for index in 0..3 {
+            let expected = explain(&mut engine, &pixels, index).unwrap();
+            assert_eq!(expected.method, Method::Occlusion);
+            let picture = fs::read(file).unwrap();
+            let found = browser.ask(json!({
+                "step": "occlusion", "model": model, "picture": picture, "index": index,
+            }));
+            assert_eq!(found["hasMap"], false);
+            assert_eq!(
+                [&found["rows"], &found["columns"]],
+                [&json!(40), &json!(48)]
+            );
+            let values = found["values"].as_array().unwrap();
+            let values = values.iter().map(|value| value.as_f64().unwrap() as f32);
+            assert_eq!(
+                values.collect::<Vec<_>>(),
+                expected.values,
+                "{name}, class {index}"
+            );
+            warm += usize::from(expected.most() > 0.01);
+        }
+        // On the page itself, twice: the first map is given up for the second picture.
+        browser.ask(json!({"step": "picture", "path": file}));
+        let state = browser.ask(json!({"step": "picture", "path": file}));
+        assert_eq!(state["problem"], json!(null), "{name}");
+        assert_eq!(
+            state["logits"],
+            logits(&mut engine, file).as_str(),
+            "{name}"
+        );
+        let [best] = engine.run(Input::Pixels(&pixels)).unwrap().top();
+        let map = explain(&mut engine, &pixels, best.index).unwrap();
+        let heat = browser.ask(json!({"step": "heat"}));
+        let painted = heat[0].as_f64().unwrap() + heat[1].as_f64().unwrap();
+        // Of a picture a few pixels high little may be left of it.
+        assert!(painted == 0.0 || map.most() > 0.0, "{name}: {heat}");
+        shown += usize::from(painted > 0.0);
+    }
+    assert!(
+        warm > 5 && shown > 2,
+        "{warm} maps say something, {shown} were seen"
+    );
+    let seen = browser.ask(json!({"step": "seen"}));
+    assert_eq!(seen["complaints"], json!([]));
     stop.stop();
 }
 

@@ -153,6 +153,33 @@ extern "C" fn map_columns() -> u32 {
     with(|state| state.session.map_size()[1])
 }
 
+/// Begins the occlusion map of a class.
+#[unsafe(no_mangle)]
+extern "C" fn occlude(class: usize) -> u32 {
+    attempt(|session| session.occlude(class))
+}
+
+/// Runs the model with the next square of it.
+#[unsafe(no_mangle)]
+extern "C" fn occlude_next() -> u32 {
+    attempt(Session::occlude_next)
+}
+
+/// Squares that it takes.
+#[unsafe(no_mangle)]
+extern "C" fn squares() -> usize {
+    with(|state| state.session.squares()[1])
+}
+
+/// Where the occlusion map lies: f32, `input_rows() * input_columns()` of them; 0 if squares are left.
+#[unsafe(no_mangle)]
+extern "C" fn occlusion_at() -> usize {
+    with(|state| {
+        let map = state.session.occlusion();
+        map.map_or(0, |map| map.as_ptr().addr())
+    })
+}
+
 /// Where the logits lie: i8, `classes()` of them.
 #[unsafe(no_mangle)]
 extern "C" fn logits_at() -> usize {

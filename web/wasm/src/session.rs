@@ -3,9 +3,9 @@
 use core::fmt;
 use core::marker::PhantomData;
 
-use kiln_core::explain::Maps;
+use kiln_core::explain::{Maps, Occlusion, Squares, probability};
 use kiln_core::preprocess::{Placement, RowPreprocessor};
-use kiln_core::{Class, FormatError, Model, RunError};
+use kiln_core::{Class, FormatError, Model, Output, RunError};
 
 use crate::memory::{Room, Source};
 
@@ -76,6 +76,17 @@ impl From<kiln_core::preprocess::PreprocessError> for SessionError {
     }
 }
 
+/// An occlusion map that is being made.
+#[derive(Clone, Copy, Debug)]
+struct Occluding {
+    class: usize,
+    squares: Squares,
+    /// Squares that are done.
+    done: usize,
+    /// The class's probability with none.
+    whole: f64,
+}
+
 /// One model at work.
 #[derive(Debug)]
 pub struct Session<S: Source> {
@@ -90,6 +101,9 @@ pub struct Session<S: Source> {
     logits: Room<u8>,
     features: Room<u8>,
     map: Room<i32>,
+    /// By how much each square of an occlusion lessens the class's probability: the bits of f32.
+    drops: Room<i32>,
+    occluding: Option<Occluding>,
     placement: Option<Placement>,
     top: [Class; TOP],
     answered: bool,
@@ -114,6 +128,8 @@ impl<S: Source> Session<S> {
             logits: Room::new(S::bytes),
             features: Room::new(S::bytes),
             map: Room::new(S::words),
+            drops: Room::new(S::words),
+            occluding: None,
             placement: None,
             top: [class; TOP],
             answered: false,
@@ -174,6 +190,7 @@ impl<S: Source> Session<S> {
         mut read: impl FnMut(&mut [u8], u32),
     ) -> Result<(), SessionError> {
         self.answered = false;
+        self.occluding = None;
         self.placement = None;
         let model = self.model.ok_or(SessionError::Order("load a model"))?;
         let recipe = model.recipe().ok_or(RunError::Recipe)?;
@@ -213,23 +230,15 @@ impl<S: Source> Session<S> {
         let (Some(model), Some(_)) = (&self.model, self.placement) else {
             return Err(SessionError::Order("prepare a picture"));
         };
-        let bytes = model.arena_bytes();
-        let memory = || SessionError::Memory(bytes);
-        let arena = self.arena.get(bytes).ok_or_else(memory)?;
-        let place = model.input_mut(arena)?;
-        for (place, &pixel) in place.iter_mut().zip(self.input.first(usize::MAX)) {
-            *place = pixel;
-        }
-        model.quantize_pixels(arena)?;
-        let output = match &self.maps {
+        let memory = || SessionError::Memory(model.arena_bytes());
+        let maps = match &self.maps {
             Some(maps) => {
-                let len = maps.shape().len();
-                let features = self.features.get(len).ok_or_else(memory)?;
-                let ran = maps.run(model, arena, features);
-                ran.map_err(|_| RunError::Model)?
+                let features = self.features.get(maps.shape().len());
+                Some((maps, features.ok_or_else(memory)?))
             }
-            None => model.run_in_place(arena)?,
+            None => None,
         };
+        let output = run(model, &mut self.arena, &self.input, None, maps)?;
         let logits = self.logits.get(output.len()).ok_or_else(memory)?;
         for (place, &value) in logits.iter_mut().zip(output.values()) {
             *place = value;
@@ -271,12 +280,126 @@ impl<S: Source> Session<S> {
             .map_err(|_| SessionError::Order("choose a class that there is"))?;
         Ok(self.map.first(len))
     }
+
+    /// Begins the occlusion map of a class, for any network: by how much the class gets less probable where a
+    /// grey square covers the picture. [`occlude_next`](Self::occlude_next) goes on, a square at a time.
+    ///
+    /// # Errors
+    /// There was no inference, or there is no such class.
+    pub fn occlude(&mut self, class: usize) -> Result<(), SessionError> {
+        self.occluding = None;
+        let model = match self.model {
+            Some(model) if self.answered => model,
+            _ => return Err(SessionError::Order("prepare a picture")),
+        };
+        let (shape, tensor) = (model.input().shape, model.output());
+        if class >= tensor.shape.len() {
+            return Err(SessionError::Order("choose a class that there is"));
+        }
+        let output = Output::new(self.logits(), tensor.zero_point, model.output_scale());
+        let whole = probability(&output, class);
+        let squares = Occlusion::of(shape.height, shape.width).squares(shape);
+        let squares = squares.ok_or(RunError::Model)?;
+        let len = squares.len();
+        self.drops.get(len).ok_or(SessionError::Memory(len))?;
+        self.occluding = Some(Occluding {
+            class,
+            squares,
+            done: 0,
+            whole,
+        });
+        Ok(())
+    }
+
+    /// Squares that are done, and all.
+    pub const fn squares(&self) -> [usize; 2] {
+        match &self.occluding {
+            Some(occluding) => [occluding.done, occluding.squares.len()],
+            None => [0; 2],
+        }
+    }
+
+    /// Runs the model with the next square; does nothing if all are done. Answer and logits stay.
+    ///
+    /// # Errors
+    /// No occlusion has begun.
+    pub fn occlude_next(&mut self) -> Result<(), SessionError> {
+        let (Some(model), Some(now)) = (&self.model, &mut self.occluding) else {
+            return Err(SessionError::Order("begin an occlusion"));
+        };
+        let drops = self.drops.get(now.squares.len());
+        if let Some(drop) = drops.and_then(|drops| drops.get_mut(now.done)) {
+            let square = Some((&now.squares, now.done));
+            let output = run(model, &mut self.arena, &self.input, square, None)?;
+            let less = (now.whole - probability(&output, now.class)) as f32;
+            *drop = less.to_bits().cast_signed();
+            now.done += 1;
+        }
+        Ok(())
+    }
+
+    /// The occlusion map, where all squares are done: by how much a class gets less probable without each
+    /// place of the input, row by row; the bits of f32.
+    ///
+    /// # Errors
+    /// Squares are left.
+    pub fn occlusion(&mut self) -> Result<&[i32], SessionError> {
+        let (Some(model), Some(Occluding { squares, done, .. })) = (&self.model, self.occluding)
+        else {
+            return Err(SessionError::Order("begin an occlusion"));
+        };
+        if done < squares.len() {
+            return Err(SessionError::Order("begin an occlusion"));
+        }
+        let shape = model.input().shape;
+        let len = shape.pixels();
+        let drops = self.drops.first(squares.len());
+        let map = self.map.get(len).ok_or(SessionError::Memory(len))?;
+        let drop = |index: usize| {
+            let bits = drops.get(index).copied().unwrap_or(0);
+            f32::from_bits(bits.cast_unsigned())
+        };
+        let places = (0..shape.height).flat_map(|y| (0..shape.width).map(move |x| (y, x)));
+        for (value, (y, x)) in map.iter_mut().zip(places) {
+            *value = squares.mean(drop, y, x).to_bits().cast_signed();
+        }
+        Ok(map)
+    }
 }
 
 impl<S: Source> Default for Session<S> {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// Runs the model on the picture that is prepared, a square of it covered if one is named, and copies what maps
+/// are made of if there are any.
+#[inline(never)]
+fn run<'a>(
+    model: &Model<'static>,
+    arena: &'a mut Room<u8>,
+    input: &Room<u8>,
+    square: Option<(&Squares, usize)>,
+    maps: Option<(&Maps<'static>, &mut [u8])>,
+) -> Result<Output<'a>, SessionError> {
+    let bytes = model.arena_bytes();
+    let arena = arena.get(bytes).ok_or(SessionError::Memory(bytes))?;
+    let place = model.input_mut(arena)?;
+    for (place, &pixel) in place.iter_mut().zip(input.first(usize::MAX)) {
+        *place = pixel;
+    }
+    if let Some((squares, index)) = square {
+        squares.cover(index, place);
+    }
+    model.quantize_pixels(arena)?;
+    Ok(match maps {
+        Some((maps, features)) => {
+            let ran = maps.run(model, arena, features);
+            ran.map_err(|_| RunError::Model)?
+        }
+        None => model.run_in_place(arena)?,
+    })
 }
 
 /// Multiply-accumulates of an inference.

@@ -91,11 +91,68 @@ fn maps_add_up_to_what_tells_the_classes_apart() {
     assert!(session.map(2).is_err());
 }
 
+/// Square by square what an inference of its own says; the answer stays.
+#[test]
+fn occlusion_is_the_mean_of_the_squares_over_a_pixel() {
+    let mut session = session(NANO).unwrap();
+    classify(&mut session, 90, 70);
+    let (logits, top) = (session.logits().to_vec(), *session.top());
+    let input = session.input.first(64 * 64 * 3).to_vec();
+    let model = *session.model().unwrap();
+    let mut arena = vec![0; model.arena_bytes()];
+    let mut probability_of = |pixels: &[u8]| {
+        model.input_mut(&mut arena).unwrap().copy_from_slice(pixels);
+        model.quantize_pixels(&mut arena).unwrap();
+        let output = model.run_in_place(&mut arena).unwrap();
+        1.0 / (1.0 + f64::from(output.logit(0) - output.logit(1)).exp())
+    };
+    let whole = probability_of(&input);
+    session.occlude(1).unwrap();
+    assert_eq!(session.squares(), [0, 49]);
+    let mut expected = vec![(0.0, 0); 64 * 64];
+    for square in 0..49 {
+        assert!(session.occlusion().is_err());
+        session.occlude_next().unwrap();
+        assert_eq!(session.squares(), [square + 1, 49]);
+        let (top, left) = (square / 7 * 8, square % 7 * 8);
+        let inside = |at: &usize| {
+            (top..top + 16).contains(&(at / 64)) && (left..left + 16).contains(&(at % 64))
+        };
+        let places: Vec<usize> = (0..64 * 64).filter(inside).collect();
+        let mut covered = input.clone();
+        for &at in &places {
+            covered[at * 3..at * 3 + 3].fill(128);
+        }
+        let drop = whole - probability_of(&covered);
+        for at in places {
+            expected[at] = (expected[at].0 + drop, expected[at].1 + 1);
+        }
+    }
+    session.occlude_next().unwrap();
+    let map = session.occlusion().unwrap().iter();
+    let map: Vec<f32> = map
+        .map(|bits| f32::from_bits(bits.cast_unsigned()))
+        .collect();
+    for (value, (sum, count)) in map.iter().zip(expected) {
+        assert!((f64::from(*value) - sum / f64::from(count)).abs() < 1e-6);
+    }
+    assert!(map.iter().any(|value| value.abs() > 1e-3));
+    assert_eq!((session.logits(), session.top()), (&logits[..], &top));
+    // Another picture ends it.
+    classify(&mut session, 5, 5);
+    assert_eq!(session.squares(), [0, 0]);
+    assert!(session.occlude_next().is_err() && session.occlusion().is_err());
+    assert!(session.occlude(2).is_err());
+}
+
 #[test]
 fn what_comes_out_of_turn_or_does_not_suit_is_refused() {
     let mut empty = Session::<Heap>::new();
     assert!(matches!(empty.infer(), Err(SessionError::Order(_))));
     assert!(matches!(empty.map(0), Err(SessionError::Order(_))));
+    assert!(matches!(empty.occlude(0), Err(SessionError::Order(_))));
+    assert!(matches!(empty.occlude_next(), Err(SessionError::Order(_))));
+    assert!(matches!(empty.occlusion(), Err(SessionError::Order(_))));
     let error = empty.prepare(2, 2, |_, _| ()).unwrap_err();
     assert_eq!(error.to_string(), "out of turn: first load a model");
     let mut tiny = session(TINY).unwrap();
