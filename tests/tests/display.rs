@@ -1,10 +1,11 @@
 //! What a board's display shows: QEMU's own picture of the OLED beside what embedded-graphics' simulator
-//! draws, and what is seen and told of a crash.
+//! draws, with what speaks for the answer, and what is seen and told of a crash.
 
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use embedded_graphics::Drawable;
 use embedded_graphics::geometry::Size;
 use embedded_graphics::pixelcolor::{Gray4, GrayColor};
 use embedded_graphics::prelude::{OriginDimensions, Point};
@@ -12,14 +13,16 @@ use embedded_graphics_simulator::SimulatorDisplay;
 use kiln_board::Board;
 use kiln_board::boards::{EMULATED, find};
 use kiln_core::Model;
+use kiln_core::explain::Maps;
 use kiln_core::preprocess::preprocess;
+use kiln_firmware::ssd0323::Frame;
 use kiln_firmware::ui::thumbnail::Pixels;
-use kiln_firmware::ui::{Cost, Guess, Screen, Thumbnail, draw};
+use kiln_firmware::ui::{Cost, Guess, Heat, Screen, Thumbnail, draw, explain};
 use kiln_link::{Call, Request, frame};
 use kiln_picture::Picture;
 use kiln_runtime::onnx::OnnxFile;
 use kiln_runtime::quantized::load_quantized;
-use kiln_tests::boards::{compiled, program, start, variant};
+use kiln_tests::boards::{compiled, host_input, program, start, variant};
 
 const NANO: &str = concat!(
     env!("CARGO_MANIFEST_DIR"),
@@ -27,12 +30,17 @@ const NANO: &str = concat!(
 );
 const TINY: &[u8] = include_bytes!("../../runtime/core/tests/tiny.kiln");
 
-/// The simulator's display as grey levels, 0 to 255.
-fn simulated(screens: &[Screen<'_>]) -> Vec<u8> {
-    let mut display = SimulatorDisplay::<Gray4>::new(Size::new(128, 64));
+/// The simulator's display as grey levels, 0 to 255: heat is laid over what is in a frame buffer.
+fn simulated(screens: &[Screen<'_>], heat: Option<Heat<'_>>) -> Vec<u8> {
+    let mut frame = Frame::new();
     for screen in screens {
-        let Ok(()) = draw(screen, &mut display);
+        let Ok(()) = draw(screen, &mut frame);
     }
+    if let Some(heat) = heat {
+        let Ok(()) = explain(&heat, &mut frame);
+    }
+    let mut display = SimulatorDisplay::<Gray4>::new(Size::new(128, 64));
+    let Ok(()) = frame.as_image().draw(&mut display);
     let size = display.size();
     let rows = 0..size.height as i32;
     let points = rows.flat_map(|y| (0..size.width as i32).map(move |x| Point::new(x, y)));
@@ -49,6 +57,24 @@ fn dumped(board: &mut Board) -> Vec<u8> {
         red
     });
     levels.collect()
+}
+
+/// What each place of a picture says for a class, by the engine on this machine: 255 where most.
+fn levels(model: &Model<'_>, input: &[i8], class: usize) -> Vec<u8> {
+    let maps = Maps::of(model).expect("it ends in a global average and a linear layer");
+    let mut arena = vec![0; model.arena_bytes()];
+    let place = model.input_mut(&mut arena).unwrap();
+    for (place, &value) in place.iter_mut().zip(input) {
+        *place = value as u8;
+    }
+    let mut features = vec![0; maps.shape().len()];
+    maps.run(model, &mut arena, &mut features).unwrap();
+    let mut map = vec![0; maps.shape().pixels()];
+    maps.map(&features, class, &mut map).unwrap();
+    let most = map.iter().copied().max().unwrap_or(0);
+    assert!((1..1 << 20).contains(&most), "{map:?}");
+    let level = |&value: &i32| (value.max(0) * 255 / most) as u8;
+    map.iter().map(level).collect()
 }
 
 fn picture() -> Picture {
@@ -76,7 +102,7 @@ fn the_oled_shows_what_the_simulator_draws() {
         board: "lm3s6965evb",
         model: "catsdogs-nano",
     };
-    assert!(dumped(&mut board) == simulated(&[waiting]));
+    assert!(dumped(&mut board) == simulated(&[waiting], None));
 
     let picture = picture();
     let inferred = board.classify(&picture, &mut |_, _| ()).unwrap();
@@ -103,7 +129,19 @@ fn the_oled_shows_what_the_simulator_draws() {
         second: Some(guess(1)),
         cost: Cost::Instructions(instructions.unwrap()),
     };
-    assert!(dumped(&mut board) == simulated(&[thinking, answer]));
+    let class = usize::from(inferred.top[0].class);
+    let levels = levels(&model, &host_input(&bytes, &picture), class);
+    let maps = Maps::of(&model).unwrap().shape();
+    let heat = Heat {
+        width: shape.width,
+        height: shape.height,
+        columns: maps.width,
+        rows: maps.height,
+        levels: &levels,
+    };
+    let shown = dumped(&mut board);
+    assert!(shown == simulated(&[thinking, answer], Some(heat)));
+    assert!(shown != simulated(&[thinking, answer], None));
 }
 
 /// Asks for a layer that makes the board crash, and waits until it greets again.
@@ -149,7 +187,7 @@ fn a_crash_is_told_after_the_reset() {
                     title: "restarted",
                     text: &told,
                 };
-                assert!(dumped(&mut board) == simulated(&[screen]), "{told}");
+                assert!(dumped(&mut board) == simulated(&[screen], None), "{told}");
             }
         }
     }

@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use kiln_core::Target;
+use kiln_core::explain::Maps;
 use kiln_core::tensor::Shape;
 use kiln_core::window::Window;
+use kiln_core::{Model, Target};
 
 use super::*;
 use crate::engine::{Input, LoadedModel};
@@ -198,6 +199,33 @@ fn arenas_stay_within_their_budgets() {
                 budget - arena < 64,
                 "{name} for {target:?}: lower the budget to {arena}"
             );
+        }
+    }
+}
+
+/// Boards make maps of what the last pool has read, for which the arena is no larger.
+#[test]
+fn class_activation_maps_cost_no_arena() {
+    for (name, graph) in [
+        ("IC", image_classification()),
+        ("VWW", visual_wake_words()),
+        ("KWS", keyword_spotting()),
+    ] {
+        for target in Target::ALL
+            .into_iter()
+            .filter(|&target| wants(target).features)
+        {
+            let options = Options {
+                target,
+                ..Options::default()
+            };
+            let bytes = compile(&graph, &options).unwrap().bytes;
+            let model = Model::new(&bytes).unwrap();
+            let maps = Maps::of(&model).unwrap();
+            let mut arena = vec![0; model.arena_bytes()];
+            model.run_in_place(&mut arena).unwrap();
+            let levels = maps.levels(&mut arena, 1).map(<[u8]>::len);
+            assert_eq!(levels, Some(maps.shape().pixels()), "{name} for {target:?}");
         }
     }
 }

@@ -98,7 +98,10 @@ pub fn compile(graph: &QGraph, options: &Options<'_>) -> Result<Compiled, Compil
             best = copied;
         }
     }
-    let (lowered, problem, plan) = best;
+    let (lowered, mut problem, mut plan) = best;
+    if wants.features {
+        (problem, plan) = steps::keeping(graph, &lowered, problem, plan);
+    }
     if plan.peak > MAX_ARENA as usize {
         let ends = plan::live_ends(&problem, &plan);
         let steps = plan.order.iter().zip(ends);

@@ -5,7 +5,7 @@ use kiln_core::window::Window;
 
 use super::lower::{Layer, Lowered, Op, unplaced};
 use super::overlap::{gap, resize_gap};
-use super::plan::{Problem, Share, Step};
+use super::plan::{self, Plan, Problem, Share, Step};
 use super::target::{Sharing, packing_for, scratch_for, wants};
 use crate::qgraph::{QGraph, TensorId};
 
@@ -42,6 +42,38 @@ pub(super) fn problem(
         alignment: wants(target).alignment,
         inside: lowered.inside.clone(),
     }
+}
+
+/// Plans the arena so that what a last pool reads outlives it and the linear layer behind it, where the network
+/// ends so and that costs nothing; else as `plan` has it.
+pub(super) fn keeping(
+    graph: &QGraph,
+    lowered: &Lowered<'_>,
+    problem: Problem,
+    plan: Plan,
+) -> (Problem, Plan) {
+    let Some(features) = explained(graph, lowered) else {
+        return (problem, plan);
+    };
+    let mut kept = problem.clone();
+    if let Some(last) = kept.steps.last_mut() {
+        last.reads.push(features);
+    }
+    let keeping = plan::plan(&kept);
+    match keeping.peak <= plan.peak {
+        true => (kept, keeping),
+        false => (problem, plan),
+    }
+}
+
+/// What the pool before a last linear layer reads.
+fn explained(graph: &QGraph, lowered: &Lowered<'_>) -> Option<TensorId> {
+    let [.., pool, linear] = &lowered.layers[..] else {
+        return None;
+    };
+    let linked = linear.reads[0] == pool.writes && linear.writes == graph.output;
+    let kinds = matches!((&pool.op, &linear.op), (Op::Pool { .. }, Op::Conv(_)));
+    (linked && kinds).then(|| pool.reads[0])
 }
 
 /// Over which of its inputs a layer may write.

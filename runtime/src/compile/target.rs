@@ -3,12 +3,12 @@
 //! Every engine runs the file of every target: its plain loops read all packings. The targets
 //! differ in how fast that is where, and in how much memory it takes:
 //!
-//! | target | offsets | constants | tensors that share bytes | fixed multipliers |
-//! |---|---|---|---|---|
-//! | generic | 1 | 4 | in place | no |
-//! | x86-64, aarch64, wasm32 | 16 | 64 | in place | no |
-//! | cortex-m55 | 4 | 16 | overlapping | yes |
-//! | other Cortex-M | 4 | 4 | overlapping | yes |
+//! | target | offsets | constants | tensors that share bytes | fixed multipliers | features stay |
+//! |---|---|---|---|---|---|
+//! | generic | 1 | 4 | in place | no | no |
+//! | x86-64, aarch64, wasm32 | 16 | 64 | in place | no | no |
+//! | cortex-m55 | 4 | 16 | overlapping | yes | yes |
+//! | other Cortex-M | 4 | 4 | overlapping | yes | yes |
 //!
 //! x86-64, aarch64 and wasm32 take weights in blocks; Cortex-M in quads and lanes, all cores the same, each
 //! with the scratch that its own kernels take: another core with less than it wants leaves the layer to the
@@ -49,6 +49,9 @@ pub struct Wants {
     pub sharing: Sharing,
     /// Whether multipliers are given in integers too where the result is the same.
     pub fixed: bool,
+    /// Whether what a last global pool reads stays in the arena where that costs nothing: boards make class
+    /// activation maps of it ([`kiln_core::explain::Maps::levels`]), for which others have memory.
+    pub features: bool,
 }
 
 /// What a target wants.
@@ -59,12 +62,14 @@ pub const fn wants(target: Target) -> Wants {
             constants: 4,
             sharing: Sharing::InPlace,
             fixed: false,
+            features: false,
         },
         Target::X86_64 | Target::Aarch64 | Target::Wasm32 => Wants {
             alignment: 16,
             constants: 64,
             sharing: Sharing::InPlace,
             fixed: false,
+            features: false,
         },
         Target::CortexM0
         | Target::CortexM3
@@ -80,6 +85,7 @@ pub const fn wants(target: Target) -> Wants {
             },
             sharing: Sharing::Overlapping,
             fixed: true,
+            features: true,
         },
     }
 }
