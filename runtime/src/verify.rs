@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use kiln_core::format::output_sum;
+use kiln_core::layer::Layer;
 use kiln_core::tensor::Shape;
 use kiln_run::engine::{Engine, EngineError, Input};
 use kiln_run::layout::{Layout, reorder};
@@ -44,33 +44,102 @@ pub struct Difference {
     pub steps: u8,
 }
 
-/// Runs one model compiled twice over an input: the first layer whose bytes differ, if one does.
-/// Layers that only one of them has, since the other joined them, are passed over, as are those with
-/// channels left out in one of them.
+/// How many of a file's layers were compared, and how.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Coverage {
+    /// With all their values.
+    pub whole: usize,
+    /// With the values of the channels that were not left out for the file's target.
+    pub narrowed: usize,
+    /// Not at all: the reference has no such layer, since the compiler put it together otherwise, or one with
+    /// channels of which nothing is known.
+    pub unknown: usize,
+}
+
+/// What a comparison over one input has found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Compared {
+    /// The first layer whose bytes differ, if one does.
+    pub first_difference: Option<Difference>,
+    /// What was compared.
+    pub layers: Coverage,
+}
+
+/// Runs one model compiled twice over an input, and compares the layers of `other` with those of the same name.
+/// Where `other` has fewer channels, those that are left are compared: `kept` says by a layer's name which they
+/// are ([`kept_channels`](crate::compile::kept_channels)).
 ///
 /// # Errors
 /// An input that the models do not take.
-pub fn first_difference(
+pub fn compare(
     reference: &mut Engine,
     other: &mut Engine,
     input: &[i8],
-) -> Result<Option<Difference>, EngineError> {
-    let mut expected: HashMap<String, (u32, Vec<u8>)> = HashMap::new();
+    kept: &HashMap<String, Vec<bool>>,
+) -> Result<Compared, EngineError> {
+    let mut expected = HashMap::new();
     reference.run_observed(Input::Quantized(input), |ran| {
-        let sum = output_sum(ran.layer, ran.output);
-        expected.insert(ran.name.to_owned(), (sum, ran.output.to_vec()));
+        let (at, bytes) = written(ran.layer, ran.output);
+        expected.insert((ran.name.to_owned(), at), bytes);
     })?;
-    let mut first = None;
+    let mut compared = Compared::default();
     other.run_observed(Input::Quantized(input), |ran| {
-        let Some((sum, bytes)) = expected.get(ran.name) else {
+        let Compared {
+            first_difference,
+            layers,
+        } = &mut compared;
+        let (at, found) = written(ran.layer, ran.output);
+        let Some(whole) = expected.get(&(ran.name.to_owned(), at)) else {
+            layers.unknown += 1;
             return;
         };
-        let alike = bytes.len() == ran.output.len();
-        if first.is_none() && alike && *sum != output_sum(ran.layer, ran.output) {
-            first = Some(difference(ran.name, bytes, ran.output));
+        let narrowed = kept.get(ran.name).map(|kept| narrow(whole, kept));
+        let bytes = match &narrowed {
+            _ if whole.len() == found.len() => {
+                layers.whole += 1;
+                whole
+            }
+            Some(bytes) if bytes.len() == found.len() => {
+                layers.narrowed += 1;
+                bytes
+            }
+            _ => {
+                layers.unknown += 1;
+                return;
+            }
+        };
+        if first_difference.is_none() && *bytes != found {
+            *first_difference = Some(difference(ran.name, bytes, &found));
         }
     })?;
-    Ok(first)
+    Ok(compared)
+}
+
+/// What a layer has written, and where that begins in its output (row, column, channel): of a copy that does not
+/// fill the rest a part, else all. A joined tensor has several such copies of one name.
+fn written(layer: &Layer<'_>, output: &[u8]) -> ([u32; 3], Vec<u8>) {
+    let copy = match layer {
+        Layer::Copy(copy) if copy.fill.is_none() => copy,
+        _ => return ([0; 3], output.to_vec()),
+    };
+    let (whole, part) = (copy.output.shape, copy.input.shape);
+    let [row, column, channel] = copy.at.map(|at| at as usize);
+    let rows = (row..row + part.height as usize).map(|y| y * whole.width as usize + column);
+    let pixels = rows.flat_map(|first| first..first + part.width as usize);
+    let values = pixels.flat_map(|pixel| {
+        let start = pixel * whole.channels as usize + channel;
+        output[start..start + part.channels as usize]
+            .iter()
+            .copied()
+    });
+    (copy.at, values.collect())
+}
+
+/// The values of the channels that are kept: NHWC.
+fn narrow(values: &[u8], kept: &[bool]) -> Vec<u8> {
+    let values = values.iter().zip(kept.iter().cycle());
+    let kept = values.filter(|(_, kept)| **kept);
+    kept.map(|(&value, _)| value).collect()
 }
 
 /// How two outputs of i8 differ.
@@ -240,7 +309,13 @@ pub fn first_difference_from_tract(
 
 #[cfg(test)]
 mod tests {
+    use kiln_core::Target;
+
     use super::*;
+    use crate::compile::{Options, compile, kept_channels};
+    use crate::engine::LoadedModel;
+    use crate::qgraph::QOp;
+    use crate::testing::{Random, random_graph};
 
     #[test]
     fn differences_are_counted_in_steps() {
@@ -248,5 +323,67 @@ mod tests {
         let found = difference("conv", &expected, &[0x80, 0x00, 0x00, 0x7d]);
         assert_eq!(found.layer, "conv");
         assert_eq!((found.differing, found.values, found.steps), (2, 4, 2));
+    }
+
+    /// A random graph some of whose filters are nothing but their bias, so that there is something to leave out.
+    fn graph(seed: u64) -> QGraph {
+        let mut graph = random_graph(seed);
+        for layer in &mut graph.layers {
+            if let QOp::Conv(conv) = &mut layer.op {
+                let len = conv.weights.len() / conv.bias.len().max(1);
+                for channel in (0..conv.bias.len()).step_by(2) {
+                    conv.weights[channel * len..][..len].fill(conv.zero_points[channel]);
+                    if channel % 4 == 0 {
+                        conv.bias[channel] = 0;
+                    }
+                }
+            }
+        }
+        graph
+    }
+
+    fn engine(graph: &QGraph, target: Target) -> Engine {
+        let options = Options {
+            target,
+            ..Options::default()
+        };
+        let compiled = compile(graph, &options).unwrap();
+        LoadedModel::from_bytes(&compiled.bytes).unwrap().engine()
+    }
+
+    #[test]
+    fn narrowed_layers_are_compared_by_what_is_left_of_them() {
+        let mut all = Coverage::default();
+        let mut found = 0;
+        for seed in 0..300 {
+            let graph = graph(seed);
+            let len = graph.tensors[graph.input].shape.len();
+            let input = Random::new(seed).bytes(len);
+            let mut reference = engine(&graph, Target::Generic);
+            let mut other = engine(&graph, Target::CortexM4);
+            let count = other.model().layer_count();
+            let kept = kept_channels(&graph).unwrap();
+            let mut by = |kept: &HashMap<String, Vec<bool>>| {
+                compare(&mut reference, &mut other, &input, kept).unwrap()
+            };
+            let Compared {
+                first_difference,
+                layers,
+            } = by(&kept);
+            assert_eq!(first_difference, None, "{seed}");
+            assert_eq!(layers.whole + layers.narrowed + layers.unknown, count);
+            all.whole += layers.whole;
+            all.narrowed += layers.narrowed;
+            // Without what is known of the channels, they count as not compared.
+            let without = by(&HashMap::new()).layers;
+            let unknown = layers.unknown + layers.narrowed;
+            assert_eq!((without.whole, without.unknown), (layers.whole, unknown));
+            // By other channels than those that are left, they differ.
+            let mut turned = kept.clone();
+            turned.values_mut().for_each(|kept| kept.rotate_right(1));
+            found += usize::from(by(&turned).first_difference.is_some());
+        }
+        assert!(all.whole > 300 && all.narrowed > 20, "{all:?}");
+        assert!(found > 5, "{found} were noticed");
     }
 }

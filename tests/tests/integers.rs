@@ -125,6 +125,9 @@ fn verify_agrees_and_notices_another_model() {
     assert_eq!(outcome["tract_within"], 40);
     assert_eq!(outcome["golden"], 4);
     assert_eq!(outcome["first_difference"], Value::Null);
+    // On this machine no layer is narrowed.
+    assert!(outcome["layers"]["whole"].as_u64().unwrap() > 3);
+    assert_eq!(outcome["layers"]["narrowed"], 0);
 
     // Other scales: the same layers with other bytes.
     let other = at("other.int8.onnx");

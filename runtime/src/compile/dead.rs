@@ -12,6 +12,8 @@ mod ranges;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashMap;
+
 use kiln_core::Target;
 
 use crate::qgraph::{QConv, QGraph, QLayer, QOp};
@@ -62,6 +64,18 @@ pub(super) fn narrowed(graph: &QGraph) -> Option<QGraph> {
         }
     }
     Some(narrow)
+}
+
+/// Of each layer whose output has such channels, by its name, which of them narrowing keeps; the graph is one
+/// that compiles.
+pub(super) fn kept_channels(graph: &QGraph) -> HashMap<String, Vec<bool>> {
+    if narrowed(graph).is_none() {
+        return HashMap::new();
+    }
+    let kept = kept(graph, &ranges(graph));
+    let of_layer = |layer: &QLayer| (layer.name.clone(), kept[layer.output].clone());
+    let layers = graph.layers.iter().map(of_layer);
+    layers.filter(|(_, kept)| kept.contains(&false)).collect()
 }
 
 /// How a layer treats channels.

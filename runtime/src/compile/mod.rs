@@ -30,6 +30,8 @@ pub mod target;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashMap;
+
 use kiln_core::format::{Golden, MAX_ARENA, output_sum};
 use kiln_core::layer::{BinaryOp, Layer, PoolKind};
 use kiln_core::packing::KernelShape;
@@ -118,6 +120,17 @@ pub fn compile(graph: &QGraph, options: &Options<'_>) -> Result<Compiled, Compil
     }
     let report = report(options, &problem, &plan, &parts, &bytes)?;
     Ok(Compiled { bytes, report })
+}
+
+/// Of each layer that [`Options::narrow`] leaves without channels, by its name, which channels of its output
+/// are kept.
+///
+/// # Errors
+///
+/// A graph that contradicts itself.
+pub fn kept_channels(graph: &QGraph) -> Result<HashMap<String, Vec<bool>>, CompileError> {
+    check::check(graph)?;
+    Ok(dead::kept_channels(graph))
 }
 
 fn check_meta(graph: &QGraph, options: &Options<'_>) -> Result<(), CompileError> {

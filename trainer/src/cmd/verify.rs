@@ -1,5 +1,6 @@
 //! `kiln verify`
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -8,9 +9,10 @@ use clap::Args;
 use kiln_run::engine::{Input, LoadedModel};
 use kiln_run::layout::{Layout, reorder};
 use kiln_run::pictures::{files, pixels};
+use kiln_runtime::compile::kept_channels;
 use kiln_runtime::float::FloatModel;
 use kiln_runtime::verify::{
-    Difference, TractLayers, first_difference, first_difference_from_tract,
+    Coverage, Difference, TractLayers, compare, first_difference_from_tract,
 };
 use serde::Serialize;
 
@@ -27,8 +29,9 @@ Examples:
   kiln verify model.kiln photos --pictures 500
   kiln verify model.kiln photos --int8 other.int8.onnx
 
-The .kiln file must give the bytes that the quantized ONNX file stands for, layer by layer. tract, which
-computes the quantized file in floats, may be off by --tract-steps.
+The .kiln file must give the bytes that the quantized ONNX file stands for, layer by layer. Files for Cortex-M
+are without channels that no result depends on: of such layers the channels that are left are compared, and it
+is said how many there are. tract, which computes the quantized file in floats, may be off by --tract-steps.
 
 Exit codes: 0 they agree, 1 they do not, 2 an error.")]
 pub struct VerifyArgs {
@@ -80,6 +83,8 @@ struct Outcome {
     golden: usize,
     /// Pictures on which the .kiln file's layers have the quantized file's bytes.
     same_bytes: usize,
+    /// How many of the .kiln file's layers are compared, and how; none without a .kiln file.
+    layers: Option<Coverage>,
     first_difference: Option<Difference>,
     /// Pictures on which tract's logits are within the steps allowed.
     tract_within: usize,
@@ -95,6 +100,8 @@ struct Forms {
     float: Option<FloatModel>,
     reference: LoadedModel,
     kiln: Option<(PathBuf, LoadedModel)>,
+    /// The channels that a narrowed .kiln file keeps, by layer.
+    kept: HashMap<String, Vec<bool>>,
     tract: TractLayers,
 }
 
@@ -131,7 +138,9 @@ pub fn run(args: &VerifyArgs) -> anyhow::Result<ExitCode> {
         let input = reference.quantized(Input::Pixels(&pixels))?;
         let logits = reference.logits(Input::Quantized(&input))?;
         if let Some(engine) = &mut kiln {
-            match first_difference(&mut reference, engine, &input)? {
+            let compared = compare(&mut reference, engine, &input, &forms.kept)?;
+            outcome.layers = Some(compared.layers);
+            match compared.first_difference {
                 None => outcome.same_bytes += 1,
                 found => outcome.first_difference = outcome.first_difference.or(found),
             }
@@ -179,10 +188,24 @@ fn report(args: &VerifyArgs, forms: &Forms, outcome: &Outcome) -> anyhow::Result
         let all = |count: usize| format!("{count} of {n} pictures");
         if let Some((path, _)) = &forms.kiln {
             let name = path.display();
+            let layers = outcome.layers.unwrap_or_default();
             ui::print(format!(
-                "{name}: every layer has the quantized file's bytes on {}",
+                "{name}: {} the quantized file's bytes on {}",
+                compared(&layers),
                 all(outcome.same_bytes)
             ))?;
+            if layers.narrowed > 0 {
+                ui::print(format!(
+                    "  {} compared by the channels that are left: no result depends on the others",
+                    counted(layers.narrowed)
+                ))?;
+            }
+            if layers.unknown > 0 {
+                ui::print(format!(
+                    "  {} not compared: the quantized file has no such layer, or one with other channels",
+                    counted(layers.unknown)
+                ))?;
+            }
             if outcome.golden > 0 {
                 ui::print(format!(
                     "{name}: {} golden vectors come out right",
@@ -212,6 +235,22 @@ fn report(args: &VerifyArgs, forms: &Forms, outcome: &Outcome) -> anyhow::Result
     } else {
         ExitCode::from(1)
     })
+}
+
+/// The layers that are compared, and that they have something.
+fn compared(layers: &Coverage) -> String {
+    let count = layers.whole + layers.narrowed;
+    match layers.unknown {
+        0 => "every layer has".to_owned(),
+        unknown => format!("{count} of {} layers have", count + unknown),
+    }
+}
+
+fn counted(layers: usize) -> String {
+    match layers {
+        1 => "1 layer is".to_owned(),
+        count => format!("{count} layers are"),
+    }
 }
 
 fn text(difference: &Difference) -> String {
@@ -276,10 +315,12 @@ fn open(args: &VerifyArgs) -> anyhow::Result<Forms> {
         );
     }
     let tract = TractLayers::new(&file, &graph).with_context(|| int8.display().to_string())?;
+    let kept = kept_channels(&graph).with_context(|| int8.display().to_string())?;
     Ok(Forms {
         float,
         reference,
         kiln,
+        kept,
         tract,
     })
 }
