@@ -12,8 +12,8 @@ mod room;
 
 pub use room::{Copy, Room, Rows};
 
-/// Words between the first and the second of a four, where three columns go together.
-const THREE: usize = 3;
+/// Columns that go together: so many words lie between the first and the second of a four.
+const COLUMNS: usize = loops::COLUMNS;
 
 /// Makes columns of a convolution's input.
 pub struct Columns {
@@ -40,7 +40,7 @@ pub struct Columns {
 }
 
 impl Columns {
-    /// `strip` has the room for three columns, or for one if there is one output pixel.
+    /// `strip` has the room for the columns that go together, or for one if there is one output pixel.
     pub fn new(conv: &Conv<'_>, arena: &[u8], strip: *mut u8, fours: usize) -> Self {
         let (input, output, window) = (conv.input.shape, conv.output.shape, &conv.window);
         let [top, left, ..] = window.padding;
@@ -99,22 +99,22 @@ impl Columns {
         }
     }
 
-    /// Lanes of up to three columns from the output pixel at `place` on, which moves behind them.
+    /// Lanes of up to as many columns as go together from the output pixel at `place` on, which moves behind them.
     ///
     /// # Safety
     ///
-    /// The input's bytes are there, `lanes` has room for six words a four; the output has those pixels.
+    /// The input's bytes are there, `lanes` has room for the words of each four; the output has those pixels.
     pub unsafe fn some(&mut self, set: Set, place: &mut [usize; 2], count: usize, lanes: *mut u32) {
         let [y, x] = *place;
         let direct = self.direct() || !set.has(Operator::Strips);
-        if direct && count == THREE && x + THREE <= self.out_width {
+        if direct && count == COLUMNS && x + COLUMNS <= self.out_width {
             let left = x as isize * self.stride[1] - self.padding[1];
-            let right = left + 2 * self.stride[1] + self.kernel[1];
+            let right = left + (COLUMNS as isize - 1) * self.stride[1] + self.kernel[1];
             // SAFETY: as the caller says; all taps lie within the input's columns.
             let done =
-                left >= 0 && right <= self.width && unsafe { self.three(set, y, left, lanes) };
+                left >= 0 && right <= self.width && unsafe { self.together(set, y, left, lanes) };
             if done {
-                place[1] = x + THREE;
+                place[1] = x + COLUMNS;
                 if place[1] == self.out_width {
                     *place = [y + 1, 0];
                 }
@@ -126,9 +126,9 @@ impl Columns {
             unsafe {
                 if direct && !set.has(Operator::Windows) {
                     let from = self.at(place[0] as isize, place[1] as isize);
-                    loops::one(lanes.add(index), from, self.fours, 4 * THREE);
+                    loops::one(lanes.add(index), from, self.fours, 4 * COLUMNS);
                 } else if direct {
-                    self.column(*place, lanes.add(index), THREE);
+                    self.column(*place, lanes.add(index), COLUMNS);
                 } else {
                     self.gather(*place, index);
                 }
@@ -144,13 +144,13 @@ impl Columns {
         }
     }
 
-    /// Three columns of one output row, none of which sees padding on its sides; the first begins in
+    /// Columns of one output row that go together, none of which sees padding on its sides; the first begins in
     /// the input's column `left`. Whether that was possible.
     ///
     /// # Safety
     ///
     /// As of [`some`](Self::some).
-    unsafe fn three(&self, set: Set, y: usize, left: isize, lanes: *mut u32) -> bool {
+    unsafe fn together(&self, set: Set, y: usize, left: isize, lanes: *mut u32) -> bool {
         if !set.has(Operator::Windows) {
             let from = self.at(y as isize, left);
             // SAFETY: as the caller says; a column is a pixel.
@@ -168,7 +168,7 @@ impl Columns {
             true => [0, height],
             false => taps(top, height, self.dilation[0], self.height),
         };
-        let words = loops::WORDS * THREE * fours;
+        let words = loops::WORDS * COLUMNS * fours;
         // SAFETY: rows of the kernel that are not within the input are filled; all others are there.
         unsafe {
             if !whole {
@@ -177,7 +177,7 @@ impl Columns {
                 self.fill(to, (height - behind) as usize * words, 1);
             }
             if behind > first {
-                loops::three(&Rows {
+                loops::together(&Rows {
                     to: lanes.add(first as usize * words),
                     from: self.at(top + first * self.dilation[0], left),
                     next: self.stride[1] as usize * self.channels,
@@ -190,7 +190,7 @@ impl Columns {
         true
     }
 
-    /// Three columns whose values lie one behind the other.
+    /// Columns whose values lie one behind the other.
     ///
     /// # Safety
     ///
@@ -205,7 +205,7 @@ impl Columns {
             pitch: 0,
         };
         // SAFETY: as the caller says.
-        unsafe { loops::three(&rows) };
+        unsafe { loops::together(&rows) };
     }
 
     /// One column straight from the input; of its words each is `step` behind the one before.

@@ -1,4 +1,4 @@
-//! Convolutions of one group, three columns at a time, and those of one output pixel. Equation (6).
+//! Convolutions of one group, some columns at a time, and those of one output pixel. Equation (6).
 
 use super::columns::{Columns, Room, is_flat};
 use super::constants::Constants;
@@ -13,7 +13,7 @@ use crate::tensor::Tensor;
 const MOST_FOURS: usize = 32;
 
 /// Columns that are computed together.
-const COLUMNS: usize = 3;
+const COLUMNS: usize = loops::COLUMNS;
 
 /// What the inner loops take. `dsp.s` knows the places.
 #[repr(C)]
@@ -63,13 +63,13 @@ pub struct Plan {
     room: Room,
     /// How they are made.
     ways: Set,
-    /// Words that lanes of a four take.
-    words: usize,
+    /// For which loops.
+    core: Core,
 }
 
 impl Plan {
-    /// For loops whose lanes take so many words a four; none where they do not take it.
-    pub fn of(conv: &Conv<'_>, words: usize) -> Option<Self> {
+    /// For the loops of such cores; none where they do not take it.
+    pub fn of(conv: &Conv<'_>, core: Core) -> Option<Self> {
         let output = conv.output.shape;
         let (input, shape) = (conv.input.shape, conv.kernel_shape());
         let fits = conv.packing == Packing::Quads
@@ -97,7 +97,7 @@ impl Plan {
             fours,
             room,
             ways,
-            words,
+            core,
         })
     }
 
@@ -146,12 +146,12 @@ impl Plan {
     }
 
     /// The kernels that take the layer with so much scratch.
-    pub fn needs(&self, core: Core, conv: &Conv<'_>, scratch: usize) -> Option<Set> {
+    pub fn needs(&self, conv: &Conv<'_>, scratch: usize) -> Option<Set> {
         let channels = conv.output.shape.channels as usize;
         let (input, output) = (&conv.input, &conv.output);
         let end = |tensor: &Tensor| tensor.offset as usize + tensor.shape.len();
         let apart = end(output) <= input.offset as usize || end(input) <= output.offset as usize;
-        if core == Core::Vectors {
+        if self.core == Core::Vectors {
             let takes = self.straight && apart || scratch >= self.vectors_len().max(3);
             return takes.then_some(Set::NONE.with(Operator::Dense));
         }
@@ -173,7 +173,7 @@ impl Plan {
 
     /// Bytes of scratch from a multiple of 4 on: the lanes, and what makes them.
     const fn needed(&self) -> usize {
-        let columns = if self.point { 1 } else { COLUMNS };
+        let columns = if self.point { 1 } else { self.core.columns() };
         let room = if self.straight {
             0
         } else {
@@ -184,14 +184,19 @@ impl Plan {
 
     /// Bytes of lanes.
     const fn lanes(&self) -> usize {
-        4 * self.words * self.fours * if self.point { 1 } else { COLUMNS }
+        let words = if self.point {
+            self.core.words()
+        } else {
+            self.core.words_together()
+        };
+        4 * words * self.fours
     }
 }
 
 /// Runs the layer; none where it is left to the plain loop, and nothing is written.
 #[inline(never)]
 pub fn run(conv: &Conv<'_>, set: Set, arena: &mut [u8]) -> Option<()> {
-    let plan = Plan::of(conv, loops::WORDS)?;
+    let plan = Plan::of(conv, loops::CORE)?;
     let constants = Constants::of(conv)?;
     let input = start(&conv.input, arena)?;
     let output = start(&conv.output, arena)?;
@@ -257,7 +262,7 @@ fn straight(
 
 /// # Safety
 ///
-/// The pointers are the layer's, and `lanes` has room for three columns.
+/// The pointers are the layer's, and `lanes` has room for the columns that go together.
 unsafe fn dense(
     conv: &Conv<'_>,
     set: Set,
@@ -278,7 +283,8 @@ unsafe fn dense(
         // SAFETY: of the columns that are not there the lanes are of any value, and the outputs lie over
         // the first column's.
         unsafe {
-            columns.some(set, &mut place, count, lanes);
+            columns.some(set, &mut place, count, loops::narrow(lanes, plan.fours));
+            loops::widen(lanes, plan.fours);
             let offsets = [
                 if count > 1 { channels } else { 0 },
                 if count > 2 { 2 * channels } else { 0 },

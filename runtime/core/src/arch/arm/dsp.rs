@@ -2,6 +2,7 @@
 
 use core::arch::global_asm;
 
+use super::Core;
 use super::binary::Sum;
 use super::columns::{Copy, Rows};
 use super::dense::Task;
@@ -32,7 +33,7 @@ unsafe extern "C" {
     #[link_name = "kiln_copy"]
     pub fn copy(rows: *const Copy);
     #[link_name = "kiln_three"]
-    pub fn three(rows: *const Rows);
+    pub fn together(rows: *const Rows);
     #[link_name = "kiln_one"]
     pub fn one(to: *mut u32, from: *const u8, fours: usize, step: usize) -> *mut u32;
     #[link_name = "kiln_lanes"]
@@ -52,6 +53,12 @@ unsafe extern "C" {
 /// Where [`point_bytes`] reads a column: at any multiple of this.
 pub const ADDRESS: usize = 1;
 
+/// The cores that these loops are for.
+pub const CORE: Core = Core::Halves;
+
+/// Columns that are computed together.
+pub const COLUMNS: usize = 3;
+
 /// Words of lanes of a four.
 pub const WORDS: usize = 2;
 
@@ -60,6 +67,18 @@ pub fn split(four: [u8; 4]) -> [u32; WORDS] {
     let [a, b, c, d] = four.map(|value| u32::from(i16::from(value as i8) as u16));
     [c << 16 | a, d << 16 | b]
 }
+
+/// Where columns go before they get lanes: they have them.
+pub const fn narrow(lanes: *mut u32, _: usize) -> *mut u32 {
+    lanes
+}
+
+/// Lanes of columns, which have them already.
+///
+/// # Safety
+///
+/// None is needed.
+pub const unsafe fn widen(_: *mut u32, _: usize) {}
 
 /// Whether there is a sum by floats.
 pub const HAS_FLOAT_SUM: bool = cfg!(target_abi = "eabihf");

@@ -15,8 +15,12 @@ unsafe extern "C" fn kiln_exact(
     each: usize,
     zero_point: i32,
 ) {
+    let (mut channel, mut left) = (0, each);
     for index in 0..count {
-        let channel = index.checked_div(each).unwrap_or(0) % 4;
+        if left == 0 {
+            (channel, left) = ((channel + 1) % 4, each);
+        }
+        left -= 1;
         // SAFETY: as the caller says.
         unsafe {
             let multiplier = multipliers.add(channel).read();

@@ -39,7 +39,7 @@ mod depthwise;
     allow(dead_code, reason = "vectors make columns of their own")
 )]
 mod dsp;
-#[cfg(any(kiln_v7, all(kiln_dsp, not(target_abi = "eabihf"))))]
+#[cfg(any(kiln_v6, kiln_v7, all(kiln_dsp, not(target_abi = "eabihf"))))]
 mod exact;
 #[cfg(kiln_mve)]
 mod mve;
@@ -130,7 +130,9 @@ fn per_channel(layer: &Conv<'_>, set: Set, arena: &mut [u8]) -> Option<()> {
 /// Kinds of cores, by what their kernels take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Core {
-    /// Lanes of a four in one word: Cortex-M0+, M3.
+    /// Lanes of a four in one word, of two columns that go together a word for each value: Cortex-M0+.
+    Products,
+    /// Lanes of a four in one word: Cortex-M3.
     Bytes,
     /// In two words: Cortex-M4, M7, M33.
     Halves,
@@ -147,14 +149,15 @@ pub const THIS: Core = if cfg!(kiln_mve) {
 )) {
     Core::Halves
 } else {
-    Core::Bytes
+    loops::CORE
 };
 
 impl Core {
     /// That of a target.
     pub fn of(target: Target) -> Option<Self> {
         Some(match target {
-            Target::CortexM0 | Target::CortexM3 => Self::Bytes,
+            Target::CortexM0 => Self::Products,
+            Target::CortexM3 => Self::Bytes,
             Target::CortexM4 | Target::CortexM7 | Target::CortexM33 => Self::Halves,
             Target::CortexM55 => Self::Vectors,
             _ => return None,
@@ -164,15 +167,31 @@ impl Core {
     /// Words that lanes of a four take.
     const fn words(self) -> usize {
         match self {
-            Self::Bytes => 1,
+            Self::Products | Self::Bytes => 1,
             Self::Halves | Self::Vectors => 2,
+        }
+    }
+
+    /// Columns of a convolution that go together.
+    const fn columns(self) -> usize {
+        match self {
+            Self::Products => 2,
+            _ => 3,
+        }
+    }
+
+    /// Words that lanes of a four of such columns take.
+    const fn words_together(self) -> usize {
+        match self {
+            Self::Products => 4,
+            _ => self.words() * self.columns(),
         }
     }
 }
 
 /// Bytes of scratch that a convolution takes on a core; none where it is left to the plain loop.
 pub fn scratch_len(core: Core, conv: &Conv<'_>) -> Option<usize> {
-    let dense = dense::Plan::of(conv, core.words()).map(|plan| match core {
+    let dense = dense::Plan::of(conv, core).map(|plan| match core {
         Core::Vectors => plan.vectors_ask(conv),
         _ => plan.len(),
     });
@@ -184,8 +203,8 @@ pub fn scratch_len(core: Core, conv: &Conv<'_>) -> Option<usize> {
 /// left to the plain loop.
 pub fn needs(core: Core, conv: &Conv<'_>) -> Option<Set> {
     let scratch = conv.scratch.len as usize;
-    let set = match dense::Plan::of(conv, core.words()) {
-        Some(plan) => plan.needs(core, conv, scratch)?,
+    let set = match dense::Plan::of(conv, core) {
+        Some(plan) => plan.needs(conv, scratch)?,
         None => depthwise::Plan::of(conv, core.words())?.needs(scratch)?,
     };
     let narrow = (conv.rounding.low, conv.rounding.high) != (i8::MIN, i8::MAX);

@@ -1,5 +1,6 @@
 //! The inner loops in Rust: for cores without the DSP extension, and what the others' equal.
 
+use super::Core;
 use super::binary::Sum;
 use super::columns::{Copy, Rows};
 use super::dense::Task;
@@ -33,6 +34,12 @@ unsafe fn four(from: *const u8, aligned: bool) -> u32 {
 fn aligned(places: &[usize]) -> bool {
     cfg!(kiln_v6) && places.iter().all(|place| place.is_multiple_of(4))
 }
+
+/// The cores that these loops are for.
+pub const CORE: Core = Core::Bytes;
+
+/// Columns that are computed together.
+pub const COLUMNS: usize = if cfg!(kiln_v6) { 2 } else { 3 };
 
 /// Words of lanes of a four.
 pub const WORDS: usize = 1;
@@ -173,37 +180,37 @@ pub unsafe fn copy(rows: *const Copy) {
     }
 }
 
-/// Rows of fours of three columns to lanes.
+/// Rows of fours of the columns that go together to lanes.
 ///
 /// # Safety
 ///
 /// The pointers are what `rows` says.
-pub unsafe fn three(rows: *const Rows) {
+pub unsafe fn together(rows: *const Rows) {
     // SAFETY: as the caller says.
     unsafe {
         let rows = &*rows;
         if aligned(&[rows.from.addr(), rows.pitch, rows.next]) {
-            three_by(rows, true);
+            together_by(rows, true);
         } else {
-            three_by(rows, false);
+            together_by(rows, false);
         }
     }
 }
 
 #[inline(always)]
-unsafe fn three_by(rows: &Rows, aligned: bool) {
+unsafe fn together_by(rows: &Rows, aligned: bool) {
     let mut to = rows.to;
     for row in 0..rows.rows {
         let mut from = rows.from.wrapping_add(row * rows.pitch);
         for _ in 0..rows.fours {
-            for column in 0..3 {
-                // SAFETY: as the caller of `three` says.
+            for column in 0..COLUMNS {
+                // SAFETY: as the caller of `together` says.
                 unsafe {
                     to.add(column)
                         .write(four(from.add(column * rows.next), aligned))
                 };
             }
-            to = to.wrapping_add(3);
+            to = to.wrapping_add(COLUMNS);
             from = from.wrapping_add(4);
         }
     }
@@ -231,6 +238,18 @@ pub unsafe fn one(to: *mut u32, from: *const u8, fours: usize, step: usize) -> *
     }
     to
 }
+
+/// Where fours of columns go before they get lanes: they are these.
+pub const fn narrow(lanes: *mut u32, _: usize) -> *mut u32 {
+    lanes
+}
+
+/// Lanes of columns, which they are already.
+///
+/// # Safety
+///
+/// None is needed.
+pub const unsafe fn widen(_: *mut u32, _: usize) {}
 
 /// Sums of two tensors.
 ///

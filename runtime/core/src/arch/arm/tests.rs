@@ -87,7 +87,7 @@ fn check(random: &mut Random, input: [u32; 3], out_channels: u32, window: Window
         scratch: Scratch::default(),
     };
     conv.scratch.offset = end as u32;
-    for core in [Core::Bytes, Core::Halves, Core::Vectors] {
+    for core in [Core::Products, Core::Bytes, Core::Halves, Core::Vectors] {
         // What a core asks for is enough for its kernels, and the least for all but those of one pixel
         // and for vectors, which gather more columns where they have room.
         let mut exact = conv;

@@ -1,14 +1,18 @@
-//! The inner loop for Armv6-M; [`portable`](super::portable) says the same in Rust, and has the others.
+//! The inner loops for Armv6-M; [`portable`](super::portable) says the same in Rust, and has the others.
 
 use core::arch::global_asm;
 
+use super::Core;
 use super::dense::Task;
 use super::depthwise::Row;
-use super::portable::{self, round_of};
+use super::portable;
 
 pub use super::portable::{
-    HAS_FLOAT_SUM, WORDS, copy, float_sum, lanes, one, row_sums, split, sum, three,
+    COLUMNS, HAS_FLOAT_SUM, WORDS, copy, float_sum, lanes, one, row_sums, split, sum, together,
 };
+
+/// The cores that these loops are for.
+pub const CORE: Core = Core::Products;
 
 global_asm!(include_str!("v6.s"), options(raw));
 
@@ -19,13 +23,9 @@ pub const ADDRESS: usize = 4;
 pub use point as point_bytes;
 
 unsafe extern "C" {
-    fn kiln_four(
-        sums: *mut [i32; 4],
-        column: *const u32,
-        weights: *const u8,
-        fours: usize,
-        step: usize,
-    );
+    fn kiln_widen(lanes: *mut u32, from: *const u32, fours: usize);
+    fn kiln_pair(channels: *mut Channels);
+    fn kiln_points(channels: *mut Channels);
     fn kiln_taps(
         sums: *mut [i32; 4],
         rows: *const *const u32,
@@ -72,35 +72,82 @@ unsafe fn taps(
     unsafe { kiln_taps(sums, rows.as_ptr(), weights, taps, rows.len(), from) };
 }
 
-/// Three columns through all pairs of channels. Channels that make no four are left to the portable loop.
+/// What loops through channels take and change. `v6.s` knows the places.
+#[repr(C)]
+struct Channels {
+    columns: *const u32,
+    bias: *const i32,
+    weights: *const u8,
+    factors: *const i32,
+    output: *mut u8,
+    output_end: *mut u8,
+    /// Bytes from the first column's output to the second's; 0 where that is not there.
+    second: usize,
+    to_multipliers: isize,
+    /// Bytes of the weights of four channels.
+    quad: usize,
+    factor_step: usize,
+    channel: usize,
+    zero_point: i32,
+    end: *const u32,
+    /// Bytes of weights of as many fours as a round is short of.
+    short: usize,
+    /// Bytes of the loop up to where it is entered.
+    entry: usize,
+}
+
+impl Channels {
+    /// For a loop with so many bytes for each four of taps; a round has four.
+    fn of(task: &Task, each: usize) -> Self {
+        let short = task.fours.wrapping_neg() % 4;
+        Self {
+            columns: task.columns,
+            bias: task.bias,
+            weights: task.weights,
+            factors: task.factors,
+            output: task.output,
+            output_end: task.output_end,
+            second: task.offsets[0],
+            to_multipliers: task.to_multipliers,
+            quad: 16 * task.fours,
+            factor_step: task.factor_step,
+            channel: 0,
+            zero_point: task.zero_point,
+            end: task.end,
+            short: 16 * short,
+            entry: each * short,
+        }
+    }
+}
+
+/// Two columns through all channels.
 ///
 /// # Safety
 ///
-/// The task's pointers are what it says.
+/// The task's pointers are what it says; its lanes have been made by [`widen`].
 pub unsafe fn dense(task: *const Task) {
     // SAFETY: as the caller says.
     unsafe {
-        let task = &*task;
-        let channels = task.output_end.offset_from(task.output) as usize;
-        let whole = channels / 4 * 4;
-        let places = [0, task.offsets[0], task.offsets[1]];
-        for column in [2, 1, 0] {
-            if column > 0 && places[column] == 0 {
-                continue;
-            }
-            four::<2>(task, task.columns.add(column), 12, places[column], whole);
-        }
-        if whole < channels {
-            let pairs = whole / 2;
-            portable::dense(&Task {
-                bias: task.bias.add(whole),
-                factors: task.factors.byte_add(pairs * task.factor_step),
-                output: task.output.add(whole),
-                weights: task.weights.add(4 * whole * task.fours),
-                ..*task
-            });
-        }
+        let mut channels = Channels::of(&*task, 46);
+        channels.factor_step /= 2;
+        kiln_pair(&mut channels);
     }
+}
+
+/// Where fours of columns go before they get lanes: those take twice the room.
+pub fn narrow(lanes: *mut u32, fours: usize) -> *mut u32 {
+    lanes.wrapping_add(COLUMNS * fours)
+}
+
+/// Lanes of two columns: of each two values one word, -(x0 + 65536 x1), so that a weight is multiplied by
+/// both at once.
+///
+/// # Safety
+///
+/// There is room, and the fours lie in its second half.
+pub unsafe fn widen(lanes: *mut u32, fours: usize) {
+    // SAFETY: as the caller says.
+    unsafe { kiln_widen(lanes, narrow(lanes, fours), fours) };
 }
 
 /// One column through all fours of channels.
@@ -111,31 +158,6 @@ pub unsafe fn dense(task: *const Task) {
 pub unsafe fn point(task: *const Task) {
     // SAFETY: as the caller says.
     unsafe {
-        let task = &*task;
-        let channels = task.output_end.offset_from(task.output) as usize;
-        four::<4>(task, task.columns, 4, 0, channels.next_multiple_of(4));
-    }
-}
-
-/// A column, whose fours are `step` bytes apart, through channels up to `channels`; outputs go so many
-/// bytes behind the task's.
-unsafe fn four<const TOGETHER: usize>(
-    task: &Task,
-    column: *const u32,
-    step: usize,
-    output: usize,
-    channels: usize,
-) {
-    for first in (0..channels).step_by(4) {
-        // SAFETY: as the caller says.
-        unsafe {
-            let mut sums = task.bias.add(first).cast::<[i32; 4]>().read();
-            let weights = task.weights.add(4 * first * task.fours);
-            kiln_four(&mut sums, column, weights, task.fours, step);
-            for (channel, sum) in (first..).zip(sums) {
-                let value = round_of::<TOGETHER>(task, channel, sum);
-                task.output.add(output + channel).write(value);
-            }
-        }
+        kiln_points(&mut Channels::of(&*task, 132));
     }
 }

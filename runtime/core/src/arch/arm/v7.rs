@@ -4,7 +4,8 @@
 use core::arch::global_asm;
 
 pub use super::portable::{
-    ADDRESS, HAS_FLOAT_SUM, WORDS, copy, float_sum, lanes, one, row_sums, split, sum, three,
+    ADDRESS, COLUMNS, CORE, HAS_FLOAT_SUM, WORDS, copy, float_sum, lanes, narrow, one, row_sums,
+    split, sum, together, widen,
 };
 
 use super::dense::Task;

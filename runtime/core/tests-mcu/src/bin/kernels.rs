@@ -66,6 +66,14 @@ impl Random {
         self.below(256) as i8
     }
 
+    /// Any, or one of the ends.
+    fn value(&mut self, ends: bool) -> i8 {
+        match (ends, self.i8()) {
+            (true, value) => [i8::MIN, i8::MAX][usize::from(value > 0)],
+            (false, value) => value,
+        }
+    }
+
     fn limits(&mut self) -> [i8; 2] {
         match self.below(2) {
             0 => [-128, 127],
@@ -180,7 +188,9 @@ fn conv(buffers: &mut Buffers, random: &mut Random, case: Case, dilation: u16) {
     };
     let len = Packing::Plain.len(shape);
     let plain = &mut buffers.plain[..len];
-    plain.fill_with(|| random.i8());
+    // Sums of a few products are then as far from 0 as they can be.
+    let ends = random.below(4) == 0;
+    plain.fill_with(|| random.value(ends));
     // Accumulators reach the limits and beyond. Factors are not quite the multipliers, so that it shows
     // which is taken; one of four quads has none.
     let reach = 5400 * (Packing::taps(shape) as u32).isqrt();
@@ -245,7 +255,7 @@ fn conv(buffers: &mut Buffers, random: &mut Random, case: Case, dilation: u16) {
     let behind = end + conv.scratch.len as usize;
     let len = behind + 16;
     for byte in &mut buffers.arena.0[..len] {
-        *byte = random.i8() as u8;
+        *byte = random.value(ends) as u8;
     }
     buffers.expected.0[..len].copy_from_slice(&buffers.arena.0[..len]);
     let (found, expected) = (&mut buffers.arena.0[..len], &mut buffers.expected.0[..len]);

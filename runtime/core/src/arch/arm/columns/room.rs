@@ -2,10 +2,10 @@
 
 use crate::layer::Conv;
 
-/// Rows of fours of three columns. `dsp_lanes.s` knows the places.
+/// Rows of fours of the columns that go together. `dsp_lanes.s` knows the places.
 #[repr(C)]
 pub struct Rows {
-    /// Where lanes go: of each four three first words, then three second ones if there are such.
+    /// Where lanes go: of each four the columns' first words, then their second ones if there are such.
     pub to: *mut u32,
     /// The first column's first row.
     pub from: *const u8,
