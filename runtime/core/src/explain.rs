@@ -230,7 +230,7 @@ impl<'m> Maps<'m> {
             [] => 0,
             zeros => *zeros.get(class)? as i8,
         };
-        let weight = *linear.weights.get(at)? as i8;
+        let weight = linear.packing.weight(linear.weights, at)?;
         Some(i32::from(weight) - i32::from(zero))
     }
 }

@@ -42,6 +42,8 @@ pub enum Operator {
     Point,
     /// Cortex-M: the same, whose values are read where they lie.
     Straight,
+    /// Cortex-M: the same, whose weights are read two at a time too.
+    Twos,
     /// Cortex-M: the same, with output channels that are no fours.
     Few,
     /// Cortex-M: depthwise convolutions of three by three taps, moved by one.

@@ -38,14 +38,24 @@ pub enum Packing {
     /// `[out_channels / 4][kernel rows][kernel columns][in_channels / groups][2][2]` as i16: of four
     /// output channels the first, third, second and fourth; zeros fill up. For depthwise convolutions.
     Lanes,
+    /// [`Quads`](Self::Quads), but of each two weights a, b the i16 256 a + b; then, i32, one an output
+    /// channel filled up to 4, 256 times the bias less 127 times the sum of all b: where accumulators of
+    /// 24 bits start. For what [`Packing::twos_hold`] says.
+    Twos,
 }
 
-/// Output channels that [`Packing::Quads`] and [`Packing::Lanes`] keep together.
+/// Output channels that [`Packing::Quads`], [`Packing::Lanes`] and [`Packing::Twos`] keep together.
 pub const QUAD: usize = 4;
 
 impl Packing {
     /// All, by [`id`](Self::id).
-    pub const ALL: [Self; 4] = [Self::Plain, Self::Blocks, Self::Quads, Self::Lanes];
+    pub const ALL: [Self; 5] = [
+        Self::Plain,
+        Self::Blocks,
+        Self::Quads,
+        Self::Lanes,
+        Self::Twos,
+    ];
 
     /// What stands for it in a file.
     pub const fn id(self) -> u8 {
@@ -54,6 +64,7 @@ impl Packing {
             Self::Blocks => 1,
             Self::Quads => 2,
             Self::Lanes => 3,
+            Self::Twos => 4,
         }
     }
 
@@ -65,6 +76,7 @@ impl Packing {
             1 => Some(Self::Blocks),
             2 => Some(Self::Quads),
             3 => Some(Self::Lanes),
+            4 => Some(Self::Twos),
             _ => None,
         }
     }
@@ -76,7 +88,8 @@ impl Packing {
         let (together, each) = match self {
             Self::Plain => (1, Self::taps(shape)),
             Self::Blocks => (BLOCK, Self::block_len(shape).saturating_add(4 * BLOCK)),
-            Self::Quads => (QUAD, Self::taps(shape).div_ceil(4).saturating_mul(4 * QUAD)),
+            Self::Quads => (QUAD, Self::quad_len(shape)),
+            Self::Twos => (QUAD, Self::quad_len(shape).saturating_add(4 * QUAD)),
             Self::Lanes => (QUAD, Self::taps(shape).saturating_mul(2 * QUAD)),
         };
         shape.out_channels.div_ceil(together).saturating_mul(each)
@@ -102,8 +115,49 @@ impl Packing {
         match self {
             Self::Plain => 1,
             Self::Blocks => 64,
-            Self::Quads | Self::Lanes => 4,
+            Self::Quads | Self::Lanes | Self::Twos => 4,
         }
+    }
+
+    /// Whether [`Twos`](Self::Twos) holds such weights, `taps` for each output channel, and accumulators
+    /// between such ends, one pair a channel.
+    pub fn twos_hold(weights: &[i8], taps: usize, reach: &[(i32, i32)]) -> bool {
+        const END: i32 = 1 << 23;
+        let holds = |two: &[i8]| !matches!(two, &[i8::MIN, b] if b < 0);
+        let mut channels = weights.chunks(taps.max(1));
+        channels.all(|weights| weights.chunks(2).all(holds))
+            && reach.iter().all(|&(low, high)| low >= -END && high < END)
+    }
+
+    /// Where the accumulators of [`Twos`](Self::Twos) start.
+    pub const fn twos_starts(shape: KernelShape) -> usize {
+        let quads = shape.out_channels.div_ceil(QUAD);
+        quads.saturating_mul(Self::quad_len(shape))
+    }
+
+    /// Bytes of the weights of four output channels.
+    const fn quad_len(shape: KernelShape) -> usize {
+        Self::taps(shape).div_ceil(4).saturating_mul(4 * QUAD)
+    }
+
+    /// The weight at an [`index`](Self::index) of `weights`; none behind their end.
+    #[inline(always)]
+    pub fn weight(self, weights: &[u8], index: usize) -> Option<i8> {
+        match self {
+            Self::Twos => Self::of_two(weights, index),
+            _ => weights.get(index).map(|byte| byte.cast_signed()),
+        }
+    }
+
+    /// The first of two is the upper half, which has lent to the lower one where that is negative.
+    #[inline(never)]
+    fn of_two(weights: &[u8], index: usize) -> Option<i8> {
+        let byte = weights.get(index ^ 1)?;
+        let lent = match index % 2 {
+            0 => weights.get(index)? >> 7,
+            _ => 0,
+        };
+        Some(byte.wrapping_add(lent).cast_signed())
     }
 
     /// [`Blocks`](Self::Blocks): fours of weights in a row of the kernel.
@@ -124,7 +178,10 @@ impl Packing {
     /// not fit is left out.
     pub fn pack(self, shape: KernelShape, weights: &[i8], bias: &[i32], packed: &mut [u8]) {
         packed.fill(0);
-        let starts = shape.out_channels.div_ceil(BLOCK) * Self::block_len(shape);
+        let starts = match self {
+            Self::Twos => Self::twos_starts(shape),
+            _ => shape.out_channels.div_ceil(BLOCK) * Self::block_len(shape),
+        };
         for (out, &bias) in bias.iter().enumerate().take(shape.out_channels) {
             let mut sum = 0_i32;
             for row in 0..shape.rows {
@@ -132,8 +189,10 @@ impl Packing {
                     for input in 0..shape.in_channels {
                         let plain = Self::Plain.index(shape, out, row, column, input);
                         let weight = weights.get(plain).copied().unwrap_or(0);
-                        sum = sum.wrapping_add(weight.into());
                         let index = self.index(shape, out, row, column, input);
+                        if self != Self::Twos || index % 2 == 1 {
+                            sum = sum.wrapping_add(weight.into());
+                        }
                         let bytes = i16::from(weight).to_le_bytes();
                         let width = if self == Self::Lanes { 2 } else { 1 };
                         if let Some(place) = packed.get_mut(index..index + width) {
@@ -142,18 +201,27 @@ impl Packing {
                     }
                 }
             }
-            if self == Self::Blocks {
-                let start = bias.wrapping_sub(sum.wrapping_mul(128)).to_le_bytes();
-                if let Some(bytes) = packed.get_mut(starts + 4 * out..starts + 4 * out + 4) {
-                    bytes.copy_from_slice(&start);
-                }
+            let start = match self {
+                Self::Blocks => bias.wrapping_sub(sum.wrapping_mul(128)),
+                Self::Twos => (bias << 8).wrapping_sub(sum.wrapping_mul(127)),
+                _ => continue,
+            };
+            if let Some(bytes) = packed.get_mut(starts + 4 * out..starts + 4 * out + 4) {
+                bytes.copy_from_slice(&start.to_le_bytes());
+            }
+        }
+        if self == Self::Twos {
+            let (twos, _) = packed.split_at_mut(starts.min(packed.len()));
+            for two in twos.as_chunks_mut().0 {
+                let [upper, lower] = *two;
+                *two = [lower, upper.wrapping_sub(lower >> 7)];
             }
         }
     }
 
     /// Where the weight of an output channel, a row and a column of the kernel, and an input channel
-    /// of its group lies; of an i16 the first byte, which is the weight as i8. Below [`len`](Self::len) for all that are within the shape, if `len` is no
-    /// longer than memory is.
+    /// of its group lies, as [`weight`](Self::weight) reads it; of an i16 the first byte, which is the weight as
+    /// i8. Below [`len`](Self::len) for all that are within the shape, if `len` is no longer than memory is.
     pub const fn index(
         self,
         shape: KernelShape,
@@ -171,7 +239,7 @@ impl Packing {
                 let four = row * Self::fours(shape) + along / 4;
                 out / BLOCK * Self::block_len(shape) + (four * BLOCK + out % BLOCK) * 4 + along % 4
             }
-            Self::Quads => {
+            Self::Quads | Self::Twos => {
                 let tap = (row * shape.columns + column) * shape.in_channels + input;
                 let four = out / QUAD * Self::taps(shape).div_ceil(4) + tap / 4;
                 (four * QUAD + out % QUAD) * 4 + tap % 4
@@ -219,5 +287,60 @@ mod tests {
             }
         }
         assert_eq!(Packing::from_id(Packing::ALL.len() as u8), None);
+    }
+
+    /// All pairs of weights but those that do not fit, and what is between them and the starts.
+    #[test]
+    fn twos_give_each_weight_back() {
+        let shape = KernelShape {
+            out_channels: 2,
+            rows: 1,
+            columns: 1,
+            in_channels: 1 << 17,
+            groups: 1,
+        };
+        let all = || (i8::MIN..=i8::MAX).flat_map(|a| (i8::MIN..=i8::MAX).map(move |b| (a, b)));
+        let mut weights = vec![0; 1 << 18];
+        for (two, (a, b)) in weights.chunks_exact_mut(2).zip(all().chain(all())) {
+            two.copy_from_slice(&[a, b]);
+        }
+        let taps = 1 << 17;
+        assert!(!Packing::twos_hold(&weights, taps, &[]));
+        for two in weights.chunks_exact_mut(2) {
+            two[0] = two[0].max(if two[1] < 0 { -127 } else { -128 });
+        }
+        assert!(Packing::twos_hold(
+            &weights,
+            taps,
+            &[(-1 << 23, (1 << 23) - 1)]
+        ));
+        assert!(!Packing::twos_hold(&weights, taps, &[(0, 1 << 23)]));
+        assert!(!Packing::twos_hold(&weights, taps, &[(-1 - (1 << 23), 0)]));
+        // Of a channel's last weight nothing is asked.
+        assert!(Packing::twos_hold(&[1, 2, -128, -3, 4, 5], 3, &[]));
+        let mut packed = vec![0x55; Packing::Twos.len(shape)];
+        Packing::Twos.pack(shape, &weights, &[3, -70_000], &mut packed);
+        for (at, &weight) in weights.iter().enumerate() {
+            let index = Packing::Twos.index(shape, at / taps, 0, 0, at % taps);
+            assert_eq!(Packing::Twos.weight(&packed, index), Some(weight), "{at}");
+        }
+        let seconds = |out: usize| {
+            let all = weights[out * taps..][..taps].chunks_exact(2);
+            all.map(|two| i32::from(two[1])).sum::<i32>()
+        };
+        let starts = Packing::twos_starts(shape);
+        let expected = [
+            3 * 256 - 127 * seconds(0),
+            -70_000 * 256 - 127 * seconds(1),
+            0,
+            0,
+        ];
+        assert_eq!(packed[starts..], crate::testing::words(&expected));
+        // Low weights are those of the words that are read as they are.
+        let word = u16::from_le_bytes([packed[0], packed[1]]).cast_signed();
+        assert_eq!(
+            i32::from(word),
+            256 * i32::from(weights[0]) + i32::from(weights[1])
+        );
     }
 }

@@ -179,7 +179,7 @@ fn arenas_stay_within_their_budgets() {
         ("IC", image_classification(), 12_501_632, [49_152, 34_227]),
         ("VWW", visual_wake_words(), 7_489_664, [55_296, 41_676]),
         ("KWS", keyword_spotting(), 2_656_768, [16_000, 12_364]),
-        ("AD", anomaly_detection(), 264_192, [768, 1_024]),
+        ("AD", anomaly_detection(), 264_192, [768, 768]),
     ];
     for (name, graph, macs, budgets) in cases {
         for (target, budget) in [Target::Generic, Target::CortexM4].into_iter().zip(budgets) {

@@ -1,11 +1,12 @@
 //! A convolution's constants: what zero points add goes into the bias, scales become multipliers.
 
-use kiln_core::layer;
 use kiln_core::packing::Packing;
 use kiln_core::tensor::Tensor;
 use kiln_core::window::Window;
+use kiln_core::{Target, arch, layer};
 
 use super::CompileError;
+use super::target::packing_for;
 use crate::graph::Quant;
 use crate::qgraph::QConv;
 
@@ -59,6 +60,17 @@ impl<'g> Conv<'g> {
                 high: self.limits[1],
             },
             scratch: layer::Scratch::default(),
+        }
+    }
+
+    /// The order of the weights that a target's inner loop wants, where they fit in it.
+    pub(super) fn packing(&self, target: Target, geometry: &layer::Conv<'_>) -> Packing {
+        let taps = Packing::taps(geometry.kernel_shape());
+        match arch::takes_twos_for(target, geometry)
+            && Packing::twos_hold(self.weights, taps, &self.reach)
+        {
+            true => Packing::Twos,
+            false => packing_for(target, geometry),
         }
     }
 
@@ -191,6 +203,42 @@ mod tests {
         conv.zero_points = vec![0, 0];
         let lowered = Conv::new(&conv, &around([50, 127])).unwrap();
         assert_eq!(lowered.reach[1], (-8, -8 + 7 * 130));
+    }
+
+    /// Two weights in 16 bits, where that is possible, on cores that read them.
+    #[test]
+    fn weights_that_fit_are_read_two_at_a_time() {
+        let of = |channels| Tensor {
+            shape: kiln_core::tensor::Shape::new(1, 1, channels),
+            ..Tensor::default()
+        };
+        let packing = |conv: &QConv, target| {
+            let lowered = Conv::new(conv, &around([-128, 127])).unwrap();
+            let channels = conv.weights.len() as u32 / 2;
+            lowered.packing(target, &lowered.geometry(of(channels), of(2)))
+        };
+        let conv = QConv {
+            weights: vec![-127, -1, 3, 4, -128, 0, 5, 6],
+            ..conv()
+        };
+        for (target, expected) in [
+            (Target::CortexM0, Packing::Twos),
+            (Target::CortexM3, Packing::Quads),
+            (Target::CortexM4, Packing::Twos),
+            (Target::CortexM55, Packing::Quads),
+            (Target::Generic, Packing::Plain),
+        ] {
+            assert_eq!(packing(&conv, target), expected, "{target:?}");
+        }
+        // Three are no four, -128 has none below it, and sums are of 24 bits.
+        let mut others = [conv.clone(), conv.clone(), conv.clone()];
+        others[0].weights.truncate(6);
+        others[1].weights[5] = -1;
+        others[2].bias[1] = 1 << 23;
+        for conv in others {
+            let quads = packing(&conv, Target::CortexM4);
+            assert_eq!(quads, Packing::Quads, "{conv:?}");
+        }
     }
 
     #[test]

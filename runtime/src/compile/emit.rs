@@ -14,7 +14,7 @@ use super::conv::Conv;
 use super::lower::{Layer, Lowered, Op, unplaced};
 use super::plan::{Plan, Problem};
 use super::tables::quantize;
-use super::target::{Wants, packing_for, wants};
+use super::target::{Wants, wants};
 use super::{CompileError, Options};
 use crate::multiplier::Rounding;
 use crate::qgraph::{QGraph, TensorId};
@@ -192,7 +192,7 @@ impl<'a> Parts<'a> {
         let [input, output] = [layer.reads[0], layer.writes].map(|id| unplaced(self.graph, id));
         let geometry = conv.geometry(input, output);
         let shape = geometry.kernel_shape();
-        let packing = packing_for(self.options.target, &geometry);
+        let packing = conv.packing(self.options.target, &geometry);
         let mut weights = vec![0; packing.len(shape)];
         packing.pack(shape, conv.weights, &conv.bias, &mut weights);
         let alignment = constants.max(packing.alignment());

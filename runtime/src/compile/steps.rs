@@ -6,7 +6,7 @@ use kiln_core::window::Window;
 use super::lower::{Layer, Lowered, Op, unplaced};
 use super::overlap::{gap, resize_gap};
 use super::plan::{self, Plan, Problem, Share, Step};
-use super::target::{Sharing, packing_for, scratch_for, wants};
+use super::target::{Sharing, scratch_for, wants};
 use crate::qgraph::{QGraph, TensorId};
 
 /// What is to be planned.
@@ -22,9 +22,9 @@ pub(super) fn problem(
         scratch: match &layer.op {
             Op::Conv(conv) => {
                 let [input, output] = [layer.reads[0], layer.writes].map(|id| unplaced(graph, id));
-                let mut conv = conv.geometry(input, output);
-                conv.packing = packing_for(target, &conv);
-                scratch_for(target, &conv)
+                let mut geometry = conv.geometry(input, output);
+                geometry.packing = conv.packing(target, &geometry);
+                scratch_for(target, &geometry)
             }
             _ => 0,
         },

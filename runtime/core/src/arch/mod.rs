@@ -35,7 +35,9 @@ fn scratch_by(core: arm::Core, conv: &Conv<'_>) -> usize {
     match conv.packing {
         Packing::Plain => 0,
         Packing::Blocks => strips::Strips::of(conv).map_or(0, |strips| strips.len()),
-        Packing::Quads | Packing::Lanes => arm::scratch_len(core, conv).unwrap_or(0),
+        Packing::Quads | Packing::Lanes | Packing::Twos => {
+            arm::scratch_len(core, conv).unwrap_or(0)
+        }
     }
 }
 
@@ -47,6 +49,22 @@ pub fn cortex_m_packing(conv: &Conv<'_>) -> Packing {
     };
     let packing = [Packing::Quads, Packing::Lanes].into_iter().find(takes);
     packing.unwrap_or_default()
+}
+
+/// Whether the kernels of this machine, or elsewhere those of a Cortex-M, take a convolution with weights
+/// in [`Packing::Twos`].
+pub fn takes_twos(conv: &Conv<'_>) -> bool {
+    twos_by(arm::THIS, conv)
+}
+
+/// [`takes_twos`] of the machine that a file is for.
+pub fn takes_twos_for(target: Target, conv: &Conv<'_>) -> bool {
+    arm::Core::of(target).is_some_and(|core| twos_by(core, conv))
+}
+
+fn twos_by(core: arm::Core, conv: &Conv<'_>) -> bool {
+    let packing = Packing::Twos;
+    arm::scratch_len(core, &Conv { packing, ..*conv }).is_some()
 }
 
 /// The operators with which a file's target computes a convolution.

@@ -82,6 +82,7 @@ fn maps_are_the_sum_over_channels_in_every_packing() {
         (Packing::Plain, false),
         (Packing::Blocks, false),
         (Packing::Quads, false),
+        (Packing::Twos, false),
     ] {
         let parts = parts(packing, zero_points);
         let bytes = parts.bytes();

@@ -66,18 +66,18 @@ fn under_tap(
         zero_points => i32::from(*zero_points.get(out)? as i8),
     };
     let padding = layer.input.zero_point as u8;
-    let term = |x: u8, w: u8| i32::from(x as i8) * (i32::from(w as i8) - zero_point);
+    let term = |x: u8, w: i8| i32::from(x as i8) * (i32::from(w) - zero_point);
     let mut sum = 0i32;
     if layer.packing == Packing::Plain {
         let start = layer.packing.index(shape, out, row, column, 0);
         let weights = layer.weights.get(start..)?.get(..shape.in_channels)?;
         if let Some(values) = values {
             for (&x, &w) in values.iter().zip(weights) {
-                sum = sum.wrapping_add(term(x, w));
+                sum = sum.wrapping_add(term(x, w as i8));
             }
         } else {
             for &w in weights {
-                sum = sum.wrapping_add(term(padding, w));
+                sum = sum.wrapping_add(term(padding, w as i8));
             }
         }
         return Some(sum);
@@ -85,7 +85,7 @@ fn under_tap(
     for input in 0..shape.in_channels {
         let x = values.map_or(Some(padding), |values| values.get(input).copied())?;
         let index = layer.packing.index(shape, out, row, column, input);
-        sum = sum.wrapping_add(term(x, *layer.weights.get(index)?));
+        sum = sum.wrapping_add(term(x, layer.packing.weight(layer.weights, index)?));
     }
     Some(sum)
 }

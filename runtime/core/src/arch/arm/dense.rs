@@ -59,6 +59,8 @@ pub struct Plan {
     fours: usize,
     /// Whether the one column is the input as it lies there.
     straight: bool,
+    /// Whether weights are read two at a time.
+    twos: bool,
     /// What columns take.
     room: Room,
     /// How they are made.
@@ -72,18 +74,20 @@ impl Plan {
     pub fn of(conv: &Conv<'_>, core: Core) -> Option<Self> {
         let output = conv.output.shape;
         let (input, shape) = (conv.input.shape, conv.kernel_shape());
-        let fits = conv.packing == Packing::Quads
+        let fits = matches!(conv.packing, Packing::Quads | Packing::Twos)
             && conv.groups == 1
             && conv.weight_zero_points.is_empty()
             && makes(&conv.window, &input, &output);
         let taps = Packing::taps(shape);
         let fours = taps.div_ceil(4);
-        if !fits || fours == 0 || fours >= 1 << 20 {
-            return None;
-        }
         let point = output.pixels() == 1;
         let straight =
             point && taps == input.len() && taps.is_multiple_of(4) && conv.window.padding == [0; 4];
+        let twos = conv.packing == Packing::Twos;
+        let reads = !twos || straight && core.reads_twos();
+        if !fits || !reads || fours == 0 || fours >= 1 << 20 {
+            return None;
+        }
         let room = Room::of(conv, fours);
         let ways = match room.pitch {
             _ if straight => Set::NONE,
@@ -94,6 +98,7 @@ impl Plan {
         Some(Self {
             point,
             straight,
+            twos,
             fours,
             room,
             ways,
@@ -111,7 +116,7 @@ impl Plan {
     /// no lanes, and a long one has none: they cost more memory than they save time.
     pub const fn len(&self) -> usize {
         match self.straight {
-            true if self.fours > MOST_FOURS => 0,
+            true if self.twos || self.fours > MOST_FOURS => 0,
             true => self.needed(),
             false => self.needed().saturating_add(3),
         }
@@ -157,6 +162,7 @@ impl Plan {
         }
         let set = match (self.straight, self.point) {
             (true, _) if !apart => return None,
+            (true, _) if self.twos => Set::NONE.with(Operator::Twos),
             (true, _) => Set::NONE
                 .with(Operator::Straight)
                 .with_if(scratch >= self.needed(), Operator::Point),
@@ -201,8 +207,8 @@ pub fn run(conv: &Conv<'_>, set: Set, arena: &mut [u8]) -> Option<()> {
     let input = start(&conv.input, arena)?;
     let output = start(&conv.output, arena)?;
     let scratch = match scratch(conv, arena, plan.needed()) {
-        Some(scratch) if !plan.straight || set.has(Operator::Point) => scratch,
-        _ if plan.straight && set.has(Operator::Straight) => {
+        Some(scratch) if !plan.straight || !plan.twos && set.has(Operator::Point) => scratch,
+        _ if plan.straight => {
             return straight(conv, set, arena, plan, &constants);
         }
         _ => return None,
@@ -229,7 +235,8 @@ pub fn run(conv: &Conv<'_>, set: Set, arena: &mut [u8]) -> Option<()> {
                 } else {
                     columns.point(set, lanes);
                 }
-                quads(conv, set, plan, &constants, lanes, output, false);
+                let ends = [lanes.cast_const(), lanes.wrapping_byte_add(plan.lanes())];
+                quads(conv, set, plan, &constants, ends, output, loops::point);
             }
             false => dense(conv, set, plan, &constants, &mut columns, lanes, output),
         }
@@ -252,10 +259,17 @@ fn straight(
     if !apart || !column.addr().is_multiple_of(loops::ADDRESS) {
         return None;
     }
+    let kernel = match plan.twos {
+        true if set.has(Operator::Twos) => loops::point_twos,
+        false if set.has(Operator::Straight) => loops::point_bytes,
+        _ => return None,
+    };
     // SAFETY: `Constants::of` and `range` have looked at the lengths.
     unsafe {
         let output = bytes.add(output.start);
-        quads(conv, set, plan, constants, column.cast(), output, true);
+        let column: *const u32 = column.cast();
+        let ends = [column, column.wrapping_add(plan.fours)];
+        quads(conv, set, plan, constants, ends, output, kernel);
     }
     clamp(conv, set, arena)
 }
@@ -324,20 +338,14 @@ unsafe fn quads(
     set: Set,
     plan: Plan,
     constants: &Constants,
-    column: *const u32,
+    [column, end]: [*const u32; 2],
     output: *mut u8,
-    bytes: bool,
+    point: loops::Point,
 ) {
     let channels = conv.output.shape.channels as usize;
     let quads = channels / QUAD * QUAD;
-    let point = match bytes {
-        true => loops::point_bytes,
-        false => loops::point,
-    };
     let mut task = plan.task(conv, constants, column);
-    if bytes {
-        task.end = column.wrapping_add(plan.fours);
-    }
+    task.end = end;
     // SAFETY: as the caller says; outputs of the last four go where there is room for all.
     unsafe {
         if quads > 0 {
@@ -350,7 +358,6 @@ unsafe fn quads(
             let last = constants.last(quads, channels);
             let constants = constants.with(&last, quads * 4 * plan.fours);
             let mut outputs = [0; QUAD];
-            let end = task.end;
             task = plan.task(conv, &constants, column);
             task.end = end;
             task.output = outputs.as_mut_ptr();

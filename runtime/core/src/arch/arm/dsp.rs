@@ -30,6 +30,8 @@ unsafe extern "C" {
     pub fn point(task: *const Task);
     #[link_name = "kiln_point_bytes"]
     pub fn point_bytes(task: *const Task);
+    #[link_name = "kiln_point_twos"]
+    pub fn point_twos(task: *const Task);
     #[link_name = "kiln_copy"]
     pub fn copy(rows: *const Copy);
     #[link_name = "kiln_three"]
@@ -49,6 +51,9 @@ unsafe extern "C" {
     #[link_name = "kiln_float_sum"]
     pub fn float_sum(sum: *const Sum);
 }
+
+/// A loop through all fours of channels of one column.
+pub type Point = unsafe extern "C" fn(*const Task);
 
 /// Where [`point_bytes`] reads a column: at any multiple of this.
 pub const ADDRESS: usize = 1;

@@ -184,8 +184,18 @@ kiln_function kiln_dense
 @ One column, all fours of channels. Words as above, but 4, 5, 10, 11 and 14. The column is lanes or, with
 @ \bytes, values as they are, at any address.
 @
+@ With \bytes = 2 weights are 256 a + b of each two, and accumulators 256 times as large. With values x and y
+@ above them, x (256 a + b) + b (256 y + 127 - x) is 256 (a x + b y) + 127 b, whose last term is in what they start
+@ with; 127 - x is of 8 bits, x with all but the sign flipped.
+@
 @ r0 weights, r1 the column, r2-r5 weights of four channels, r6 r7 lanes of the column, lr lanes of a
 @ weight, r8-r11 accumulators, r12 the column's end.
+.macro kiln_twos acc, weights
+    sxtb16 lr, \weights
+    smlad \acc, r7, \weights, \acc
+    smlad \acc, r6, lr, \acc
+.endm
+
 .macro kiln_points name, bytes, size, unroll
 kiln_function \name
     kiln_frame
@@ -201,6 +211,15 @@ kiln_function \name
 2:
     .rept \unroll
     ldm r0!, {r2-r5}
+.if \bytes == 2
+    ldr r6, [r1], #4
+    sxtb16 r7, r6
+    eor r6, r6, #0x007f007f
+    kiln_twos r8, r2
+    kiln_twos r9, r3
+    kiln_twos r10, r4
+    kiln_twos r11, r5
+.else
 .if \bytes
     ldr r6, [r1], #4
     sxtb16 r7, r6, ror #8
@@ -224,9 +243,16 @@ kiln_function \name
     smlad r11, r6, lr, r11
     sxtb16 lr, r5, ror #8
     smlad r11, r7, lr, r11
+.endif
     .endr
     cmp r1, r12
     bne 2b
+.if \bytes == 2
+    asr r8, r8, #8
+    asr r9, r9, #8
+    asr r10, r10, #8
+    asr r11, r11, #8
+.endif
     ldrd r1, r6, [sp, #24]
     ldm r1, {r2-r5}
     add r1, r6
@@ -292,3 +318,4 @@ kiln_function \name
 .endm
 kiln_points kiln_point, 0, 68, 8
 kiln_points kiln_point_bytes, 1, 78, 4
+kiln_points kiln_point_twos, 2, 62, 4

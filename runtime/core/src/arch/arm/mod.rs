@@ -172,6 +172,11 @@ impl Core {
         }
     }
 
+    /// Whether it has a loop for [`Packing::Twos`](crate::packing::Packing::Twos).
+    const fn reads_twos(self) -> bool {
+        matches!(self, Self::Products | Self::Halves)
+    }
+
     /// Columns of a convolution that go together.
     const fn columns(self) -> usize {
         match self {

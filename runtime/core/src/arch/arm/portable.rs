@@ -150,6 +150,13 @@ pub unsafe fn point(task: *const Task) {
     }
 }
 
+/// A loop through all fours of channels of one column.
+pub type Point = unsafe fn(*const Task);
+
+/// [`point`] of weights that are read two at a time, of which there are none.
+#[allow(unused_imports, reason = "Armv6-M has some")]
+pub use point as point_twos;
+
 /// [`point`] of values as they are, which its lanes are too.
 ///
 /// # Safety

@@ -8,7 +8,8 @@ use super::depthwise::Row;
 use super::portable;
 
 pub use super::portable::{
-    COLUMNS, HAS_FLOAT_SUM, WORDS, copy, float_sum, lanes, one, row_sums, split, sum, together,
+    COLUMNS, HAS_FLOAT_SUM, Point, WORDS, copy, float_sum, lanes, one, row_sums, split, sum,
+    together,
 };
 
 /// The cores that these loops are for.
@@ -25,7 +26,8 @@ pub use point as point_bytes;
 unsafe extern "C" {
     fn kiln_widen(lanes: *mut u32, from: *const u32, fours: usize);
     fn kiln_pair(channels: *mut Channels);
-    fn kiln_points(channels: *mut Channels);
+    fn kiln_points_bytes(channels: *mut Channels);
+    fn kiln_points_twos(channels: *mut Channels);
     fn kiln_taps(
         sums: *mut [i32; 4],
         rows: *const *const u32,
@@ -158,6 +160,16 @@ pub unsafe fn widen(lanes: *mut u32, fours: usize) {
 pub unsafe fn point(task: *const Task) {
     // SAFETY: as the caller says.
     unsafe {
-        kiln_points(&mut Channels::of(&*task, 132));
+        kiln_points_bytes(&mut Channels::of(&*task, 132));
     }
+}
+
+/// [`point_bytes`] by weights of which two are a 16-bit value.
+///
+/// # Safety
+///
+/// The task's pointers are what it says.
+pub unsafe fn point_twos(task: *const Task) {
+    // SAFETY: as the caller says.
+    unsafe { kiln_points_twos(&mut Channels::of(&*task, 120)) };
 }

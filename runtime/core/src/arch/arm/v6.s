@@ -70,6 +70,71 @@
     add r12, r7
 .endm
 
+@ The same by weights of two a 16-bit value, 256 a + b, with accumulators 256 times as large: dsp.s has the
+@ arithmetic. The word at 24 is a mask.
+.macro kiln_step_twos
+    ldmia r1!, {r2}
+    mov r0, r8
+    ldmia r0!, {r4-r7}
+    mov r8, r0
+    sxtb r3, r2
+    sxth r0, r4
+    muls r0, r3, r0
+    add r9, r0
+    sxth r0, r5
+    muls r0, r3, r0
+    add r10, r0
+    sxth r0, r6
+    muls r0, r3, r0
+    add r11, r0
+    sxth r0, r7
+    muls r0, r3, r0
+    add r12, r0
+    ldr r0, [sp, #24]
+    eors r2, r0
+    sxth r3, r2
+    sxtb r0, r4
+    muls r0, r3, r0
+    add r9, r0
+    sxtb r0, r5
+    muls r0, r3, r0
+    add r10, r0
+    sxtb r0, r6
+    muls r0, r3, r0
+    add r11, r0
+    sxtb r0, r7
+    muls r0, r3, r0
+    add r12, r0
+    asrs r2, r2, #16
+    asrs r4, r4, #16
+    sxtb r0, r4
+    muls r0, r2, r0
+    add r9, r0
+    asrs r5, r5, #16
+    sxtb r0, r5
+    muls r0, r2, r0
+    add r10, r0
+    asrs r6, r6, #16
+    sxtb r0, r6
+    muls r0, r2, r0
+    add r11, r0
+    asrs r7, r7, #16
+    sxtb r0, r7
+    muls r0, r2, r0
+    add r12, r0
+    movs r0, #127
+    uxtb r3, r2
+    subs r3, r0, r3
+    muls r4, r3, r4
+    add r9, r4
+    muls r5, r3, r5
+    add r10, r5
+    muls r6, r3, r6
+    add r11, r6
+    muls r7, r3, r7
+    add r12, r7
+.endm
+
 @ To the four accumulators in r0: as many rows of lanes as the first word on the stack says, to which r1 points,
 @ as many bytes behind their starts as the second, r3 taps of each, by the weights in r2.
 @
@@ -351,20 +416,25 @@ kiln_pair:
 @
 @ r0 a weight or a product, r1 column, r2 its four, r3 a value, r4-r7 weights, r8 where they are,
 @ r9-r12 accumulators, lr the column's end. Then r2 an accumulator, r8 four times its number, r11 zero point.
-.section .text.kiln_points,"ax",%progbits
+.macro kiln_points name, twos
+.section .text.\name,"ax",%progbits
 .balign 4
-.global kiln_points
-.type kiln_points,%function
+.global \name
+.type \name,%function
 .thumb_func
-kiln_points:
+\name:
     push {r3-r7, lr}
     mov r4, r8
     mov r5, r9
     mov r6, r10
     mov r7, r11
     push {r4-r7}
-    sub sp, #24
+    sub sp, #32
     str r0, [sp, #16]
+.if \twos
+    ldr r1, =0x007f007f
+    str r1, [sp, #24]
+.endif
     ldr r1, [r0, #48]
     mov lr, r1
     adr r1, 2f
@@ -388,7 +458,11 @@ kiln_points:
     .balign 4
 2:
     .rept 4
+.if \twos
+    kiln_step_twos
+.else
     kiln_step
+.endif
     .endr
     cmp r1, lr
     beq 3f
@@ -397,6 +471,12 @@ kiln_points:
     mov r5, r10
     mov r6, r11
     mov r7, r12
+.if \twos
+    asrs r4, r4, #8
+    asrs r5, r5, #8
+    asrs r6, r6, #8
+    asrs r7, r7, #8
+.endif
     mov r0, sp
     stmia r0!, {r4-r7}
     ldr r7, [sp, #16]
@@ -406,6 +486,12 @@ kiln_points:
     mov r11, r0
     mov r0, lr
     str r0, [sp, #20]
+    ldr r0, [r7, #12]
+    ldmia r0!, {r2-r5}
+    orrs r2, r3
+    orrs r2, r4
+    orrs r2, r5
+    beq 8f
     movs r0, #0
 4:  mov r8, r0
     mov r1, sp
@@ -426,12 +512,12 @@ kiln_points:
     adds r0, #4
     cmp r0, #16
     bne 4b
-    ldr r0, [sp, #20]
-    mov lr, r0
-    ldr r0, [r7, #12]
+10: ldr r0, [r7, #12]
     ldr r2, [r7, #36]
     adds r0, r0, r2
     str r0, [r7, #12]
+    ldr r0, [sp, #20]
+    mov lr, r0
     ldr r0, [r7, #20]
     cmp r1, r0
     bhs 7f
@@ -454,13 +540,44 @@ kiln_points:
     mov r1, sp
     ldr r2, [r1, r0]
     b 5b
-7:  add sp, #24
+8:  sub sp, #8
+    mov r1, r11
+    str r1, [sp]
+    ldr r1, [r7, #4]
+    subs r1, #16
+    ldr r2, [r7, #28]
+    adds r1, r1, r2
+    movs r2, #4
+    movs r3, #1
+    add r0, sp, #8
+    bl kiln_exact
+    add sp, #8
+    mov r0, sp
+    ldmia r0!, {r2-r5}
+    ldr r7, [sp, #16]
+    ldr r1, [r7, #16]
+    strb r2, [r1]
+    strb r3, [r1, #1]
+    strb r4, [r1, #2]
+    strb r5, [r1, #3]
+    adds r1, #4
+    str r1, [r7, #16]
+    b 10b
+7:  add sp, #32
     pop {r4-r7}
     mov r8, r4
     mov r9, r5
     mov r10, r6
     mov r11, r7
     pop {r3-r7, pc}
+.if \twos
+    .ltorg
+.endif
+.endm
+kiln_points kiln_points_bytes, 0
+kiln_points kiln_points_twos, 1
+.purgem kiln_points
+.purgem kiln_step_twos
 .purgem kiln_step
 .purgem kiln_two
 .purgem kiln_fixed

@@ -17,8 +17,12 @@ global_asm!(
     options(raw)
 );
 
-/// [`point`] of values as they are, which its lanes are too.
+/// A loop through all fours of channels of one column.
+pub type Point = unsafe extern "C" fn(*const Task);
+
+/// [`point`] of values as they are, which its lanes are too. Weights are not read two at a time.
 pub use point as point_bytes;
+pub use point as point_twos;
 
 unsafe extern "C" {
     #[link_name = "kiln_dense"]

@@ -239,7 +239,20 @@ fn conv(buffers: &mut Buffers, random: &mut Random, case: Case, dilation: u16) {
         },
         scratch: Scratch::default(),
     };
-    conv.packing = arch::cortex_m_packing(&conv);
+    conv.packing = match arch::takes_twos(&conv) && random.below(4) > 0 {
+        true => Packing::Twos,
+        false => arch::cortex_m_packing(&conv),
+    };
+    if conv.packing == Packing::Twos {
+        let plain = &mut buffers.plain[..len];
+        for two in plain
+            .chunks_mut(Packing::taps(shape))
+            .flat_map(|w| w.chunks_mut(2))
+        {
+            two[0] = two[0].max(-i8::MAX);
+        }
+        assert!(Packing::twos_hold(plain, Packing::taps(shape), &[]));
+    }
     let packed = &mut buffers.packed.0[..conv.packing.len(shape)];
     conv.packing.pack(
         shape,
