@@ -121,22 +121,21 @@ kiln_function kiln_dense
     ssat r9, #8, r9
     ssat r10, #8, r10
     ssat r11, #8, r11
-    ldrd r5, r12, [sp, #48]
-    ldrd r1, r2, [sp, #40]
-    ldr r3, [sp, #56]
-    add r4, r5, r3
-    strb r11, [r4, r2]
-    strb r10, [r4, r1]
-    strb r9, [r4]
-    strb r8, [r5, r2]
-    strb r7, [r5, r1]
-    strb r6, [r5]
-    adds r5, #2
-    str r5, [sp, #48]
+    add r1, sp, #40
+    ldm r1, {r1-r5}
+    add r5, r3
+    strb r11, [r5, r2]
+    strb r10, [r5, r1]
+    strb r9, [r5]
+    strb r8, [r3, r2]
+    strb r7, [r3, r1]
+    strb r6, [r3]
+    adds r3, #2
+    str r3, [sp, #48]
     ldrd r1, r2, [sp, #16]
     add r0, r1
     strd r2, r1, [sp, #16]
-    cmp r5, r12
+    cmp r3, r4
     blo 1b
     kiln_return
 6:  ldr r1, [sp, #12]
