@@ -67,6 +67,12 @@ fn twos_by(core: arm::Core, conv: &Conv<'_>) -> bool {
     arm::scratch_len(core, &Conv { packing, ..*conv }).is_some()
 }
 
+/// The kernels of this machine, or elsewhere those of a Cortex-M, that compute a convolution; none where it is
+/// left to the plain loop.
+pub fn cortex_m_needs(conv: &Conv<'_>) -> Option<Set> {
+    arm::needs(arm::THIS, conv)
+}
+
 /// The operators with which a file's target computes a convolution.
 pub(crate) fn conv_needs(target: Target, conv: &Conv<'_>) -> Set {
     let core = arm::Core::of(target);
@@ -142,7 +148,7 @@ pub fn pool(layer: &Pool, arena: &mut [u8]) -> bool {
 }
 
 /// [`conv`] with those kernels alone that are in the set.
-pub(crate) fn conv_of(layer: &Conv<'_>, set: Set, arena: &mut [u8]) -> bool {
+pub fn conv_of(layer: &Conv<'_>, set: Set, arena: &mut [u8]) -> bool {
     match cfg!(all(target_arch = "arm", target_os = "none")) {
         true => arm::Isa.conv_of(layer, set, arena),
         false => conv(layer, arena),

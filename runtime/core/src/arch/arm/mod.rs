@@ -87,8 +87,13 @@ impl Isa {
 
     pub fn conv_of(self, layer: &Conv<'_>, set: Set, arena: &mut [u8]) -> bool {
         let has = |operators: &[Operator]| operators.iter().any(|&operator| set.has(operator));
-        has(&[Operator::Dense, Operator::Point, Operator::Straight])
-            && one_group(layer, set, arena).is_some()
+        let one = [
+            Operator::Dense,
+            Operator::Point,
+            Operator::Straight,
+            Operator::Twos,
+        ];
+        has(&one) && one_group(layer, set, arena).is_some()
             || has(&[Operator::Pairs, Operator::Depthwise])
                 && per_channel(layer, set, arena).is_some()
     }

@@ -285,6 +285,11 @@ fn conv(buffers: &mut Buffers, random: &mut Random, case: Case, dilation: u16) {
         dilation
     );
     assert!(found[behind..] == expected[behind..], "{:?}", case);
+    // So it is with just the kernels that it needs.
+    found[start + values..end].fill(0x5a);
+    let needs = arch::cortex_m_needs(&conv).unwrap();
+    assert!(arch::conv_of(&conv, needs, found), "{:?} {:?}", case, needs);
+    assert!(found[..end] == expected[..end], "{:?} {:?}", case, needs);
     // Without scratch it is, and nothing is written; or it takes none.
     conv.scratch.len = 0;
     let before = found[0];
