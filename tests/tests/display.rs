@@ -5,8 +5,8 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use embedded_graphics::image::ImageDrawable;
 use embedded_graphics::geometry::Size;
+use embedded_graphics::image::ImageDrawable;
 use embedded_graphics::pixelcolor::{Gray4, GrayColor};
 use embedded_graphics::prelude::{OriginDimensions, Point};
 use embedded_graphics_simulator::SimulatorDisplay;

@@ -85,13 +85,20 @@ impl Packing {
     #[cfg_attr(target_os = "none", inline(never))]
     #[cfg_attr(not(target_os = "none"), inline)]
     pub const fn len(self, shape: KernelShape) -> usize {
-        let (together, each) = match self {
-            Self::Plain => (1, Self::taps(shape)),
-            Self::Blocks => (BLOCK, Self::block_len(shape).saturating_add(4 * BLOCK)),
-            Self::Quads => (QUAD, Self::quad_len(shape)),
-            Self::Twos => (QUAD, Self::quad_len(shape).saturating_add(4 * QUAD)),
-            Self::Lanes => (QUAD, Self::taps(shape).saturating_mul(2 * QUAD)),
+        let taps = Self::taps(shape);
+        // Output channels that lie together; their pieces, with one of where accumulators start; and bytes of a
+        // piece.
+        let (together, pieces, bytes) = match self {
+            Self::Plain => (1, taps, 1),
+            Self::Blocks => {
+                let fours = shape.rows.saturating_mul(Self::fours(shape));
+                (BLOCK, fours.saturating_add(1), 4 * BLOCK)
+            }
+            Self::Quads => (QUAD, taps.div_ceil(4), 4 * QUAD),
+            Self::Twos => (QUAD, taps.div_ceil(4).saturating_add(1), 4 * QUAD),
+            Self::Lanes => (QUAD, taps, 2 * QUAD),
         };
+        let each = pieces.saturating_mul(bytes);
         shape.out_channels.div_ceil(together).saturating_mul(each)
     }
 

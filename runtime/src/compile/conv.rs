@@ -10,6 +10,9 @@ use super::target::packing_for;
 use crate::graph::Quant;
 use crate::qgraph::QConv;
 
+/// Weights from which on a loop of their own is worth its flash.
+const MANY: usize = 1024;
+
 /// A convolution as the engine has it.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Conv<'g> {
@@ -66,7 +69,8 @@ impl<'g> Conv<'g> {
     /// The order of the weights that a target's inner loop wants, where they fit in it.
     pub(super) fn packing(&self, target: Target, geometry: &layer::Conv<'_>) -> Packing {
         let taps = Packing::taps(geometry.kernel_shape());
-        match arch::takes_twos_for(target, geometry)
+        match self.weights.len() >= MANY
+            && arch::takes_twos_for(target, geometry)
             && Packing::twos_hold(self.weights, taps, &self.reach)
         {
             true => Packing::Twos,
@@ -218,7 +222,7 @@ mod tests {
             lowered.packing(target, &lowered.geometry(of(channels), of(2)))
         };
         let conv = QConv {
-            weights: vec![-127, -1, 3, 4, -128, 0, 5, 6],
+            weights: [-127, -1, 3, 4, -128, 0, 5, 6].repeat(MANY / 8 + 1),
             ..conv()
         };
         for (target, expected) in [
@@ -230,11 +234,12 @@ mod tests {
         ] {
             assert_eq!(packing(&conv, target), expected, "{target:?}");
         }
-        // Three are no four, -128 has none below it, and sums are of 24 bits.
-        let mut others = [conv.clone(), conv.clone(), conv.clone()];
-        others[0].weights.truncate(6);
+        // 515 are no fours, -128 has none below it, sums are of 24 bits, and few are not worth it.
+        let mut others = [conv.clone(), conv.clone(), conv.clone(), conv.clone()];
+        others[0].weights.truncate(MANY + 6);
         others[1].weights[5] = -1;
         others[2].bias[1] = 1 << 23;
+        others[3].weights.truncate(MANY - 8);
         for conv in others {
             let quads = packing(&conv, Target::CortexM4);
             assert_eq!(quads, Packing::Quads, "{conv:?}");

@@ -70,13 +70,13 @@ fn twos_by(core: arm::Core, conv: &Conv<'_>) -> bool {
 /// The kernels of this machine, or elsewhere those of a Cortex-M, that compute a convolution; none where it is
 /// left to the plain loop.
 pub fn cortex_m_needs(conv: &Conv<'_>) -> Option<Set> {
-    arm::needs(arm::THIS, conv)
+    arm::needs(arm::THIS, conv, Set::EVERY)
 }
 
 /// The operators with which a file's target computes a convolution.
 pub(crate) fn conv_needs(target: Target, conv: &Conv<'_>) -> Set {
     let core = arm::Core::of(target);
-    let needs = core.and_then(|core| arm::needs(core, conv));
+    let needs = core.and_then(|core| arm::needs(core, conv, Set::EVERY));
     let needs = needs.unwrap_or(Set::NONE.with(Operator::PlainConv));
     // Armv6-M reads values where they lie only at some addresses.
     let plain = target == Target::CortexM0 && needs.has(Operator::Straight);

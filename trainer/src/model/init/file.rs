@@ -91,7 +91,7 @@ fn donor(tensors: &Tensors, epsilon: f32) -> Result<Donor, String> {
         let Some((layer, "weight")) = name.rsplit_once('.') else {
             continue;
         };
-        let group = groups.entry(natural(block_path(name))).or_default();
+        let group = groups.entry(natural(block_path(layer))).or_default();
         match tensor.shape.len() {
             4 => group.convs.push((layer, tensor)),
             1 => {
@@ -124,10 +124,12 @@ fn donor(tensors: &Tensors, epsilon: f32) -> Result<Donor, String> {
     Ok(donor)
 }
 
-/// The path up to its first run of numbers: `blocks.1.0` of `blocks.1.0.conv_dw.weight`.
-fn block_path(name: &str) -> &str {
+/// Of a layer's path, less its own name, what ends with the first run of numbers: `blocks.1.0` of
+/// `blocks.1.0.conv_dw`, `features.0` of `features.0.1`.
+fn block_path(layer: &str) -> &str {
+    let path = layer.rsplit_once('.').map_or("", |(path, _)| path);
     let (mut end, mut at, mut within) = (0, 0, false);
-    for part in name.split('.') {
+    for part in path.split('.') {
         let number = !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
         if within && !number {
             break;
@@ -139,7 +141,7 @@ fn block_path(name: &str) -> &str {
         }
         at += 1;
     }
-    &name[..end]
+    &path[..end]
 }
 
 fn norm(tensors: &Tensors, layer: &str, epsilon: f32) -> Option<Norm> {

@@ -3,14 +3,13 @@
 use core::ptr::NonNull;
 
 use crate::layer::Conv;
-use crate::packing::Packing;
 
 /// Pointers to what is one for each output channel.
 #[derive(Clone, Copy)]
 pub struct Constants {
     /// i8 or i16 by the packing.
     pub weights: *const u8,
-    /// i32; of [`Packing::Twos`] where accumulators start.
+    /// i32.
     pub bias: *const i32,
     /// f32.
     pub multipliers: *const f32,
@@ -43,15 +42,11 @@ impl Constants {
     /// None where one is too short or does not lie at a multiple of 4.
     pub fn of(conv: &Conv<'_>) -> Option<Self> {
         let channels = conv.output.shape.channels as usize;
-        let shape = conv.kernel_shape();
-        let weights = words(conv.weights, conv.packing.len(shape).div_ceil(4))?.as_ptr();
+        let weights = conv.packing.len(conv.kernel_shape()).div_ceil(4);
         let fixed = !conv.rounding.fixed.is_empty();
         Some(Self {
-            weights,
-            bias: match conv.packing {
-                Packing::Twos => weights.wrapping_add(Packing::twos_starts(shape)).cast_const().cast(),
-                _ => words(conv.bias, channels)?.cast().as_ptr(),
-            },
+            weights: words(conv.weights, weights)?.as_ptr(),
+            bias: words(conv.bias, channels)?.cast().as_ptr(),
             multipliers: words(conv.rounding.multipliers, channels)?.cast().as_ptr(),
             factors: match fixed {
                 true => words(conv.rounding.fixed, channels)?.cast().as_ptr(),

@@ -70,11 +70,12 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// For the loops of such cores; none where they do not take it.
-    pub fn of(conv: &Conv<'_>, core: Core) -> Option<Self> {
+    /// For the loops of such cores, those of the set; none where they do not take it.
+    pub fn of(conv: &Conv<'_>, core: Core, set: Set) -> Option<Self> {
         let output = conv.output.shape;
         let (input, shape) = (conv.input.shape, conv.kernel_shape());
-        let fits = matches!(conv.packing, Packing::Quads | Packing::Twos)
+        let twos = set.has(Operator::Twos) && conv.packing == Packing::Twos;
+        let fits = (twos || conv.packing == Packing::Quads)
             && conv.groups == 1
             && conv.weight_zero_points.is_empty()
             && makes(&conv.window, &input, &output);
@@ -83,7 +84,6 @@ impl Plan {
         let point = output.pixels() == 1;
         let straight =
             point && taps == input.len() && taps.is_multiple_of(4) && conv.window.padding == [0; 4];
-        let twos = conv.packing == Packing::Twos;
         let reads = !twos || straight && core.reads_twos();
         if !fits || !reads || fours == 0 || fours >= 1 << 20 {
             return None;
@@ -104,6 +104,14 @@ impl Plan {
             ways,
             core,
         })
+    }
+
+    /// For which loops: in a program for one core known when it is built.
+    const fn core(&self) -> Core {
+        match cfg!(all(target_arch = "arm", target_os = "none", not(kiln_mve))) {
+            true => super::THIS,
+            false => self.core,
+        }
     }
 
     /// Whether the one column is the input as it lies there.
@@ -156,7 +164,7 @@ impl Plan {
         let (input, output) = (&conv.input, &conv.output);
         let end = |tensor: &Tensor| tensor.offset as usize + tensor.shape.len();
         let apart = end(output) <= input.offset as usize || end(input) <= output.offset as usize;
-        if self.core == Core::Vectors {
+        if self.core() == Core::Vectors {
             let takes = self.straight && apart || scratch >= self.vectors_len().max(3);
             return takes.then_some(Set::NONE.with(Operator::Dense));
         }
@@ -178,8 +186,9 @@ impl Plan {
     }
 
     /// Bytes of scratch from a multiple of 4 on: the lanes, and what makes them.
+    #[cfg_attr(target_os = "none", inline(never))]
     const fn needed(&self) -> usize {
-        let columns = if self.point { 1 } else { self.core.columns() };
+        let columns = if self.point { 1 } else { self.core().columns() };
         let room = if self.straight {
             0
         } else {
@@ -191,9 +200,9 @@ impl Plan {
     /// Bytes of lanes.
     const fn lanes(&self) -> usize {
         let words = if self.point {
-            self.core.words()
+            self.core().words()
         } else {
-            self.core.words_together()
+            self.core().words_together()
         };
         4 * words * self.fours
     }
@@ -202,14 +211,14 @@ impl Plan {
 /// Runs the layer; none where it is left to the plain loop, and nothing is written.
 #[inline(never)]
 pub fn run(conv: &Conv<'_>, set: Set, arena: &mut [u8]) -> Option<()> {
-    let plan = Plan::of(conv, loops::CORE)?;
+    let plan = Plan::of(conv, loops::CORE, set)?;
     let constants = Constants::of(conv)?;
     let input = start(&conv.input, arena)?;
     let output = start(&conv.output, arena)?;
     let scratch = match scratch(conv, arena, plan.needed()) {
         Some(scratch) if !plan.straight || !plan.twos && set.has(Operator::Point) => scratch,
-        _ if plan.straight => {
-            return straight(conv, set, arena, plan, &constants);
+        _ if plan.straight && (set.has(Operator::Straight) || set.has(Operator::Twos)) => {
+            return straight(conv, set, arena, plan, constants);
         }
         _ => return None,
     };
@@ -222,7 +231,8 @@ pub fn run(conv: &Conv<'_>, set: Set, arena: &mut [u8]) -> Option<()> {
         return None;
     }
     let lanes: *mut u32 = scratch.cast();
-    let mut columns = Columns::new(conv, arena, scratch.wrapping_add(plan.lanes()), plan.fours);
+    let end = scratch.wrapping_add(plan.lanes());
+    let mut columns = Columns::new(conv, arena, end, plan.fours);
     let input = arena.as_ptr().wrapping_add(input);
     let output = arena.as_mut_ptr().wrapping_add(output);
     // SAFETY: `Constants::of` and `range` have looked at the lengths; scratch has room for the lanes of
@@ -235,10 +245,10 @@ pub fn run(conv: &Conv<'_>, set: Set, arena: &mut [u8]) -> Option<()> {
                 } else {
                     columns.point(set, lanes);
                 }
-                let ends = [lanes.cast_const(), lanes.wrapping_byte_add(plan.lanes())];
+                let ends = [scratch.cast_const().cast(), end.cast_const().cast()];
                 quads(conv, set, plan, &constants, ends, output, loops::point);
             }
-            false => dense(conv, set, plan, &constants, &mut columns, lanes, output),
+            false => dense(conv, set, &plan, &constants, &mut columns, lanes, output),
         }
     }
     clamp(conv, set, arena)
@@ -250,7 +260,7 @@ fn straight(
     set: Set,
     arena: &mut [u8],
     plan: Plan,
-    constants: &Constants,
+    mut constants: Constants,
 ) -> Option<()> {
     let (input, output) = (range(&conv.input, arena)?, range(&conv.output, arena)?);
     let bytes = arena.as_mut_ptr();
@@ -260,7 +270,11 @@ fn straight(
         return None;
     }
     let kernel = match plan.twos {
-        true if set.has(Operator::Twos) => loops::point_twos,
+        true if set.has(Operator::Twos) => {
+            let starts = Packing::twos_starts(conv.kernel_shape());
+            constants.bias = constants.weights.wrapping_add(starts).cast();
+            loops::point_twos
+        }
         false if set.has(Operator::Straight) => loops::point_bytes,
         _ => return None,
     };
@@ -269,7 +283,7 @@ fn straight(
         let output = bytes.add(output.start);
         let column: *const u32 = column.cast();
         let ends = [column, column.wrapping_add(plan.fours)];
-        quads(conv, set, plan, constants, ends, output, kernel);
+        quads(conv, set, plan, &constants, ends, output, kernel);
     }
     clamp(conv, set, arena)
 }
@@ -280,7 +294,7 @@ fn straight(
 unsafe fn dense(
     conv: &Conv<'_>,
     set: Set,
-    plan: Plan,
+    plan: &Plan,
     constants: &Constants,
     columns: &mut Columns,
     lanes: *mut u32,

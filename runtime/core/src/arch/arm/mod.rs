@@ -201,7 +201,7 @@ impl Core {
 
 /// Bytes of scratch that a convolution takes on a core; none where it is left to the plain loop.
 pub fn scratch_len(core: Core, conv: &Conv<'_>) -> Option<usize> {
-    let dense = dense::Plan::of(conv, core).map(|plan| match core {
+    let dense = dense::Plan::of(conv, core, Set::EVERY).map(|plan| match core {
         Core::Vectors => plan.vectors_ask(conv),
         _ => plan.len(),
     });
@@ -209,11 +209,11 @@ pub fn scratch_len(core: Core, conv: &Conv<'_>) -> Option<usize> {
     dense.or_else(depthwise)
 }
 
-/// The kernels that take a convolution on a core, whatever the arena's address is; none where it is
+/// Those of the kernels of a set that take a convolution on a core, whatever the arena's address is; none where it is
 /// left to the plain loop.
-pub fn needs(core: Core, conv: &Conv<'_>) -> Option<Set> {
+pub fn needs(core: Core, conv: &Conv<'_>, set: Set) -> Option<Set> {
     let scratch = conv.scratch.len as usize;
-    let set = match dense::Plan::of(conv, core) {
+    let set = match dense::Plan::of(conv, core, set) {
         Some(plan) => plan.needs(conv, scratch)?,
         None => depthwise::Plan::of(conv, core.words())?.needs(scratch)?,
     };
@@ -223,7 +223,7 @@ pub fn needs(core: Core, conv: &Conv<'_>) -> Option<Set> {
 
 /// Whether this program's kernels, those of the set, take a convolution.
 pub fn has_conv(conv: &Conv<'_>, set: Set) -> bool {
-    needs(THIS, conv).is_some_and(|needs| set.has_all(needs))
+    needs(THIS, conv, set).is_some_and(|needs| set.has_all(needs))
         && constants::Constants::of(conv).is_some()
 }
 

@@ -59,7 +59,7 @@ struct Task {
 /// Runs the layer; none where it is left to others, and nothing is written.
 pub fn run(conv: &Conv<'_>, set: Set, arena: &mut [u8]) -> Option<()> {
     // Columns of values take no more scratch than columns of lanes.
-    let plan = Plan::of(conv, super::Core::Vectors)?;
+    let plan = Plan::of(conv, super::Core::Vectors, Set::EVERY)?;
     let constants = Constants::of(conv)?;
     let input = range(&conv.input, arena)?;
     let output = range(&conv.output, arena)?;

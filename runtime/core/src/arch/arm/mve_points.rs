@@ -32,7 +32,7 @@ pub fn run(conv: &Conv<'_>, set: Set, arena: &mut [u8]) -> Option<()> {
     if conv.output.shape.pixels() < TOGETHER {
         return None;
     }
-    super::dense::Plan::of(conv, super::Core::Vectors)?;
+    super::dense::Plan::of(conv, super::Core::Vectors, Set::EVERY)?;
     let constants = Constants::of(conv)?;
     let (input, output) = (range(&conv.input, arena)?, range(&conv.output, arena)?);
     let pixels = conv.output.shape.pixels();
