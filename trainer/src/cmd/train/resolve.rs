@@ -5,6 +5,7 @@ use toml::{Table, Value};
 
 use super::TrainArgs;
 use crate::config::RunConfig;
+use crate::model::ModelConfig;
 
 /// `64` or `96x64`, columns first.
 pub fn parse_size(text: &str) -> Result<(u16, u16), String> {
@@ -33,8 +34,8 @@ pub fn resolve(args: &TrainArgs) -> anyhow::Result<RunConfig> {
         None => Table::new(),
     };
     if let Some(family) = &args.model {
-        let model = Table::from_iter([("family".to_owned(), Value::from(family.as_str()))]);
-        table.insert("model".into(), Value::Table(model));
+        let model = ModelConfig::family(family).context("--model: no such family")?;
+        table.insert("model".into(), Value::try_from(model)?);
     }
     for (option, path, key) in [
         ("teacher", &args.teacher, "model"),
@@ -113,7 +114,6 @@ fn set(table: &mut Table, assignment: &str) -> anyhow::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::ModelConfig;
 
     #[test]
     fn options_override_sets_and_sets_override_the_file() {
@@ -139,6 +139,28 @@ mod tests {
         );
         assert_eq!(config.recipe.fit, kiln_runtime::recipe::FitText::Crop);
         assert!(matches!(config.model, ModelConfig::Cnn(cnn) if cnn.channels == [8, 8]));
+    }
+
+    #[test]
+    fn each_family_is_a_models_start() {
+        for family in ModelConfig::FAMILIES {
+            let args = TrainArgs {
+                data: Some("photos".into()),
+                model: Some(family.into()),
+                set: vec!["model.dropout=0.125".into()],
+                ..Default::default()
+            };
+            let mut expected = ModelConfig::family(family).unwrap();
+            let dropout = match &mut expected {
+                ModelConfig::Cnn(config) => &mut config.dropout,
+                ModelConfig::Resnet(config) => &mut config.dropout,
+                ModelConfig::MobilenetV1(config) => &mut config.dropout,
+                ModelConfig::MobilenetV2(config) => &mut config.dropout,
+                ModelConfig::DsCnn(config) => &mut config.dropout,
+            };
+            *dropout = 0.125;
+            assert_eq!(resolve(&args).unwrap().model, expected, "{family}");
+        }
     }
 
     #[test]
