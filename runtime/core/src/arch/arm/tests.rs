@@ -92,11 +92,11 @@ fn check(random: &mut Random, input: [u32; 3], out_channels: u32, window: Window
         // and for vectors, which gather more columns where they have room.
         let mut exact = conv;
         exact.scratch.len = scratch_len(core, &conv).unwrap() as u32;
-        assert!(needs(core, &exact).is_some(), "{core:?} {case:?}");
+        assert!(needs(core, &exact, Set::EVERY).is_some(), "{core:?} {case:?}");
         let vectors = core == Core::Vectors && !depthwise;
         if exact.scratch.len > 0 && height * width > 1 && !vectors {
             exact.scratch.len -= 1;
-            assert_eq!(needs(core, &exact), None, "{core:?} {case:?}");
+            assert_eq!(needs(core, &exact, Set::EVERY), None, "{core:?} {case:?}");
         }
     }
     conv.scratch.len = scratch_len(THIS, &conv).unwrap() as u32;
@@ -109,7 +109,7 @@ fn check(random: &mut Random, input: [u32; 3], out_channels: u32, window: Window
     assert_eq!(found[..end], expected[..end], "{case:?}");
     assert_eq!(found[behind..], expected[behind..], "{case:?}");
     // So it is with just the kernels that it needs, and without them nothing is written.
-    let set = needs(THIS, &conv).unwrap();
+    let set = needs(THIS, &conv, Set::EVERY).unwrap();
     let mut found = arena.clone();
     assert!(Isa.conv_of(&conv, set, &mut found), "{case:?} {set:?}");
     assert_eq!(found[..end], expected[..end], "{case:?} {set:?}");
