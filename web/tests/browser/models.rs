@@ -22,7 +22,7 @@ pub fn without_maps() -> Vec<u8> {
             let column = at / 3 % SHAPE.width as usize;
             let weight = (at * 37 % 11) as i8 - 4;
             match (at / len, column < SHAPE.width as usize / 2) {
-                (0, true) | (1, false) => weight.abs() as u8,
+                (0, true) | (1, false) => weight.unsigned_abs(),
                 (2, _) => 0,
                 _ => weight as u8,
             }

@@ -253,7 +253,7 @@ fn written(donor: &Donor, style: &str) -> Named {
 
 fn save(folder: &tempfile::TempDir, tensors: &Named) -> PathBuf {
     let path = folder.path().join("weights.safetensors");
-    let bytes = safetensors::serialize(tensors.iter().map(|(n, t)| (n, t)), None).unwrap();
+    let bytes = safetensors::serialize(tensors.iter(), None).unwrap();
     std::fs::write(&path, bytes).unwrap();
     path
 }

@@ -92,7 +92,10 @@ fn check(random: &mut Random, input: [u32; 3], out_channels: u32, window: Window
         // and for vectors, which gather more columns where they have room.
         let mut exact = conv;
         exact.scratch.len = scratch_len(core, &conv).unwrap() as u32;
-        assert!(needs(core, &exact, Set::EVERY).is_some(), "{core:?} {case:?}");
+        assert!(
+            needs(core, &exact, Set::EVERY).is_some(),
+            "{core:?} {case:?}"
+        );
         let vectors = core == Core::Vectors && !depthwise;
         if exact.scratch.len > 0 && height * width > 1 && !vectors {
             exact.scratch.len -= 1;
