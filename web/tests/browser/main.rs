@@ -209,7 +209,7 @@ fn the_page_explains_networks_that_give_no_maps() {
     let files = pictures::drawn(folder.path());
     let mut engine = LoadedModel::from_bytes(&model).unwrap().engine();
     let recipe = engine.model().recipe().unwrap();
-    let (url, stop) = serve(false);
+    let (url, stop) = serve(true);
     let mut browser = Browser::start();
     browser.ask(json!({"step": "go", "url": url}));
     let state = browser.ask(json!({"step": "model", "path": path}));
