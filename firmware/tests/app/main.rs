@@ -61,16 +61,23 @@ const fn data(offset: u32, bytes: &[u8]) -> Call<'_> {
     Call::Data { offset, bytes }
 }
 
-/// What the engine makes of the picture on its own: the answer, and the logits.
-fn expected(model: &[u8], rgb: &[u8]) -> (Inferred, Vec<u8>) {
-    let model = Model::new(model).unwrap();
+/// An arena with the quantized picture as input, and what the model sees of the picture.
+fn ready(model: &Model<'_>, rgb: &[u8]) -> (Vec<u8>, Vec<u8>) {
     let recipe = model.recipe().unwrap();
     let mut arena = vec![0; model.arena_bytes()];
     let mut scratch = vec![0; recipe.scratch_len(5, 4)];
     let view = PictureView::new(5, 4, rgb).unwrap();
     let input = model.input_mut(&mut arena).unwrap();
     preprocess(view, &recipe, &mut scratch, input).unwrap();
+    let pixels = input.to_vec();
     model.quantize_pixels(&mut arena).unwrap();
+    (arena, pixels)
+}
+
+/// What the engine makes of the picture on its own: the answer, and the logits.
+fn expected(model: &[u8], rgb: &[u8]) -> (Inferred, Vec<u8>) {
+    let model = Model::new(model).unwrap();
+    let (mut arena, _) = ready(&model, rgb);
     let output = model.run_in_place(&mut arena).unwrap();
     let top = output.top::<3>().map(|class| kiln_link::Top {
         class: class.index as u16,
@@ -87,14 +94,7 @@ fn expected(model: &[u8], rgb: &[u8]) -> (Inferred, Vec<u8>) {
 
 /// What the model sees of the picture, and what each place of it says for a class.
 fn explained(model: &Model<'_>, rgb: &[u8], class: usize) -> (Vec<u8>, Vec<i32>) {
-    let recipe = model.recipe().unwrap();
-    let mut arena = vec![0; model.arena_bytes()];
-    let mut scratch = vec![0; recipe.scratch_len(5, 4)];
-    let view = PictureView::new(5, 4, rgb).unwrap();
-    let input = model.input_mut(&mut arena).unwrap();
-    preprocess(view, &recipe, &mut scratch, input).unwrap();
-    let pixels = input.to_vec();
-    model.quantize_pixels(&mut arena).unwrap();
+    let (mut arena, pixels) = ready(model, rgb);
     let maps = Maps::of(model).unwrap();
     let mut features = vec![0; maps.shape().len()];
     maps.run(model, &mut arena, &mut features).unwrap();

@@ -31,7 +31,7 @@ Examples:
   kiln train photos --out runs/tiny --model resnet --size 32 --epochs 40
   kiln train photos --out runs/wide --set model.channels=[32,64,128] --set augment.mixup=0.2
   kiln train photos --out runs/seen --tui
-  kiln train photos --out runs/tuned --model efficientnet-lite --init efficientnet-lite0.pth --lr 0.0005
+  kiln train photos --out runs/tuned --model efficientnet-lite --init efficientnet-lite0.pth --set init.epsilon=0.001
   kiln train --config runs/first/run.toml --out runs/again
   kiln train --resume --out runs/first")]
 pub struct TrainArgs {

@@ -34,7 +34,7 @@ pub fn from(
             }
         }
     } else {
-        config.verify()?;
+        config.checked_hash()?;
         init::from_file(network, &spec, path, config.epsilon as f32, device)?
     };
     observe(Event::Started(&grafted));
@@ -53,22 +53,20 @@ fn whole(network: Network, weights: &Path) -> Result<(Network, Grafted), Checkpo
 impl InitConfig {
     /// Notes the file's hash, so that the run can be repeated.
     pub fn pin(&mut self) -> Result<(), InitError> {
-        self.verify()?;
         if self.weights.is_file() {
-            self.blake3 = Some(hash(&self.weights)?);
+            self.blake3 = Some(self.checked_hash()?);
         }
         Ok(())
     }
 
-    /// Refuses another file than the noted one.
-    fn verify(&self) -> Result<(), InitError> {
-        match &self.blake3 {
-            Some(noted) if self.weights.is_file() && *noted != hash(&self.weights)? => {
-                Err(InitError::Other {
-                    path: self.weights.clone(),
-                })
-            }
-            _ => Ok(()),
+    /// The file's hash; another file than the noted one is refused.
+    fn checked_hash(&self) -> Result<String, InitError> {
+        let found = hash(&self.weights)?;
+        match self.blake3.as_ref().is_none_or(|noted| *noted == found) {
+            true => Ok(found),
+            false => Err(InitError::Other {
+                path: self.weights.clone(),
+            }),
         }
     }
 }

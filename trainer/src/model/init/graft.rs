@@ -62,12 +62,12 @@ pub fn graft(
     let scores = |c: usize| strength(&donor.stem.norm, c) * reads(donor.blocks.first(), c);
     let mut channels = pick("blocks.0", "channels", width, donor.stem.shape[0], scores)?;
     let colours: Vec<usize> = (0..donor.stem.shape[1]).collect();
-    if stem.conv.weight.dims()[1] != colours.len() {
-        return Err(InitError::Wider {
+    let [_, inputs, ..] = stem.conv.weight.dims();
+    if inputs != colours.len() {
+        return Err(InitError::Unlike {
             layer: "the input".into(),
-            what: "channels",
-            wanted: stem.conv.weight.dims()[1],
-            found: colours.len(),
+            wanted: format!("{inputs} channels"),
+            found: colours.len().to_string(),
         });
     }
     graft.write(&donor.stem, stem, &channels, &colours);
@@ -150,11 +150,14 @@ impl Graft<'_> {
             }
             (None, None) => ins.to_vec(),
             (found, _) => {
-                return Err(InitError::Wider {
+                let [wanted, found] = match found {
+                    Some(_) => ["no expansion", "one"],
+                    None => ["an expansion", "none"],
+                };
+                return Err(InitError::Unlike {
                     layer: name.into(),
-                    what: "expansions",
-                    wanted: usize::from(found.is_none()),
-                    found: usize::from(found.is_some()),
+                    wanted: wanted.into(),
+                    found: found.into(),
                 });
             }
         };

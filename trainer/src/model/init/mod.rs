@@ -55,6 +55,16 @@ pub enum InitError {
          same [model]"
     )]
     Family,
+    /// A layer reads other channels, or is of another build.
+    #[error("--init: {layer} has {wanted}, the weights have {found}; these must be the same")]
+    Unlike {
+        /// The layer, as in `--dry-run`.
+        layer: String,
+        /// What the network has.
+        wanted: String,
+        /// What the weights have.
+        found: String,
+    },
     /// A layer has more than there is to take.
     #[error(
         "--init: {layer} has {wanted} {what}, the weights have {found}; a network may be narrower \

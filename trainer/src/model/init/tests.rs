@@ -44,14 +44,15 @@ fn trained(spec: &ModelSpec, device: &Device) -> Network {
 }
 
 fn features(network: &Network, device: &Device) -> Vec<f32> {
+    // A weight that nobody has asked for yet is drawn now, before the seed.
+    let shape = network.classifier.weight.val().dims();
     device.seed(9);
     let x = Tensor::random([2, 3, 32, 40], Distribution::Default, device);
     let mut network = network.clone();
-    // The last layer is not taken over.
-    let weight = network.classifier.weight.val();
-    network.classifier.weight = network.classifier.weight.map(|w| w.ones_like());
+    // The last layer is not taken over: one that tells the features apart.
+    let weight = Tensor::random(shape, Distribution::Default, device);
+    network.classifier.weight = network.classifier.weight.map(|_| weight);
     network.classifier.bias = None;
-    assert!(weight.dims()[0] > 0);
     network.forward(x).into_data().try_to_vec().unwrap()
 }
 
@@ -141,6 +142,25 @@ fn what_the_weights_lack_is_said() {
     let (_, grafted) = from_network(Network::new(&deep, &device), &deep, &donor, &device).unwrap();
     // A third block in a stage, a fourth stage, and the last 1×1 behind it.
     assert_eq!((grafted.taken, grafted.fresh), (15, 7), "{grafted}");
+    let flat = MobilenetV2Config {
+        stages: vec![(1, 8, 1, 1), (1, 16, 1, 2)],
+        ..config()
+    };
+    let grey = ModelConfig::MobilenetV2(config()).spec([1, 32, 40], 2);
+    for (spec, expected) in [
+        (
+            spec(flat, 2),
+            "blocks.2 has no expansion, the weights have one",
+        ),
+        (
+            grey.unwrap(),
+            "the input has 1 channels, the weights have 3",
+        ),
+    ] {
+        let fresh = Network::new(&spec, &device);
+        let error = from_network(fresh, &spec, &donor, &device).unwrap_err();
+        assert!(error.to_string().contains(expected), "{error}");
+    }
     let resnet = ModelConfig::family("resnet").unwrap();
     let resnet = resnet.spec([3, 32, 32], 2).unwrap();
     let error = from_network(Network::new(&resnet, &device), &resnet, &donor, &device);
