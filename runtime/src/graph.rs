@@ -27,6 +27,9 @@ pub struct Graph {
     pub layout: Layout,
     /// Whether the file ended in a Softmax over the classes, which is left to the caller.
     pub softmax: bool,
+    /// Whether the output's last value is no logit but says whether the input is known: see
+    /// [`with_known`](crate::quantize::with_known).
+    pub known: bool,
 }
 
 /// An activation.
@@ -197,6 +200,11 @@ impl Graph {
             _ => 0,
         };
         self.nodes.iter().map(macs).sum()
+    }
+
+    /// How many classes there are.
+    pub fn classes(&self) -> usize {
+        self.shape(self.output).len() - usize::from(self.known)
     }
 
     /// The shape that a value has.

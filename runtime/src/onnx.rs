@@ -24,6 +24,9 @@ pub const MAX_FILE_BYTES: u64 = 1 << 30;
 pub const LABELS: &str = "kiln.labels";
 /// `metadata_props` key: the preprocessing recipe, a JSON object.
 pub const RECIPE: &str = "kiln.recipe";
+/// `metadata_props` key: `true` where the last of the output's values is no logit but says, from 0 on, that the
+/// input is like those that the model is for.
+pub const KNOWN: &str = "kiln.known";
 /// `metadata_props` key: `NCHW` or `NHWC`, the input's order of axes.
 pub const LAYOUT: &str = "kiln.layout";
 /// `metadata_props` key: how the run drew its splits where the folder had none, a JSON object.

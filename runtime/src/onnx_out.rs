@@ -10,7 +10,8 @@
 //!   is s32 at `input scale * weight scale`.
 //! - Each activation goes through one pair of QuantizeLinear and DequantizeLinear. There is no Relu:
 //!   an activation's range ends at 0 where one was.
-//! - Logits come out dequantized, as `[1, classes]`. Softmax is left to the caller.
+//! - Logits come out dequantized, as `[1, classes]`. Softmax is left to the caller. Where the model says whether
+//!   it knows an input (metadata `kiln.known`), that is one value more, behind them.
 
 mod document;
 mod ops;
@@ -94,6 +95,9 @@ fn metadata(graph: &QGraph, file: &mut OnnxFile) {
     }
     if let Some(recipe) = &meta.recipe {
         file.set_json(onnx::RECIPE, recipe);
+    }
+    if meta.known {
+        file.set_json(onnx::KNOWN, &true);
     }
     file.set(onnx::LAYOUT, meta.layout.name());
     file.set(onnx::VERSION, env!("CARGO_PKG_VERSION"));
@@ -216,6 +220,7 @@ impl<'g> Writer<'g> {
             zero_point,
             unsigned,
         } = self.graph.quant(tensor);
+        let real = scale;
         let scale = self.constant(&format!("{base}_scale"), &[], Values::F32(&[scale]));
         let zero_point = [zero_point];
         let zero_point = match unsigned {
@@ -223,6 +228,12 @@ impl<'g> Writer<'g> {
             false => Values::I8(&zero_point),
         };
         let zero_point = self.constant(&format!("{base}_zero_point"), &[], zero_point);
+        let back = match self.graph.output_scale() {
+            logits if tensor == self.graph.output && logits != real => {
+                self.constant(&format!("{base}_logit_scale"), &[], Values::F32(&[logits]))
+            }
+            _ => scale.clone(),
+        };
         let document = &mut self.document;
         let quantized = document.unique(&format!("{base}{QUANTIZED}"), "");
         let dequantized = document.unique(&format!("{base}{DEQUANTIZED}"), "");
@@ -237,7 +248,7 @@ impl<'g> Writer<'g> {
         document.node(
             &format!("{base}_DequantizeLinear"),
             "DequantizeLinear",
-            &[&quantized, &scale, &zero_point],
+            &[&quantized, &back, &zero_point],
             &dequantized,
             vec![],
         );

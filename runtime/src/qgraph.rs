@@ -25,6 +25,8 @@ pub struct QGraph {
     pub input: TensorId,
     /// What the model gives: quantized logits, a vector.
     pub output: TensorId,
+    /// The scale of the logits where it is not that of the output's integers: temperature scaling.
+    pub logit_scale: Option<f32>,
     /// What else travels with the model.
     pub meta: Meta,
 }
@@ -36,6 +38,9 @@ pub struct Meta {
     pub name: String,
     /// Class names in the order of the logits; none where the file has none.
     pub labels: Vec<String>,
+    /// Whether the output has one value more than there are labels, which says whether an input is known: see
+    /// [`with_known`](crate::quantize::with_known).
+    pub known: bool,
     /// How a picture becomes an input; none where the file has none.
     pub recipe: Option<RecipeText>,
     /// The order of the axes of the ONNX file's input.
@@ -159,6 +164,11 @@ impl QGraph {
     pub fn readers(&self, tensor: TensorId) -> impl Iterator<Item = usize> + '_ {
         let layers = self.layers.iter().enumerate();
         layers.filter_map(move |(index, layer)| layer.inputs.contains(&tensor).then_some(index))
+    }
+
+    /// What a step of the output's integers is, as a logit.
+    pub fn output_scale(&self) -> f32 {
+        self.logit_scale.unwrap_or(self.quant(self.output).scale)
     }
 
     /// A tensor's quantization.

@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::quantize::Temperature;
+
 /// Layers that the text names.
 const WORST: usize = 8;
 /// Below this agreement of the top-1 class there is advice.
@@ -60,6 +62,9 @@ pub struct Report {
     pub layers: Vec<LayerReport>,
     /// The same on pictures that had no part in it.
     pub held_out: Option<HeldOut>,
+    /// What the logits are divided by, and what that changes.
+    #[serde(default)]
+    pub temperature: Option<Temperature>,
 }
 
 /// The float model and its integers on pictures that had no part in quantizing it. Shares are from 0
@@ -188,6 +193,13 @@ impl fmt::Display for Report {
             writeln!(f, "held out        {} pictures", other.pictures)?;
             let top1 = other.float_top1.zip(other.int8_top1);
             likeness(f, top1, other.agreement, other.logits_sqnr_db)?;
+        }
+        if let Some(found) = &self.temperature {
+            writeln!(
+                f,
+                "temperature     {:.3}: by {} pictures, whose loss goes from {:.4} to {:.4}",
+                found.temperature, found.pictures, found.loss_before, found.loss_after
+            )?;
         }
         write!(f, "method          {}", self.method)?;
         if self.equalized_pairs > 0 {

@@ -74,7 +74,7 @@ pub fn host_logits(model: &[u8], input: &[i8]) -> Vec<i8> {
     let model = Model::new(model).expect("a model");
     let mut arena = vec![0; model.arena_bytes()];
     let output = model.run(&mut arena, input).expect("it runs");
-    output.values().iter().map(|&byte| byte as i8).collect()
+    output.tensor().map(|byte| byte as i8).collect()
 }
 
 /// The quantized input that a picture becomes here.

@@ -171,6 +171,20 @@ fn a_teacher_is_a_run_or_a_file_and_both_teach_alike() {
     });
     assert!((losses[0] - losses[1]).abs() < 1e-3, "{losses:?}");
 
+    // A student that sees less: the teacher gets its pictures enlarged.
+    let small = [
+        "--size", "20", "--batch", "16", "--epochs", "2", "--model", "ds-cnn",
+    ];
+    let losses = [&teacher, &file].map(|from| {
+        let student = temporary.path().join(format!("small-{}", from.is_dir()));
+        let options = [&small[..], &["--teacher", from.to_str().unwrap()]].concat();
+        succeed(&mut train(&pictures, &student, &options));
+        metrics(&student).last().unwrap()["train_loss"]
+            .as_f64()
+            .unwrap()
+    });
+    assert!((losses[0] - losses[1]).abs() < 1e-3, "{losses:?}");
+
     let misfit = temporary.path().join("misfit");
     let options = ["--size", "32", "--teacher", teacher.to_str().unwrap()];
     let (code, said) = failure(&mut train(&pictures, &misfit, &options));

@@ -36,6 +36,22 @@ pub struct Evaluation {
     /// The bins of `ece`, by confidence.
     #[serde(default)]
     pub bins: Vec<Bin>,
+    /// What the model makes of pictures of something else, where some were shown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub strangers: Option<Strangers>,
+}
+
+/// How well a model tells pictures of something else, strangers, from those that it is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Strangers {
+    /// Strangers.
+    pub n: usize,
+    /// The area under the ROC curve: how often a stranger gets a lower score than a picture of the data.
+    pub auroc: f64,
+    /// Share of the data's pictures that are known.
+    pub accepted: f64,
+    /// Share of the strangers that are unknown.
+    pub refused: f64,
 }
 
 /// Answers whose confidence lies in one of equal bins from 0 to 1.
@@ -219,8 +235,23 @@ impl Evaluation {
             classes,
             confusion,
             bins,
+            strangers: None,
         }
     }
+}
+
+/// How often one of `low` is less than one of `high`, of all pairs; a tie counts half: the area under the ROC
+/// curve. None of either gives 0.
+pub fn auroc(high: &[f32], low: &[f32]) -> f64 {
+    let mut low = low.to_vec();
+    low.sort_by(f32::total_cmp);
+    let below = |value: &f32| {
+        let less = low.partition_point(|other| other < value);
+        let most = low.partition_point(|other| other <= value);
+        (less + most) as f64 / 2.0
+    };
+    let pairs = (high.len() * low.len()).max(1) as f64;
+    high.iter().map(below).sum::<f64>() / pairs
 }
 
 #[cfg(test)]
@@ -254,6 +285,16 @@ mod tests {
         assert_eq!(filled.len(), 4);
         assert_eq!((filled[0].right, filled[3].right), (0, 1));
         assert!((filled[3].confidence - 0.9).abs() < 1e-6);
+    }
+
+    #[test]
+    fn the_area_counts_pairs() {
+        assert_eq!(auroc(&[2.0, 3.0], &[0.0, 1.0]), 1.0);
+        assert_eq!(auroc(&[0.0], &[1.0, 2.0]), 0.0);
+        // Of six pairs 3 are right, 1 is a tie.
+        let found = auroc(&[1.0, 2.0, 0.5], &[1.0, 0.7]);
+        assert!((found - 3.5 / 6.0).abs() < 1e-12, "{found}");
+        assert_eq!(auroc(&[], &[1.0]), 0.0);
     }
 
     #[test]

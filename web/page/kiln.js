@@ -3,7 +3,7 @@
 //   const module = await WebAssembly.compileStreaming(fetch("kiln.wasm"));
 //   const engine = new Engine(module, bytesOfAKilnFile);       // throws an Error with the reason
 //   engine.prepare(width, height, (first, rows) => rgba);      // rows of the picture, from the top
-//   const { top, logits } = engine.infer();
+//   const { top, logits, unknown } = engine.infer();           // unknown: how probably it is none of them
 //   const map = engine.map(top[0].index);                      // where the picture speaks for it
 //   engine.beginOcclusion(top[0].index);                       // the same where about.hasMaps is false:
 //   const { done, map } = engine.occlude(100);                 // 100 ms of it; map once done is 1
@@ -53,7 +53,7 @@ export class Engine {
     this.#must(this.#wasm.prepare(width, height));
   }
 
-  /** Runs the model on the picture that is prepared. */
+  /** Runs the model on the picture that is prepared. `unknown` is null where the model does not say. */
   infer() {
     const wasm = this.#wasm;
     this.#must(wasm.infer());
@@ -62,7 +62,12 @@ export class Engine {
       const index = wasm.top_class(rank);
       return { index, label: this.label(index), probability: wasm.top_probability(rank) };
     });
-    return { top, logits: new Int8Array(wasm.memory.buffer, wasm.logits_at() >>> 0, count).slice() };
+    const unknown = wasm.unknown();
+    return {
+      top,
+      logits: new Int8Array(wasm.memory.buffer, wasm.logits_at() >>> 0, count).slice(),
+      unknown: Number.isNaN(unknown) ? null : unknown,
+    };
   }
 
   /** What each place of the picture adds to a class's logit: rows, columns, values, and the rectangle of

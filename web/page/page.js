@@ -117,8 +117,9 @@ function show(answer, name) {
   const [best] = answer.top;
   const percent = (share) => `${(share * 100).toFixed(1)}%`;
   $("file").textContent = name;
-  $("label").textContent = best.label;
-  $("probability").textContent = percent(best.probability);
+  const unknown = answer.unknown > 0.5; // Like none of the classes: they are a guess then.
+  $("label").textContent = unknown ? "unknown" : best.label;
+  $("probability").textContent = percent(unknown ? answer.unknown : best.probability);
   $("bars").replaceChildren(
     ...answer.top.slice(0, 5).map(({ index, label, probability }) => {
       const [item, button, bar] = ["li", "button", "i"].map((tag) => document.createElement(tag));

@@ -24,10 +24,10 @@ const work = {
     engine.prepare(bitmap.width, bitmap.height, rows(bitmap));
     bitmap.close();
     const prepared = performance.now();
-    const { top, logits } = engine.infer();
+    const { top, logits, unknown } = engine.infer();
     const done = performance.now();
     const map = engine.about.hasMaps ? engine.map(top[0].index) : null;
-    return { top, logits, map, times: { prepare: prepared - begin, infer: done - prepared } };
+    return { top, logits, unknown, map, times: { prepare: prepared - begin, infer: done - prepared } };
   },
 
   map({ index }) {

@@ -49,7 +49,7 @@ impl<B: Board> App<'_, B> {
             input: [shape.height, shape.width, shape.channels],
             takes_pictures: model.is_some_and(|model| model.recipe().is_some()),
             largest: B::LARGEST,
-            logits: count(model.map_or(0, |model| model.output().shape.len())),
+            logits: count(model.map_or(0, Model::classes)),
             scale: model.map_or(0.0, Model::output_scale),
             zero_point: model.map_or(0, |model| model.output().zero_point),
             layers: small(model.map_or(0, Model::layer_count)),
@@ -72,7 +72,7 @@ impl<B: Board> App<'_, B> {
 
     pub(super) fn label(&self, class: u16) -> Result<Answer<'_>, CallError> {
         let model = self.model.as_ref().ok_or(CallError::Model)?;
-        let count = small(model.output().shape.len());
+        let count = small(model.classes());
         if class >= count {
             return Err(CallError::NoSuch { count });
         }

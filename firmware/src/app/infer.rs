@@ -30,14 +30,14 @@ impl<B: Board> App<'_, B> {
             let ticks = self.board.ticks().wrapping_sub(start);
             preprocess_ticks = preprocess_ticks.wrapping_add(ticks);
         }
-        let (top, infer_ticks) = self.timed(&model).map_err(|_| CallError::Model)?;
+        let (top, unknown, infer_ticks) = self.timed(&model).map_err(|_| CallError::Model)?;
         let inferred = Inferred {
             top,
             preprocess_ticks,
             infer_ticks,
         };
         self.inferred = Some(inferred);
-        self.show(&model, &inferred, picture);
+        self.show(&model, &inferred, unknown, picture);
         Ok(Answer::Inferred(inferred))
     }
 
@@ -55,8 +55,12 @@ impl<B: Board> App<'_, B> {
         Some(())
     }
 
-    /// Runs the model, and takes the time of each layer.
-    fn timed(&mut self, model: &Model<'_, B::Operators>) -> Result<([Top; 3], u32), RunError> {
+    /// Runs the model, and takes the time of each layer: the most probable classes, how probable it is that the
+    /// picture is of none, and the ticks in all.
+    fn timed(
+        &mut self,
+        model: &Model<'_, B::Operators>,
+    ) -> Result<([Top; 3], Option<f32>, u32), RunError> {
         let Self { board, layers, .. } = self;
         layers.fill(0);
         let mut layers = layers.iter_mut();
@@ -75,20 +79,33 @@ impl<B: Board> App<'_, B> {
             class: u16::try_from(class.index).unwrap_or(u16::MAX),
             probability: class.probability,
         });
-        Ok((top, total))
+        Ok((top, output.unknown(), total))
     }
 
-    /// Shows the answer, and which part of the picture speaks for it.
-    fn show(&mut self, model: &Model<'_, B::Operators>, inferred: &Inferred, picture: bool) {
+    /// Shows the answer, and which part of the picture speaks for it. Where the picture is rather of no class,
+    /// that is the answer, and the most probable class comes second.
+    fn show(
+        &mut self,
+        model: &Model<'_, B::Operators>,
+        inferred: &Inferred,
+        unknown: Option<f32>,
+        picture: bool,
+    ) {
         let guess = |top: &Top| Guess {
             label: model.label(top.class.into()).unwrap_or("?"),
             probability: top.probability,
         };
         let [best, second, _] = &inferred.top;
-        let classes = model.output().shape.len();
+        let (best_guess, second_guess) = match unknown.filter(|&unknown| unknown > 0.5) {
+            Some(probability) => {
+                let label = "unknown";
+                (Guess { label, probability }, Some(guess(best)))
+            }
+            None => (guess(best), (model.classes() > 1).then(|| guess(second))),
+        };
         let screen = Screen::Answer {
-            best: guess(best),
-            second: (classes > 1).then(|| guess(second)),
+            best: best_guess,
+            second: second_guess,
             cost: cost::<B>(inferred.infer_ticks),
         };
         let heat = match picture {

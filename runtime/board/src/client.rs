@@ -6,6 +6,7 @@ mod exchange;
 #[cfg(test)]
 mod mock;
 
+use kiln_core::Output;
 use kiln_link::{Answer, CHUNK, Call, Inferred, Memory};
 use kiln_picture::Picture;
 
@@ -143,7 +144,8 @@ impl Board {
         self.infer()
     }
 
-    /// The quantized logits of the last inference.
+    /// The quantized logits of the last inference, and behind them what says whether the picture is known, if the
+    /// model says that.
     ///
     /// # Errors
     /// Those of the line; nothing has been inferred.
@@ -152,17 +154,32 @@ impl Board {
         Ok(bytes.iter().map(|&byte| byte as i8).collect())
     }
 
+    /// What the last inference says: what `say` makes of it.
+    ///
+    /// # Errors
+    /// Those of [`quantized_logits`](Self::quantized_logits).
+    pub fn output<T>(&mut self, say: impl FnOnce(Output<'_>) -> T) -> Result<T, BoardError> {
+        let tensor = self.bytes(|offset| Call::Logits { offset })?;
+        let About {
+            scale,
+            zero_point,
+            logits,
+            ..
+        } = self.about;
+        Ok(say(Output::of_tensor(
+            &tensor,
+            logits as usize,
+            zero_point,
+            scale,
+        )))
+    }
+
     /// The logits of the last inference.
     ///
     /// # Errors
     /// Those of [`quantized_logits`](Self::quantized_logits).
     pub fn logits(&mut self) -> Result<Vec<f32>, BoardError> {
-        let quantized = self.quantized_logits()?;
-        let About {
-            scale, zero_point, ..
-        } = self.about;
-        let value = |&q: &i8| scale * f32::from(i16::from(q) - i16::from(zero_point));
-        Ok(quantized.iter().map(value).collect())
+        self.output(|output| output.logits().collect())
     }
 
     /// The names of the classes; none if the model has none.

@@ -192,6 +192,11 @@ typedef struct KilnOutput {
    A step's size.
    */
   float scale;
+  /*
+   Below 0 the picture is like none of those that the model was made for, and the classes are a guess;
+   NaN if the model does not say.
+   */
+  float known;
 } KilnOutput;
 
 /*

@@ -262,7 +262,7 @@ pub unsafe extern "C" fn kiln_info(model: *const KilnModel, info: *mut KilnInfo)
             input_scale: model.input_scale(),
             output_scale: model.output_scale(),
             output_zero_point: output.zero_point.into(),
-            output_len: output.shape.len(),
+            output_len: model.classes(),
             label_count: model.label_count(),
             has_recipe: model.recipe().is_some().into(),
             checksum: model.checksum(),

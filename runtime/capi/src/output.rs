@@ -20,6 +20,9 @@ pub struct KilnOutput {
     pub zero_point: i32,
     /// A step's size.
     pub scale: f32,
+    /// Below 0 the picture is like none of those that the model was made for, and the classes are a guess;
+    /// NaN if the model does not say.
+    pub known: f32,
 }
 
 /// A class and how probable it is.
@@ -67,6 +70,7 @@ pub unsafe extern "C" fn kiln_run(
             len: logits.len(),
             zero_point: checked.model.output().zero_point.into(),
             scale: checked.model.output_scale(),
+            known: logits.known().unwrap_or(f32::NAN),
         };
         // SAFETY: the caller's promise.
         unsafe { write(output, found) }

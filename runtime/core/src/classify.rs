@@ -10,10 +10,11 @@ pub struct Class {
     pub probability: f32,
 }
 
-/// What a model says: the quantized logits.
+/// What a model says: the quantized logits, and perhaps whether it knows pictures like this one.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Output<'a> {
     values: &'a [u8],
+    known: Option<u8>,
     zero_point: i8,
     scale: f32,
 }
@@ -23,9 +24,49 @@ impl<'a> Output<'a> {
     pub const fn new(values: &'a [u8], zero_point: i8, scale: f32) -> Self {
         Self {
             values,
+            known: None,
             zero_point,
             scale,
         }
+    }
+
+    /// Of a whole output tensor: where it has one value more than there are classes, the last says
+    /// whether the picture is known.
+    pub fn of_tensor(tensor: &'a [u8], classes: usize, zero_point: i8, scale: f32) -> Self {
+        let (values, rest) = tensor.split_at_checked(classes).unwrap_or((tensor, &[]));
+        Self {
+            known: rest.first().copied(),
+            ..Self::new(values, zero_point, scale)
+        }
+    }
+
+    /// The output tensor, i8: the quantized logits, and what says whether the picture is known.
+    pub fn tensor(&self) -> impl Iterator<Item = u8> + use<'a> {
+        self.values.iter().copied().chain(self.known)
+    }
+
+    /// Whether this is what an output tensor says, to the bit.
+    pub fn is(&self, tensor: &[u8]) -> bool {
+        self.tensor().eq(tensor.iter().copied())
+    }
+
+    /// How like the pictures that the model was made for the picture is: below 0 it is like none of them,
+    /// and whatever class is most probable is a guess. None if the model does not say.
+    pub fn known(&self) -> Option<f32> {
+        self.known.map(|value| self.real(value))
+    }
+
+    /// How probable it is that the picture is like none of those that the model was made for: above a half where
+    /// [`known`](Self::known) is below 0. None if the model does not say.
+    pub fn unknown(&self) -> Option<f32> {
+        let known = self.known()?;
+        let least = exp(-known.abs());
+        let part = if known < 0.0 { 1.0 } else { least };
+        Some(part / (1.0 + least))
+    }
+
+    fn real(&self, value: u8) -> f32 {
+        (i32::from(value as i8) - i32::from(self.zero_point)) as f32 * self.scale
     }
 
     /// The quantized logits: i8.
@@ -45,10 +86,8 @@ impl<'a> Output<'a> {
 
     /// What DequantizeLinear gives: `f32(value - zero_point) * scale`; 0 for a class that is not there.
     pub fn logit(&self, index: usize) -> f32 {
-        let value = self.values.get(index).copied();
-        value.map_or(0.0, |value| {
-            (i32::from(value as i8) - i32::from(self.zero_point)) as f32 * self.scale
-        })
+        let value = self.values.get(index);
+        value.map_or(0.0, |&value| self.real(value))
     }
 
     /// All logits.
@@ -151,6 +190,26 @@ mod tests {
         let logits: std::vec::Vec<f32> = output.logits().collect();
         assert_eq!(logits, [-31.75, 0.25, 32.0]);
         assert_eq!((output.len(), output.logit(3)), (3, 0.0));
+    }
+
+    #[test]
+    fn what_is_behind_the_classes_says_whether_the_picture_is_known() {
+        let tensor = [4u8, 2, 0xfe];
+        let output = Output::of_tensor(&tensor, 2, 1, 0.5);
+        assert_eq!((output.values(), output.len()), (&tensor[..2], 2));
+        assert_eq!(output.known(), Some(-1.5));
+        let expected = 1.0 / (1.0 + (-1.5_f32).exp());
+        assert!((output.unknown().unwrap() - expected).abs() < 1e-6);
+        let sure = Output::of_tensor(&[4, 2, 4], 2, 1, 0.5);
+        assert!((sure.unknown().unwrap() - (1.0 - expected)).abs() < 1e-6);
+        assert_eq!(output.top::<3>()[2].index, 2);
+        assert!(output.is(&tensor) && !output.is(&tensor[..2]) && !output.is(&[4, 2, 0xff]));
+        assert!(!output.is(&[4, 3, 0xfe]) && !output.is(&[]));
+        let all = Output::of_tensor(&tensor, 3, 1, 0.5);
+        assert_eq!((all.known(), all.unknown()), (None, None));
+        assert_eq!(all, Output::new(&tensor, 1, 0.5));
+        assert!(all.is(&tensor) && !all.is(&tensor[..2]));
+        assert!(Output::new(&[], 0, 1.0).is(&[]));
     }
 
     #[test]

@@ -92,7 +92,9 @@ pub(crate) fn run<'a, 'm>(
         return Err(RunError::Model);
     };
     let values = part(arena, output).ok_or(RunError::Model)?;
-    Ok(Output::new(values, output.zero_point, header.output_scale))
+    let classes = header.classes(values.len());
+    let (zero_point, scale) = (output.zero_point, header.output_scale);
+    Ok(Output::of_tensor(values, classes, zero_point, scale))
 }
 
 /// One layer; none if it is not one that a checked model has.
@@ -203,7 +205,7 @@ mod tests {
         let model = Model::new(bytes).map_err(|error| error.problem)?;
         let names: usize = model.layers().map(|(name, _)| name.len()).sum();
         let labels = model.labels().count();
-        assert!(names < bytes.len() && (labels == 0 || labels == model.output().shape.len()));
+        assert!(names < bytes.len() && (labels == 0 || labels == model.classes()));
         assert_eq!(model.layers().count(), model.layer_count());
         let golden = model
             .golden()

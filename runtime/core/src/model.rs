@@ -138,7 +138,14 @@ impl<'m, O: Operators> Model<'m, O> {
         self.view.section(Section::InputTable)
     }
 
-    /// How many labels there are: none, or one a logit.
+    /// How many classes there are: values of the output, but for one that says whether a picture is
+    /// [known](Output::known).
+    pub fn classes(&self) -> usize {
+        let header = self.view.header();
+        header.classes(self.view.shape(header.output).len())
+    }
+
+    /// How many labels there are: none, or one a class.
     pub const fn label_count(&self) -> usize {
         self.view.header().labels as usize
     }

@@ -16,7 +16,8 @@ Usage: kiln-run [OPTIONS] MODEL.kiln PICTURE|FOLDER…
 
 Options:
   --top N      print the N most probable classes [default: 2]
-  --json       print one JSON object a line: file, label, top, logits
+  --json       print one JSON object a line: file, label, top, logits, and known if the model says
+               that: below 0 the picture is like none of those that it was made for
   -h, --help   print this
   -V, --version
 
@@ -114,8 +115,8 @@ fn run() -> Result<ExitCode, Error> {
                 continue;
             }
         };
-        let logits = engine.logits(Input::Pixels(&pixels))?;
-        let answer = Answer::new(file.display().to_string(), &labels, logits, args.top);
+        let said = engine.run(Input::Pixels(&pixels))?.into();
+        let answer = Answer::new(file.display().to_string(), &labels, said, args.top);
         let line = if args.json {
             serde_json::to_string(&answer)?
         } else {

@@ -244,7 +244,7 @@ impl<'a> Parts<'a> {
             input: self.number(self.graph.input),
             input_scale: self.graph.quant(self.graph.input).scale,
             output: self.number(self.graph.output),
-            output_scale: self.graph.quant(self.graph.output).scale,
+            output_scale: self.graph.output_scale(),
             layers: &self.layers,
             labels: &labels,
             recipe: self.recipe,

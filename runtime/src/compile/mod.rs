@@ -136,7 +136,8 @@ pub fn kept_channels(graph: &QGraph) -> Result<HashMap<String, Vec<bool>>, Compi
 fn check_meta(graph: &QGraph, options: &Options<'_>) -> Result<(), CompileError> {
     let (input, output) = (&graph.tensors[graph.input], &graph.tensors[graph.output]);
     let (labels, logits) = (graph.meta.labels.len(), output.shape.len());
-    if labels != 0 && labels != logits {
+    let expected = logits - usize::from(graph.meta.known);
+    if labels != expected && (labels != 0 || graph.meta.known) {
         return Err(CompileError::Labels { labels, logits });
     }
     if let Some(recipe) = graph.meta.recipe.map(Recipe::from) {
@@ -189,7 +190,7 @@ fn with_golden(
             sums.extend_from_slice(&output_sum(layer, output).to_le_bytes());
         };
         let output = model.run_with(&mut arena, &mut observe).map_err(failed)?;
-        let logits = output.values().to_vec();
+        let logits: Vec<u8> = output.tensor().collect();
         made.push((bytes, sums, logits));
     }
     let golden = made.iter().map(|(input, sums, logits)| Golden {

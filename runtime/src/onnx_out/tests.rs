@@ -7,6 +7,7 @@ use tract_onnx::pb::{GraphProto, NodeProto};
 use super::*;
 use crate::graph::Binary;
 use crate::qgraph::{Meta, QConv, QLayer, QTensor};
+use crate::quantized::load_quantized;
 
 /// A model that is put together a layer at a time; each takes the last tensor.
 struct Builder(QGraph);
@@ -293,6 +294,7 @@ fn metadata_is_kept_and_the_version_is_new() {
     model.meta = Meta {
         name: "pets".into(),
         labels: vec!["cat".into(), "dog".into()],
+        known: true,
         recipe: Some(Default::default()),
         layout: Layout::Nchw,
         properties: [
@@ -305,9 +307,23 @@ fn metadata_is_kept_and_the_version_is_new() {
     };
     let file = to_onnx(&model);
     assert_eq!(file.labels().unwrap(), ["cat", "dog"]);
+    assert!(file.get_json::<bool>(onnx::KNOWN).unwrap());
     assert_eq!(file.recipe().unwrap(), Default::default());
     assert_eq!(file.get(onnx::SPLIT).unwrap(), "{}");
     assert_eq!(file.get("author").unwrap(), "me");
     assert_eq!(file.get(onnx::VERSION).unwrap(), env!("CARGO_PKG_VERSION"));
     assert_eq!(file.get(onnx::LAYOUT).unwrap(), "NCHW");
+}
+
+#[test]
+fn logits_may_have_a_scale_of_their_own() {
+    let mut model = all_kinds();
+    let scale = model.quant(model.output).scale;
+    model.logit_scale = Some(scale * 0.7);
+    let read = load_quantized(&to_onnx(&model)).unwrap();
+    assert_eq!(read.logit_scale, model.logit_scale);
+    assert_eq!(read.quant(read.output), model.quant(model.output));
+    model.logit_scale = None;
+    let read = load_quantized(&to_onnx(&model)).unwrap();
+    assert_eq!(read.logit_scale, None);
 }

@@ -110,8 +110,10 @@ pub(super) fn build(variant: &Variant, recipe: Recipe, meta: &Meta) -> Built {
             layers: Vec::with_capacity(plan.steps.len()),
             input: tensor_of[graph.input],
             output: tensor_of[graph.output],
+            logit_scale: None,
             meta: Meta {
                 layout: graph.layout,
+                known: graph.known,
                 ..meta.clone()
             },
         },

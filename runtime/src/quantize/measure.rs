@@ -93,7 +93,7 @@ fn top1(logits: &[f32]) -> Option<usize> {
     best.map(|(index, _)| index)
 }
 
-fn engine_error(error: impl std::fmt::Display) -> QuantizeError {
+pub(super) fn engine_error(error: impl std::fmt::Display) -> QuantizeError {
     QuantizeError::Engine(format!("{error:#}"))
 }
 
@@ -121,7 +121,8 @@ pub(super) fn measure(
         let label = calibration.label(index);
         for (engine, score) in engines.iter_mut().zip(&mut scores) {
             let found = engine.logits(Input::Tensor(&input, Layout::Nhwc));
-            score.add(&wanted, &found.map_err(engine_error)?, label);
+            let found = found.map_err(engine_error)?;
+            score.add(&wanted[..graph.classes()], &found, label);
         }
         let done = index + 1;
         progress(Progress { stage, done, total });
@@ -195,7 +196,8 @@ pub(super) fn report(
             }
         });
         let found: Vec<f32> = output.map_err(engine_error)?.logits().collect();
-        score.add(&wanted, &found, calibration.label(index));
+        let wanted = &wanted[..variant.graph.classes()];
+        score.add(wanted, &found, calibration.label(index));
         for (layer, sqnr) in outputs {
             layers[layer].signal += sqnr.signal;
             layers[layer].noise += sqnr.noise;
@@ -266,5 +268,6 @@ fn make_report(variant: &Variant, chosen: &Chosen, score: &Score, layers: &[Sqnr
         dead_channels: convs.map(dead).sum(),
         layers,
         held_out: None,
+        temperature: None,
     }
 }

@@ -8,6 +8,8 @@
 //! | `groups` | ranges, scales and zero points; what is copied shares them |
 //! | `settle` | scales move until every order of float operations gives the same integers |
 //! | `weights` | weights and bias a channel, with scales that obey the multiplier rule |
+//! | `known` | one more output that says whether an input is like the pictures of calibration |
+//! | `temperature` | the logits' scale, so that probabilities are as sure as they are right |
 //! | `choose` | the methods side by side on the calibration pictures, by the engine itself |
 //!
 //! Scheme: activations asymmetric and per tensor, weights symmetric and per output channel (Nagel et al.,
@@ -17,9 +19,12 @@ mod build;
 mod choose;
 mod equalize;
 mod groups;
+mod known;
 mod lower;
 mod measure;
 mod settle;
+mod strangers;
+mod temperature;
 #[cfg(test)]
 pub(crate) mod testing;
 mod ties;
@@ -33,7 +38,9 @@ use crate::calibrate::{CalibrateError, Calibration, Method};
 use crate::graph::Graph;
 use crate::qgraph::{Meta, QGraph};
 use crate::report::Report;
+pub use known::{ACCEPTED, with_known};
 pub use measure::held_out;
+pub use temperature::{Temperature, scale_logits};
 pub use weights::WeightRange;
 
 /// How to quantize. What is not said is chosen by what measures best on the calibration pictures: top-1
@@ -78,6 +85,10 @@ pub enum Stage {
     Compare,
     /// The same on pictures that had no part in it.
     Evaluate,
+    /// What is known and what is not.
+    Known,
+    /// How sure the answers are.
+    Temperature,
 }
 
 impl fmt::Display for Stage {
@@ -89,6 +100,8 @@ impl fmt::Display for Stage {
             Self::Refine => "refining",
             Self::Compare => "comparing",
             Self::Evaluate => "evaluating",
+            Self::Known => "learning what is known",
+            Self::Temperature => "scaling the logits",
         })
     }
 }
@@ -107,6 +120,18 @@ pub enum QuantizeError {
     /// There is nothing to do.
     #[error("`{0}`: the model is quantized already; compile it as it is, or give the float model")]
     AlreadyQuantized(String),
+    /// There is nothing to learn from what is known.
+    #[error("`{0}` is the model's end: --unknown needs one that ends in a fully connected layer")]
+    NotLinear(String),
+    /// Too little to learn from.
+    #[error("--unknown needs at least {0} calibration pictures, better some hundred")]
+    TooFew(usize),
+    /// Nothing says what is right.
+    #[error(
+        "--temperature needs labelled pictures: class folders with the names of the model's labels; give \
+         them with --evaluate"
+    )]
+    NoLabels,
     /// The integers do not run.
     #[error("the quantized model does not run: {0}")]
     Engine(String),

@@ -12,7 +12,7 @@ mod tests;
 
 use crate::graph::{Graph, Op};
 use crate::load::{LoadError, Unsupported, load};
-use crate::onnx::OnnxFile;
+use crate::onnx::{self, OnnxFile};
 use crate::qgraph::{Meta, QGraph};
 use region::Builder;
 
@@ -64,6 +64,7 @@ pub fn meta(file: &OnnxFile, graph: &Graph) -> Meta {
     Meta {
         name: name.unwrap_or_default(),
         labels: file.labels().unwrap_or_default(),
+        known: file.get_json(onnx::KNOWN).unwrap_or(false),
         recipe: file.recipe().ok(),
         layout: graph.layout,
         properties: properties

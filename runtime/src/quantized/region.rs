@@ -132,13 +132,33 @@ impl<'g> Builder<'g> {
             return Ok(());
         };
         let expected = self.result.tensors[tensor].quant;
+        let last = node.output == self.graph.output
+            && self.graph.readers(node.output).next().is_none()
+            && self
+                .result
+                .layers
+                .iter()
+                .any(|layer| layer.output == tensor);
+        if last {
+            // Temperature scaling: the logits' scale may be any.
+            let scale = expected.scale;
+            self.result.logit_scale = (quant.scale != scale).then_some(quant.scale);
+            let same = Quant { scale, ..quant };
+            return self.read_as(node.output, tensor, same);
+        }
+        self.read_as(node.output, tensor, quant)
+    }
+
+    /// A value is the real values of a tensor, if that is quantized so.
+    fn read_as(&mut self, value: ValueId, tensor: TensorId, quant: Quant) -> Result<(), Refusal> {
+        let expected = self.result.tensors[tensor].quant;
         if expected != quant {
             return Err((
                 format!("it reads {expected:?} as {quant:?}"),
                 "give both the same scale and zero point",
             ));
         }
-        self.real.insert(node.output, tensor);
+        self.real.insert(value, tensor);
         Ok(())
     }
 

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use anyhow::bail;
 use clap::Args;
 use kiln_core::preprocess::Recipe;
-use kiln_run::answer::Answer;
+use kiln_run::answer::{Answer, Said};
 use kiln_run::pictures;
 use rayon::prelude::*;
 
@@ -28,7 +28,8 @@ Examples:
   kiln classify model.int8.onnx photos --json > answers.jsonl
   kiln classify model.kiln photo.jpg --explain why.png
 
-With --json each line is an object: file, label, top (label and probability), logits.
+With --json each line is an object: file, label, top (label and probability), logits, and, if the model
+says that (kiln quantize --unknown), known: below 0 the picture is like none of those that it was made for.
 A broken file is named on stderr and the rest is done; the exit code is then 2.")]
 pub struct ClassifyArgs {
     /// An ONNX file, float or quantized, or a .kiln file.
@@ -85,11 +86,11 @@ pub fn run(args: &ClassifyArgs) -> anyhow::Result<ExitCode> {
             .map_init(
                 || (answerer.session(), Vec::new()),
                 |(session, scratch), file| {
-                    let logits = logits(session, file, &recipe, scratch)?;
+                    let said = said(session, file, &recipe, scratch)?;
                     let count = done.fetch_add(1, Ordering::Relaxed) + 1;
                     bar.show("classifying", count, files.len());
                     let file = file.display().to_string();
-                    Ok(Answer::new(file, &labels, logits, args.top))
+                    Ok(Answer::new(file, &labels, said, args.top))
                 },
             )
             .collect();
@@ -126,13 +127,13 @@ pub(super) fn tell(answer: &Answer, json: bool) -> anyhow::Result<()> {
     Ok(ui::print(text)?)
 }
 
-/// A file's logits.
-pub(super) fn logits(
+/// What is said of a file.
+pub(super) fn said(
     session: &mut Session<'_>,
     file: &Path,
     recipe: &Recipe,
     scratch: &mut Vec<i32>,
-) -> anyhow::Result<Vec<f32>> {
+) -> anyhow::Result<Said> {
     let pixels = pictures::pixels(file, recipe, scratch)?;
     session.pixels(&pixels, recipe)
 }

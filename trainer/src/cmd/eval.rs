@@ -1,6 +1,7 @@
 //! `kiln eval`
 
 mod report;
+mod strangers;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -60,6 +61,7 @@ Examples:
   kiln eval runs/first/model.onnx photos --split val --json
   kiln eval runs/first/model.kiln photos
   kiln eval runs/first new-photos --split all
+  kiln eval model.kiln photos --strangers landscapes
   kiln eval runs/first photos --out report      figures, confusion matrix and worst mistakes")]
 pub struct EvalArgs {
     /// A run's folder, an ONNX file, float or quantized, or a .kiln file.
@@ -78,6 +80,9 @@ pub struct EvalArgs {
     /// Write the inputs, f32 [n, channels, rows, columns], as NumPy's .npy.
     #[arg(long)]
     pub inputs: Option<PathBuf>,
+    /// Pictures of something else: how well the model tells that they are unknown (kiln quantize --unknown).
+    #[arg(long, value_name = "PICTURES")]
+    pub strangers: Option<PathBuf>,
     /// Where a run's network is computed; ONNX files are computed on the CPU.
     #[arg(long, default_value = "auto")]
     pub device: DeviceChoice,
@@ -99,6 +104,7 @@ impl EvalArgs {
             out: None,
             logits: None,
             inputs: None,
+            strangers: None,
             device: DeviceChoice::default(),
             json: false,
             foreign: Foreign::default(),
@@ -148,7 +154,10 @@ pub fn evaluate(args: &EvalArgs) -> anyhow::Result<Evaluation> {
     let part = args.split.name();
     let pictures = Pictures::open(&data, part, &args.split.samples(&data), &model)?;
     let answers = ask(&model, &pictures, &args.device)?;
-    let evaluation = Evaluation::new(&answers);
+    let mut evaluation = Evaluation::new(&answers);
+    if let Some(folder) = &args.strangers {
+        evaluation.strangers = Some(strangers::ask(&model, &data, &pictures, folder)?);
+    }
     let own = match &model {
         Model::Run(run) => Some(run.evaluation()),
         _ => None,

@@ -13,7 +13,7 @@ use kiln_runtime::load::load;
 use kiln_runtime::onnx::OnnxFile;
 use kiln_runtime::onnx_out;
 use kiln_runtime::qgraph::Meta;
-use kiln_runtime::quantize::{Options, Progress, held_out, quantize};
+use kiln_runtime::quantize::{Options, Progress, held_out, quantize, scale_logits, with_known};
 use kiln_runtime::report::Report;
 
 use self::calibration::{Pictures, Tensors};
@@ -57,6 +57,7 @@ Examples:
   kiln quantize model.onnx --calibrate photos -o small.int8.onnx --evaluate photos --max-drop 1.0
   kiln quantize pytorch.onnx --calibrate photos --labels labels.txt --recipe recipe.toml
   kiln quantize keywords.onnx --calibrate spectrograms.npy
+  kiln quantize model.onnx --calibrate photos --temperature --unknown
 
 Exit codes: 0 done, 1 the accuracy fell by more than --max-drop, 2 an error.")]
 pub struct QuantizeArgs {
@@ -90,6 +91,14 @@ pub struct QuantizeArgs {
     /// Leave biases as they are: no bias correction.
     #[arg(long)]
     pub no_bias_correction: bool,
+    /// Divide the logits by the one number that makes probabilities as sure as they are right (temperature
+    /// scaling), on the labelled pictures of --evaluate, else on the val part of --calibrate.
+    #[arg(long)]
+    pub temperature: bool,
+    /// Give the model one more output that says whether a picture is like those of --calibrate at all: below
+    /// 0 the answer is "unknown". 98% of pictures like them are let through.
+    #[arg(long)]
+    pub unknown: bool,
     /// Fail if top-1 accuracy falls by more than this, in points: on the pictures of --evaluate, else on
     /// those of --calibrate, which is a little optimistic.
     #[arg(long, value_name = "POINTS")]
@@ -119,6 +128,8 @@ impl QuantizeArgs {
             method: MethodChoice::Auto,
             no_equalize: false,
             no_bias_correction: false,
+            temperature: false,
+            unknown: false,
             max_drop: None,
             report: None,
             json: false,
@@ -147,7 +158,7 @@ pub fn run(args: &QuantizeArgs) -> anyhow::Result<ExitCode> {
             .model
             .with_file_name(format!("{}.int8.onnx", stem(&args.model))),
     };
-    let graph = fold(&load(&file)?);
+    let mut graph = fold(&load(&file)?);
     let bar = LazyBar::default();
     let mut calibration = calibration(args, &file, &bar)?;
     let options = Options {
@@ -160,11 +171,25 @@ pub fn run(args: &QuantizeArgs) -> anyhow::Result<ExitCode> {
     let progress = |progress: Progress| {
         bar.show(&progress.stage.to_string(), progress.done, progress.total);
     };
-    let (quantized, mut report) = quantize(&graph, &mut *calibration, &options, &progress)
+    if args.unknown {
+        file.labels()
+            .context("--unknown needs a model with labels; give --labels")?;
+        graph = with_known(&graph, &mut *calibration, &progress)?;
+    }
+    let (mut quantized, mut report) = quantize(&graph, &mut *calibration, &options, &progress)
         .with_context(|| args.model.display().to_string())?;
-    if let Some(folder) = &args.evaluate {
-        let mut pictures = Pictures::open(folder, &file, args.evaluate_split, usize::MAX, &bar)?;
-        report.held_out = Some(held_out(&graph, &quantized, &mut pictures, &progress)?);
+    let held = match &args.evaluate {
+        Some(folder) => Some((folder, args.evaluate_split)),
+        None => args.temperature.then_some((&args.calibrate, Part::Val)),
+    };
+    if let Some((folder, part)) = held {
+        let mut pictures = Pictures::open(folder, &file, part, usize::MAX, &bar)?;
+        if args.evaluate.is_some() {
+            report.held_out = Some(held_out(&graph, &quantized, &mut pictures, &progress)?);
+        }
+        if args.temperature {
+            report.temperature = Some(scale_logits(&mut quantized, &mut pictures, &progress)?);
+        }
     }
     bar.clear();
     let quantized = onnx_out::to_onnx(&quantized);

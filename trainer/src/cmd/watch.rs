@@ -14,7 +14,7 @@ use kiln_run::answer::Answer;
 use kiln_run::pictures;
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 
-use super::classify::{logits, tell};
+use super::classify::{said, tell};
 use super::model::{Foreign, Model};
 use super::ui::{self, STEPPING, STOP};
 
@@ -89,10 +89,10 @@ pub fn run(args: &WatchArgs) -> anyhow::Result<ExitCode> {
             if STOP.load(Ordering::Relaxed) {
                 break;
             }
-            match logits(&mut session, &file, &recipe, &mut scratch) {
-                Ok(logits) => {
+            match said(&mut session, &file, &recipe, &mut scratch) {
+                Ok(said) => {
                     let file = file.display().to_string();
-                    tell(&Answer::new(file, &labels, logits, args.top), args.json)?;
+                    tell(&Answer::new(file, &labels, said, args.top), args.json)?;
                 }
                 // It was there a moment ago: whoever took it away does not want to know.
                 Err(_) if !file.exists() => {}

@@ -1,20 +1,29 @@
 //! The network whose answers another learns from.
 
 use burn::tensor::Device;
+use burn::tensor::module::interpolate;
+use burn::tensor::ops::{InterpolateMode, InterpolateOptions};
 use kiln_core::preprocess::Recipe;
 use kiln_runtime::float::{FloatError, FloatModel};
 use kiln_runtime::onnx::{OnnxError, OnnxFile};
 use thiserror::Error;
 
-use crate::data::loader::Batch;
+use crate::data::loader::{Batch, Pixels};
 use crate::evaluate::{network_logits, onnx_logits};
 use crate::model::Network;
 use crate::run::{Run, RunError};
 
 /// A trained model that answers batches while another is trained.
-pub enum Teacher {
+pub struct Teacher {
+    model: Model,
+    /// Rows and columns that it takes.
+    size: [usize; 2],
+    device: Device,
+}
+
+enum Model {
     /// A run's network.
-    Run(Box<Network>, Device),
+    Run(Box<Network>),
     /// An ONNX file, by tract on the CPU.
     Onnx(FloatModel),
 }
@@ -42,7 +51,8 @@ pub enum TeacherError {
     /// It sees something else.
     #[error(
         "--teacher: its recipe differs ({found:?} against {expected:?}); a teacher sees the very \
-         pixels that its student sees, so train it with the same [recipe]"
+         pixels that its student sees, enlarged if it takes larger pictures, so train it with the same \
+         [recipe] or a larger width and height"
     )]
     Recipe {
         /// The teacher's.
@@ -60,37 +70,61 @@ impl Teacher {
         recipe: &Recipe,
         device: &Device,
     ) -> Result<Self, TeacherError> {
-        let (teacher, found, sees) = if path.is_dir() {
+        let (model, found, sees) = if path.is_dir() {
             let run = Run::open(path)?;
             let network = run.network(device)?;
             let sees = run.config.recipe();
-            let teacher = Self::Run(Box::new(network), device.clone());
-            (teacher, run.labels, sees)
+            (Model::Run(Box::new(network)), run.labels, sees)
         } else {
             let file = OnnxFile::load(path)?;
             let sees = file.recipe()?.into();
-            (
-                Self::Onnx(FloatModel::classifier(&file)?),
-                file.labels()?,
-                sees,
-            )
+            let model = Model::Onnx(FloatModel::classifier(&file)?);
+            (model, file.labels()?, sees)
         };
         if found != classes {
             let expected = classes.to_vec();
             return Err(TeacherError::Classes { found, expected });
         }
-        if sees != *recipe {
+        let same_size = Recipe {
+            width: recipe.width,
+            height: recipe.height,
+            ..sees
+        };
+        let smaller = sees.width < recipe.width || sees.height < recipe.height;
+        if same_size != *recipe || smaller {
             let (found, expected) = (Box::new(sees), Box::new(*recipe));
             return Err(TeacherError::Recipe { found, expected });
         }
-        Ok(teacher)
+        Ok(Self {
+            model,
+            size: [sees.height.into(), sees.width.into()],
+            device: device.clone(),
+        })
     }
 
     /// Logits for a batch, `[n, classes]`.
     pub fn logits(&self, batch: &Batch) -> Result<Vec<f32>, FloatError> {
-        match self {
-            Self::Run(network, device) => Ok(network_logits(network, batch, device)),
-            Self::Onnx(model) => onnx_logits(model, batch),
+        let enlarged = (batch.shape[2..] != self.size).then(|| self.enlarge(batch));
+        let batch = enlarged.as_ref().unwrap_or(batch);
+        match &self.model {
+            Model::Run(network) => Ok(network_logits(network, batch, &self.device)),
+            Model::Onnx(model) => onnx_logits(model, batch),
+        }
+    }
+
+    /// A batch in the size that the teacher takes, bilinear.
+    fn enlarge(&self, batch: &Batch) -> Batch {
+        let pixels = batch.pixels.to_tensor(batch.shape, &self.device);
+        let options = InterpolateOptions::new(InterpolateMode::Bilinear)
+            .with_align_corners(false)
+            .with_output_size(self.size);
+        let pixels = interpolate(pixels, options);
+        let shape = pixels.dims();
+        let values = pixels.into_data().convert::<f32>().iter::<f32>().collect();
+        Batch {
+            shape,
+            pixels: Pixels::Values(values),
+            ..batch.clone()
         }
     }
 }

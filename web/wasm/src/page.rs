@@ -205,6 +205,12 @@ extern "C" fn top_probability(rank: usize) -> f32 {
     })
 }
 
+/// How probable it is that the picture is of no class; NaN if the model does not say.
+#[unsafe(no_mangle)]
+extern "C" fn unknown() -> f32 {
+    with(|state| state.session.unknown().unwrap_or(f32::NAN))
+}
+
 /// Where the picture lies in the input: of the source, then of the target, x, y, width and height.
 #[unsafe(no_mangle)]
 extern "C" fn placement(index: usize) -> u32 {
@@ -220,7 +226,7 @@ extern "C" fn placement(index: usize) -> u32 {
 
 #[unsafe(no_mangle)]
 extern "C" fn classes() -> f64 {
-    of_model(|model| model.output().shape.len() as f64)
+    of_model(|model| model.classes() as f64)
 }
 
 #[unsafe(no_mangle)]

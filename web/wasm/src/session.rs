@@ -106,6 +106,7 @@ pub struct Session<S: Source> {
     occluding: Option<Occluding>,
     placement: Option<Placement>,
     top: [Class; TOP],
+    unknown: Option<f32>,
     answered: bool,
     source: PhantomData<S>,
 }
@@ -132,6 +133,7 @@ impl<S: Source> Session<S> {
             occluding: None,
             placement: None,
             top: [class; TOP],
+            unknown: None,
             answered: false,
             source: PhantomData,
         }
@@ -244,13 +246,14 @@ impl<S: Source> Session<S> {
             *place = value;
         }
         self.top = output.top();
+        self.unknown = output.unknown();
         self.answered = true;
         Ok(())
     }
 
     /// The quantized logits of the last inference: i8.
     pub fn logits(&self) -> &[u8] {
-        let count = self.model.map_or(0, |model| model.output().shape.len());
+        let count = self.model.map_or(0, |model| model.classes());
         self.logits.first(if self.answered { count } else { 0 })
     }
 
@@ -258,6 +261,12 @@ impl<S: Source> Session<S> {
     /// an index.
     pub const fn top(&self) -> &[Class; TOP] {
         &self.top
+    }
+
+    /// How probable it is that the picture of the last inference is like none of those that the model was made
+    /// for; none if the model does not say.
+    pub const fn unknown(&self) -> Option<f32> {
+        self.unknown
     }
 
     /// Where the picture lies in the model's input.
@@ -293,7 +302,7 @@ impl<S: Source> Session<S> {
             _ => return Err(SessionError::Order("prepare a picture")),
         };
         let (shape, tensor) = (model.input().shape, model.output());
-        if class >= tensor.shape.len() {
+        if class >= model.classes() {
             return Err(SessionError::Order("choose a class that there is"));
         }
         let output = Output::new(self.logits(), tensor.zero_point, model.output_scale());

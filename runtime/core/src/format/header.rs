@@ -150,6 +150,15 @@ impl Header {
         word(front, Self::FILE_LEN_AT) as usize
     }
 
+    /// How many of an output's `values` are classes: all, or with one label fewer all but the last, which says
+    /// whether the picture is known.
+    pub const fn classes(&self, values: usize) -> usize {
+        match self.labels as usize {
+            labels if labels != 0 && labels + 1 == values => labels,
+            _ => values,
+        }
+    }
+
     /// The bytes that [`parse`](Self::parse) reads.
     pub fn emit(&self) -> [u8; Self::LEN] {
         let emit = Emit::new()

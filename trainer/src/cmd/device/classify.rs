@@ -8,7 +8,7 @@ use clap::Args;
 use kiln_board::{Address, BoardError};
 use kiln_link::Inferred;
 use kiln_picture::{Limits, Picture, decode_file};
-use kiln_run::answer::Answer;
+use kiln_run::answer::{Answer, Said};
 use kiln_run::engine::{Input, LoadedModel};
 use kiln_run::pictures;
 use serde::Serialize;
@@ -110,9 +110,9 @@ pub fn run(args: &ClassifyArgs) -> anyhow::Result<ExitCode> {
         };
         match classify(&mut connected, file, sent)? {
             Ok(inferred) => {
-                let logits = connected.board.logits()?;
+                let said = connected.board.output(|output| Said::from(output))?;
                 let name = file.display().to_string();
-                let answer = Answer::new(name, &labels, logits, args.top);
+                let answer = Answer::new(name, &labels, said, args.top);
                 let told = told(&connected, answer, &inferred);
                 match args.json {
                     true => ui::print(serde_json::to_string(&told)?)?,

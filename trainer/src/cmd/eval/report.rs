@@ -70,6 +70,15 @@ pub fn print(evaluation: &Evaluation, labels: &[String], part: &str) -> anyhow::
     ui::print(format!("accuracy   {}", percent(evaluation.accuracy)))?;
     ui::print(format!("loss       {:.4}", evaluation.loss))?;
     ui::print(format!("ece        {:.4}", evaluation.ece))?;
+    if let Some(found) = &evaluation.strangers {
+        ui::print(format!(
+            "strangers  {} pictures: AUROC {:.4}, {} are unknown, of the {part} split {} are known",
+            found.n,
+            found.auroc,
+            percent(found.refused),
+            percent(found.accepted)
+        ))?;
+    }
     let width = labels
         .iter()
         .map(|label| label.chars().count())

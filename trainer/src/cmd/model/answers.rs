@@ -2,6 +2,7 @@
 
 use anyhow::bail;
 use kiln_core::preprocess::Recipe;
+use kiln_run::answer::Said;
 use kiln_run::engine::{Engine, Input, LoadedModel};
 use kiln_run::layout::{Layout, reorder};
 use kiln_runtime::float::FloatModel;
@@ -51,11 +52,14 @@ impl Answerer {
 }
 
 impl Session<'_> {
-    /// Logits of a preprocessed picture: rows, columns, channels.
-    pub fn pixels(&mut self, pixels: &[u8], recipe: &Recipe) -> anyhow::Result<Vec<f32>> {
+    /// What is said of a preprocessed picture: rows, columns, channels.
+    pub fn pixels(&mut self, pixels: &[u8], recipe: &Recipe) -> anyhow::Result<Said> {
         match self {
-            Self::Engine(engine) => Ok(engine.logits(Input::Pixels(pixels))?),
-            Self::Float(_) => self.tensor(&normalised(pixels, recipe), Layout::Nhwc),
+            Self::Engine(engine) => Ok(engine.run(Input::Pixels(pixels))?.into()),
+            Self::Float(_) => Ok(Said {
+                logits: self.tensor(&normalised(pixels, recipe), Layout::Nhwc)?,
+                known: None,
+            }),
         }
     }
 
