@@ -290,7 +290,7 @@ impl ModelConfig {
             Self::Cnn(config) => cnn(config, &mut spec),
             Self::Resnet(config) => resnet(config, &mut spec)?,
             Self::MobilenetV1(config) => mobilenet_v1(config, &mut spec),
-            Self::MobilenetV2(config) => mobilenet_v2(config, &mut spec),
+            Self::MobilenetV2(config) => mobilenet_v2(config, &mut spec)?,
             Self::DsCnn(config) => ds_cnn(config, &mut spec),
         }
         spec.check()?;
@@ -343,7 +343,13 @@ fn mobilenet_v1(config: &MobilenetV1Config, spec: &mut ModelSpec) {
     spec.dropout = config.dropout;
 }
 
-fn mobilenet_v2(config: &MobilenetV2Config, spec: &mut ModelSpec) {
+fn mobilenet_v2(config: &MobilenetV2Config, spec: &mut ModelSpec) -> Result<(), SpecError> {
+    if config.kernels.len() > config.stages.len() {
+        return Err(SpecError::Kernels {
+            kernels: config.kernels.len(),
+            stages: config.stages.len(),
+        });
+    }
     let (stem, stride) = config.stem;
     let stem = ConvSpec::new(scaled(stem, config.width), 3, stride);
     spec.blocks.push(BlockSpec::Conv(stem));
@@ -366,6 +372,7 @@ fn mobilenet_v2(config: &MobilenetV2Config, spec: &mut ModelSpec) {
     }
     spec.activation = config.activation;
     spec.dropout = config.dropout;
+    Ok(())
 }
 
 fn ds_cnn(config: &DsCnnConfig, spec: &mut ModelSpec) {

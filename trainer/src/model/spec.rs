@@ -106,6 +106,17 @@ pub enum SpecError {
         /// Entries in `blocks`.
         blocks: usize,
     },
+    /// MobileNetV2's list of kernels goes on behind the stages.
+    #[error(
+        "model: {kernels} kernels in `kernels` but {stages} stages in `stages`; give each stage at \
+         most one"
+    )]
+    Kernels {
+        /// Entries in `kernels`.
+        kernels: usize,
+        /// Entries in `stages`.
+        stages: usize,
+    },
     /// A size is zero or absurd.
     #[error("model: {what} is {value}; it must be between 1 and {max}")]
     Size {
@@ -353,7 +364,9 @@ impl ModelSpec {
 mod tests {
     use super::*;
     use crate::model::ModelConfig;
-    use crate::model::config::{CnnConfig, DsCnnConfig, MobilenetV1Config};
+    use crate::model::config::{
+        CnnConfig, DsCnnConfig, MobilenetV1Config, MobilenetV2Config, ResnetConfig,
+    };
 
     fn macs(spec: &ModelSpec) -> usize {
         spec.costs().unwrap().iter().map(|layer| layer.macs).sum()
@@ -386,6 +399,32 @@ mod tests {
             "{error}"
         );
         cnn.spec([3, 16, 16], 2).unwrap();
+    }
+
+    #[test]
+    fn lists_that_do_not_fit_the_stages_are_refused() {
+        let resnet = ModelConfig::Resnet(ResnetConfig {
+            blocks: vec![1; 4],
+            ..Default::default()
+        });
+        let refused = SpecError::Stages {
+            channels: 3,
+            blocks: 4,
+        };
+        assert_eq!(resnet.spec([3, 64, 64], 2), Err(refused));
+        let stages = MobilenetV2Config::default().stages.len();
+        let with = |kernels| {
+            let config = MobilenetV2Config {
+                kernels: vec![5; kernels],
+                ..Default::default()
+            };
+            ModelConfig::MobilenetV2(config).spec([3, 64, 64], 2)
+        };
+        let kernels = stages + 1;
+        assert_eq!(with(kernels), Err(SpecError::Kernels { kernels, stages }));
+        for kernels in [0, stages - 1, stages] {
+            assert!(with(kernels).is_ok(), "{kernels}");
+        }
     }
 
     #[test]

@@ -125,6 +125,7 @@ fn what_the_weights_lack_is_said() {
     let donor = trained(&spec(config(), 3), &device);
     let wider = MobilenetV2Config {
         stages: vec![(1, 8, 1, 1), (4, 16, 2, 2)],
+        kernels: vec![3, 5],
         ..config()
     };
     let wide = spec(wider, 2);
@@ -144,6 +145,7 @@ fn what_the_weights_lack_is_said() {
     assert_eq!((grafted.taken, grafted.fresh), (15, 7), "{grafted}");
     let flat = MobilenetV2Config {
         stages: vec![(1, 8, 1, 1), (1, 16, 1, 2)],
+        kernels: vec![3, 5],
         ..config()
     };
     let grey = ModelConfig::MobilenetV2(config()).spec([1, 32, 40], 2);
