@@ -1,13 +1,15 @@
 //! A model of two layers, with a recipe for pictures and with golden vectors; and one of which there are class
 //! activation maps.
 
-use kiln_core::format::{ConvRecord, File, Header, LayerRecord, NONE, PoolRecord, output_sum};
+use kiln_core::format::{
+    ConvRecord, File, Golden, Header, LayerRecord, NONE, PoolRecord, output_sum,
+};
 use kiln_core::layer::{PoolKind, Scratch};
 use kiln_core::packing::Packing;
 use kiln_core::preprocess::{Color, Fit, Recipe};
 use kiln_core::tensor::{Shape, Tensor};
 use kiln_core::window::Window;
-use kiln_core::{Golden, Model, Target};
+use kiln_core::{Model, Target};
 
 const LABELS: [&str; 4] = ["cat", "dog", "bird", "fish"];
 

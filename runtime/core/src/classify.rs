@@ -21,6 +21,7 @@ pub struct Output<'a> {
 
 impl<'a> Output<'a> {
     /// Of i8 logits, where `logit = scale * (value - zero_point)`.
+    #[cfg_attr(doc, doc(hidden))]
     pub const fn new(values: &'a [u8], zero_point: i8, scale: f32) -> Self {
         Self {
             values,

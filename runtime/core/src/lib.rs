@@ -54,23 +54,24 @@
 //! # What cannot happen
 //!
 //! After [`Model::new`] nothing panics, nothing is out of bounds and nothing runs for ever, whatever the bytes
-//! of the file, of the input or of a picture: what does not fit is an error. `unsafe` is in [`arch`] alone.
+//! of the file, of the input or of a picture: what does not fit is an error. `unsafe` is in `arch` alone.
 //! [`Model::checksum_ok`] finds accidental damage; against a forger it is no help.
 //!
 //! # What is where
 //!
 //! For a program that classifies: [`Model`], [`Output`], [`Class`], [`Aligned`], [`preprocess`],
 //! [`explain`] (which places of a picture speak for a class), [`operators`] (which of them a program has),
-//! and the errors
-//! [`FormatError`], [`RunError`] and [`preprocess::PreprocessError`].
+//! [`tensor`] (shapes), and the errors [`FormatError`], [`RunError`], [`preprocess::PreprocessError`] and
+//! [`explain::ExplainError`]. With what these pages show, later versions stay compatible as semver has it;
+//! API.txt lists all of it.
 //!
-//! For compilers, tools and tests, and with no promise between versions:
+//! For compilers, tools and tests, hidden from these pages, and with no promise between versions:
 //!
-//! - [`format`](mod@format): the file, byte by byte: parse, check, emit. FORMAT.md has it as text.
-//! - [`layer`], [`packing`], [`tensor`], [`window`]: what a layer is, shapes and geometry.
-//! - [`ops`]: one operator, one file; the plain loop is the meaning. [`arch`]: the same made fast.
-//! - [`rounding`]: from accumulators to int8. QUANTIZATION.md has it as numbered equations.
-//! - [`engine`]: walks the layers over the caller's arena. [`classify`]: logits to classes. [`crc`]: checksums.
+//! - `format`: the file, byte by byte: parse, check, emit. FORMAT.md has it as text.
+//! - `layer`, `packing`, `window`: what a layer is, and geometry.
+//! - `ops`: one operator, one file; the plain loop is the meaning. `arch`: the same made fast.
+//! - `rounding`: from accumulators to int8. QUANTIZATION.md has it as numbered equations.
+//! - `crc`: checksums.
 
 #![no_std]
 #![deny(unsafe_code)]
@@ -83,25 +84,37 @@ extern crate std;
 #[doc = include_str!("../README.md")]
 struct Readme;
 
+// What is hidden is public for compilers, tools and tests; the lint that asks for documentation asks there too.
+#[cfg_attr(doc, doc(hidden))]
 pub mod arch;
-pub mod classify;
+mod classify;
+#[cfg_attr(doc, doc(hidden))]
 pub mod crc;
-pub mod engine;
+mod engine;
+mod error;
 pub mod explain;
+#[cfg_attr(doc, doc(hidden))]
 pub mod format;
+#[cfg_attr(doc, doc(hidden))]
 pub mod layer;
 mod model;
 pub mod operators;
+#[cfg_attr(doc, doc(hidden))]
 pub mod ops;
+#[cfg_attr(doc, doc(hidden))]
 pub mod packing;
 pub mod preprocess;
+#[cfg_attr(doc, doc(hidden))]
 pub mod rounding;
+mod target;
 pub mod tensor;
 #[cfg(test)]
 mod testing;
+#[cfg_attr(doc, doc(hidden))]
 pub mod window;
 
 pub use classify::{Class, Output};
 pub use engine::RunError;
-pub use format::{FormatError, Golden, Target};
+pub use error::{FormatError, Problem};
 pub use model::{Aligned, Model};
+pub use target::Target;

@@ -134,7 +134,7 @@ impl<'m, O: Operators> Model<'m, O> {
     }
 
     /// With a recipe, `[channels][256]` i8: the input for each value of a pixel. Else empty.
-    pub fn input_table(&self) -> &'m [u8] {
+    pub(crate) fn input_table(&self) -> &'m [u8] {
         self.view.section(Section::InputTable)
     }
 
@@ -161,11 +161,13 @@ impl<'m, O: Operators> Model<'m, O> {
     }
 
     /// How many layers there are.
+    #[cfg_attr(doc, doc(hidden))]
     pub const fn layer_count(&self) -> usize {
         self.view.header().layers as usize
     }
 
     /// The layers with their names, in the order in which they run.
+    #[cfg_attr(doc, doc(hidden))]
     pub fn layers(&self) -> impl Iterator<Item = (&'m str, Layer<'m>)> + Clone + use<'m, O> {
         self.view.names().skip(1).zip(self.unnamed_layers())
     }
@@ -176,6 +178,7 @@ impl<'m, O: Operators> Model<'m, O> {
     }
 
     /// Golden vectors.
+    #[cfg_attr(doc, doc(hidden))]
     pub fn golden(&self) -> impl Iterator<Item = Golden<'m>> + use<'m, O> {
         self.view.golden()
     }
@@ -259,6 +262,7 @@ impl<'m, O: Operators> Model<'m, O> {
     /// # Errors
     ///
     /// [`RunError::Arena`] if the arena is too small.
+    #[cfg_attr(doc, doc(hidden))]
     pub fn run_with<'a>(
         &self,
         arena: &'a mut [u8],

@@ -29,7 +29,7 @@ use crate::preprocess::{Color, Fit, Recipe};
 /// What can be left out of a program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-pub enum Operator {
+pub(crate) enum Operator {
     /// Convolutions by the plain loop: what no kernel of the target takes.
     PlainConv,
     /// Cortex-M: convolutions of one group with several pixels.
@@ -102,13 +102,13 @@ impl Set {
 
     /// Whether an operator is in it.
     #[inline(always)]
-    pub const fn has(self, operator: Operator) -> bool {
+    pub(crate) const fn has(self, operator: Operator) -> bool {
         self.0 >> operator as u8 & 1 == 1
     }
 
     /// Whether all of another set is in it.
     #[inline(always)]
-    pub const fn has_all(self, other: Self) -> bool {
+    pub(crate) const fn has_all(self, other: Self) -> bool {
         self.0 & other.0 == other.0
     }
 
@@ -132,7 +132,7 @@ impl Set {
 
     /// With one more.
     #[must_use]
-    pub const fn with(self, operator: Operator) -> Self {
+    pub(crate) const fn with(self, operator: Operator) -> Self {
         Self(self.0 | 1 << operator as u8)
     }
 

@@ -6,19 +6,18 @@
 //! [`check()`] is done once, by [`Model::new`](crate::Model::new).
 
 mod check;
-mod error;
 mod fields;
 mod file;
 mod golden;
 mod header;
 mod layers;
 mod records;
-mod target;
 mod text;
 mod view;
 
+pub use crate::error::{FormatError, Problem};
+pub use crate::target::Target;
 pub use check::{MAX_WORK, WORK_PER_BYTE, check, max_work};
-pub use error::{FormatError, Problem};
 pub use file::File;
 pub use golden::{Golden, output_sum};
 pub use header::{Header, Section, Span};
@@ -31,7 +30,6 @@ pub use records::{
     RECIPE_LEN, TENSOR_LEN, WINDOW_LEN, emit_recipe, emit_tensor, emit_window, parse_recipe,
     parse_tensor, parse_window,
 };
-pub use target::Target;
 pub use text::{Texts, emit_text};
 pub use view::{Layers, View};
 

@@ -3,7 +3,7 @@
 //!
 //! A [`Recipe`] says what a model wants. [`preprocess()`] brings a whole picture there;
 //! [`RowPreprocessor`] takes its rows as they come and keeps two rows in the making, so that a
-//! device never holds the picture. [`resize()`] and [`RowResizer`] are the resize alone. The caller
+//! device never holds the picture. [`resize()`] is the resize alone. The caller
 //! owns the memory: [`scratch_len`] says how much. Nothing here panics, whatever comes in.
 //!
 //! # The arithmetic
@@ -54,7 +54,7 @@ mod view;
 
 pub use error::PreprocessError;
 pub use recipe::{Color, Fit, Placement, Recipe, Rect};
-pub use resize::{RowResizer, scratch_len};
+pub use resize::scratch_len;
 pub use stream::{RowPreprocessor, preprocess, resize};
 pub use view::PictureView;
 

@@ -27,22 +27,6 @@ const fn is_side(side: u32) -> bool {
 
 /// The resize as a stream: source rows are pushed from the top, output rows are taken as soon as
 /// they are whole. At most two output rows are in the making at a time.
-///
-/// ```
-/// use kiln_core::preprocess::{RowResizer, scratch_len};
-///
-/// let mut scratch = [0; scratch_len(2, 4, 1, 2)];
-/// let mut resizer = RowResizer::new(2, 4, 1, 2, &mut scratch)?;
-/// let mut out = [[0; 3]; 2];
-/// for value in [10, 20, 30, 40] {
-///     resizer.push(&[value; 6])?;
-///     while let Some(y) = resizer.ready() {
-///         resizer.take(&mut out[y as usize])?;
-///     }
-/// }
-/// assert_eq!(out, [[17; 3], [33; 3]]);
-/// # Ok::<(), kiln_core::preprocess::PreprocessError>(())
-/// ```
 #[derive(Debug)]
 pub struct RowResizer<'s> {
     horizontal: Horizontal<'s>,

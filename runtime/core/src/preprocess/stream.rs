@@ -1,6 +1,5 @@
-use super::{
-    Color, Fit, LETTERBOX_GREY, PictureView, Placement, PreprocessError, Recipe, RowResizer,
-};
+use super::resize::RowResizer;
+use super::{Color, Fit, LETTERBOX_GREY, PictureView, Placement, PreprocessError, Recipe};
 
 /// Preprocessing as a stream: the rows of a picture are pushed from the top, as a camera or a
 /// decoder gives them, and the model's input fills up.
@@ -27,7 +26,7 @@ impl<'s> RowPreprocessor<'s> {
     ///
     /// # Errors
     ///
-    /// Those of [`Recipe::check`] and [`RowResizer::new`].
+    /// Those of [`Recipe::check`], [`PreprocessError::Size`] and [`PreprocessError::Scratch`].
     pub fn new(
         width: u32,
         height: u32,
@@ -127,7 +126,8 @@ pub fn preprocess(
 ///
 /// # Errors
 ///
-/// Those of [`RowResizer::new`], and [`PreprocessError::Output`].
+/// [`PreprocessError::Size`] if a side is not in `1..=MAX_SIDE`, [`PreprocessError::Scratch`],
+/// [`PreprocessError::Output`].
 pub fn resize(
     view: PictureView<'_>,
     out_width: u32,

@@ -26,7 +26,7 @@ pub enum Target {
 }
 
 impl Target {
-    /// All, by [`id`](Self::id).
+    /// All, in the order of what stands for them in a file.
     pub const ALL: [Self; 10] = [
         Self::Generic,
         Self::X86_64,
@@ -41,12 +41,12 @@ impl Target {
     ];
 
     /// What stands for it in a file.
-    pub const fn id(self) -> u16 {
+    pub(crate) const fn id(self) -> u16 {
         self as u16
     }
 
     /// The target that a file means.
-    pub const fn from_id(id: u16) -> Option<Self> {
+    pub(crate) const fn from_id(id: u16) -> Option<Self> {
         let id = id as usize;
         if id < Self::ALL.len() {
             Some(Self::ALL[id])

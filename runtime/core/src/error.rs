@@ -1,5 +1,7 @@
 use core::fmt;
 
+use crate::format;
+
 /// Why bytes are no model: where, and what is wrong there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FormatError {
@@ -11,13 +13,14 @@ pub struct FormatError {
 
 /// What is wrong with the bytes of a model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Problem {
     /// The bytes end before the model does.
     Short {
         /// Bytes that there must be at least.
         needed: usize,
     },
-    /// The first bytes are not [`MAGIC`](super::MAGIC).
+    /// The first bytes are not those of a `.kiln` file.
     Magic,
     /// The file is of another version of the format.
     Version {
@@ -29,12 +32,12 @@ pub enum Problem {
     Section,
     /// A byte that must be 0 is not, or a flag is neither 0 nor 1.
     Reserved,
-    /// No such [`Target`](super::Target).
+    /// No such [`Target`](crate::Target).
     Target {
         /// Its number.
         id: u16,
     },
-    /// The arena is larger than [`MAX_ARENA`](super::MAX_ARENA).
+    /// The arena is larger than one may be.
     Arena {
         /// Its bytes.
         bytes: u32,
@@ -62,12 +65,12 @@ pub enum Problem {
         /// Its number.
         id: u8,
     },
-    /// No such [`Packing`](crate::packing::Packing).
+    /// No such packing of weights.
     Packing {
         /// Its number.
         id: u8,
     },
-    /// A layer or recipe needs an [`Operator`](crate::operators::Operator) that this program is without.
+    /// A layer or recipe needs an operator that this program is without.
     Operator,
     /// A kernel, stride or dilation is 0, or the kernel does not fit into the padded input.
     Window,
@@ -87,7 +90,7 @@ pub enum Problem {
     Text,
     /// The recipe is refused, or is not for the shape of the input.
     Recipe,
-    /// The model asks for more work than [`max_work`](super::max_work).
+    /// The model asks for more work than a file of its size may.
     Work,
     /// Emitting: more than the format can hold.
     Limit,
@@ -112,7 +115,7 @@ impl fmt::Display for Problem {
                 f,
                 "format version {found}, but this engine reads {}: compile the model with this \
                  version of Kiln",
-                super::VERSION
+                format::VERSION
             ),
             Self::Target { id } => write!(
                 f,
@@ -127,7 +130,7 @@ impl fmt::Display for Problem {
             Self::Arena { bytes } => write!(
                 f,
                 "an arena of {bytes} bytes, more than {}; {damaged}",
-                super::MAX_ARENA
+                format::MAX_ARENA
             ),
             Self::TensorIndex { index, count } => {
                 write!(f, "tensor {index} of {count}; {damaged}")
@@ -165,7 +168,7 @@ impl fmt::Display for Problem {
             Self::Work => write!(
                 f,
                 "more work than {} operations for each byte of model and arena; {damaged}",
-                super::WORK_PER_BYTE
+                format::WORK_PER_BYTE
             ),
             Self::Limit => f.write_str(
                 "more than the format holds: at most 65,535 tensors, layers and bytes of a name, \
