@@ -4,6 +4,7 @@
 //! saying what and why. Nothing is installed twice, and all but system packages and rustup's
 //! components goes to the target folder.
 
+mod api;
 mod bench;
 mod cross;
 mod edge;
@@ -73,8 +74,15 @@ enum Chore {
         #[arg(long, default_value_t = 600)]
         seconds: u32,
     },
-    /// Check format, lints, documentation, and the licences of the dependencies.
+    /// Check format, lints, documentation, the licences of the dependencies, and that `kiln-core` shows what
+    /// its version promises.
     Style,
+    /// Write the listing of what `kiln-core` shows to its users anew: runtime/core/API.txt.
+    Api {
+        /// Only compare it, as `style` does.
+        #[arg(long)]
+        check: bool,
+    },
     /// Build `kiln-run` for edge Linux, as small as it gets, and compare its size with the budget.
     Edge,
     /// Take pictures of the page for docs/, in a browser without a display.
@@ -121,6 +129,8 @@ fn run(chore: Chore, stages: &mut Stages) -> anyhow::Result<()> {
             test::run(&repo, &[], stages)?;
             style::run(&repo, stages)?;
         }
+        Chore::Api { check: true } => stages.check_that("public surface", || api::check(&repo)),
+        Chore::Api { check: false } => api::write(&repo)?,
         Chore::Edge => edge::run(&repo, stages)?,
         Chore::Screens => screens::run(&repo, stages)?,
         Chore::Gpu => gpu::run(&repo, stages)?,

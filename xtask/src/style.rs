@@ -1,7 +1,8 @@
-//! `cargo xtask style`: format, lints, documentation, dependencies.
+//! `cargo xtask style`: format, lints, documentation, dependencies, the engine's public surface.
 
 use anyhow::Result;
 
+use crate::api;
 use crate::repo::Repo;
 use crate::setup::{self, Need};
 use crate::stages::Stages;
@@ -27,5 +28,14 @@ pub fn run(repo: &Repo, stages: &mut Stages) -> Result<()> {
         "documentation",
         doc.args(ALL).env("RUSTDOCFLAGS", "--deny warnings"),
     );
+    stages.check(
+        "hidden docs",
+        api::rustdoc(repo).args([
+            "--document-private-items",
+            "--document-hidden-items",
+            "--deny=warnings",
+        ]),
+    );
+    stages.check_that("public surface", || api::check(repo));
     Ok(())
 }
