@@ -1,5 +1,6 @@
 use kiln_core::preprocess::{PictureView, preprocess};
 
+use super::picture::over_white;
 use super::*;
 
 #[derive(Debug)]
