@@ -267,6 +267,57 @@ fn the_answer_is_shown_with_what_speaks_for_it() {
 }
 
 #[test]
+fn an_input_like_none_of_the_classes_is_shown_as_unknown() {
+    let bytes = knowing();
+    let model = Model::new(&bytes).unwrap();
+    let mut arena = vec![0; model.arena_bytes()];
+    let mut seen = [0; 2];
+    for vector in 0..40 {
+        let input = input_of(vector);
+        model.input_mut(&mut arena).unwrap().copy_from_slice(&input);
+        let output = model.run_in_place(&mut arena).unwrap();
+        let [first, second] = output.top::<2>().map(|class| Guess {
+            label: model.label(class.index).unwrap(),
+            probability: class.probability,
+        });
+        let unknown = output.known().unwrap() < 0.0;
+        let (best, second) = match unknown {
+            true => {
+                let probability = output.unknown().unwrap();
+                let label = "unknown";
+                (Guess { label, probability }, first)
+            }
+            false => (first, second),
+        };
+        let calls = [Call::Tensor, data(0, &input), Call::Infer];
+        let calls = calls
+            .into_iter()
+            .chain([Call::Logits { offset: 0 }, Call::Label { class: 3 }]);
+        let line: Vec<u8> = (1..)
+            .zip(calls)
+            .flat_map(|(number, call)| request(number, call))
+            .collect();
+        let served = serve(&bytes, &line);
+        let tensor: Vec<u8> = output.tensor().collect();
+        let replies = replies(&served.sent);
+        let (total, bytes) = (4, &tensor[..]);
+        assert_eq!(replies[3], told(4, Ok(Answer::Bytes { total, bytes })));
+        assert_eq!(replies[4], told(5, Err(CallError::NoSuch { count: 3 })));
+        let mut frame = mock::Frame::new();
+        ui::draw(&Screen::Thinking { picture: None }, &mut frame).unwrap();
+        let answer = Screen::Answer {
+            best,
+            second: Some(second),
+            cost: Cost::Milliseconds(2),
+        };
+        ui::draw(&answer, &mut frame).unwrap();
+        assert_eq!(served.frame, frame.data(), "{vector}");
+        seen[usize::from(unknown)] += 1;
+    }
+    assert!(seen.iter().all(|count| *count > 0), "{seen:?}");
+}
+
+#[test]
 fn verify_names_the_layer_that_differs() {
     let model = bytes();
     let whole = [Call::Verify { vector: 0 }, Call::Verify { vector: 1 }];

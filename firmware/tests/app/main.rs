@@ -12,7 +12,7 @@ use kiln_core::preprocess::{PictureView, preprocess};
 use kiln_link::frame::{Decoder, MAX_FRAME, encode, message};
 use kiln_link::{Answer, Call, CallError, FrameError, Inferred, PixelFormat, Reply, Request};
 use mock::{HEIGHT, LARGEST, WIDTH, serve};
-use models::{bytes, input_of, mapped, plain};
+use models::{bytes, input_of, knowing, mapped, plain};
 
 /// The frame of a request.
 fn request(number: u16, call: Call<'_>) -> Vec<u8> {

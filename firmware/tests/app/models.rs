@@ -73,7 +73,7 @@ fn conv(input: u16, [weights, bias, multipliers]: [u32; 3], kernel: [u16; 2]) ->
     })
 }
 
-fn emit(golden: &[Golden<'_>], recipe: Option<Recipe>) -> Vec<u8> {
+fn emit(golden: &[Golden<'_>], recipe: Option<Recipe>, labels: &[&str]) -> Vec<u8> {
     let (constants, places) = constants(6);
     file(
         &[
@@ -88,6 +88,7 @@ fn emit(golden: &[Golden<'_>], recipe: Option<Recipe>) -> Vec<u8> {
         &constants,
         golden,
         recipe,
+        labels,
     )
 }
 
@@ -98,6 +99,7 @@ fn file(
     constants: &[u8],
     golden: &[Golden<'_>],
     recipe: Option<Recipe>,
+    labels: &[&str],
 ) -> Vec<u8> {
     let table: Vec<u8> = (0..=255_u8).map(|value| value ^ 0x80).collect();
     let ends = tensors.iter();
@@ -112,7 +114,7 @@ fn file(
         output: tensors.len() as u16 - 1,
         output_scale: 0.25,
         layers,
-        labels: &LABELS,
+        labels,
         recipe,
         input_table: if recipe.is_some() { &table } else { &[] },
         golden,
@@ -157,6 +159,7 @@ pub fn mapped() -> Vec<u8> {
         &constants,
         &[],
         Some(RECIPE),
+        &LABELS,
     )
 }
 
@@ -175,7 +178,7 @@ fn run(bytes: &[u8], input: &[u8]) -> (Vec<u8>, Vec<u8>) {
 
 /// The model.
 pub fn bytes() -> Vec<u8> {
-    let bare = emit(&[], Some(RECIPE));
+    let bare = emit(&[], Some(RECIPE), &LABELS);
     let inputs = [input_of(0), input_of(1)];
     let results = inputs.each_ref().map(|input| run(&bare, input));
     let mut golden = Vec::new();
@@ -186,12 +189,17 @@ pub fn bytes() -> Vec<u8> {
             logits,
         });
     }
-    emit(&golden, Some(RECIPE))
+    emit(&golden, Some(RECIPE), &LABELS)
 }
 
 /// The model with neither recipe nor golden vectors.
 pub fn plain() -> Vec<u8> {
-    emit(&[], None)
+    emit(&[], None, &LABELS)
+}
+
+/// The same with one class fewer, so that the last of its four values says whether the input is known.
+pub fn knowing() -> Vec<u8> {
+    emit(&[], None, &LABELS[..3])
 }
 
 /// The model with another weight in a layer, its checksum left as it was.

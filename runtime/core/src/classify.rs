@@ -14,7 +14,8 @@ pub struct Class {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Output<'a> {
     values: &'a [u8],
-    known: Option<u8>,
+    /// What is behind the values: nothing, or a value that says whether the picture is known.
+    known: &'a [u8],
     zero_point: i8,
     scale: f32,
 }
@@ -23,27 +24,38 @@ impl<'a> Output<'a> {
     /// Of i8 logits, where `logit = scale * (value - zero_point)`.
     #[cfg_attr(doc, doc(hidden))]
     pub const fn new(values: &'a [u8], zero_point: i8, scale: f32) -> Self {
+        Self::of_parts(values, &[], zero_point, scale)
+    }
+
+    /// Of a whole output tensor: where it has more values than there are classes, the one behind them says
+    /// whether the picture is known.
+    #[cfg_attr(doc, doc(hidden))]
+    pub const fn of_tensor(tensor: &'a [u8], classes: usize, zero_point: i8, scale: f32) -> Self {
+        match tensor.split_at_checked(classes) {
+            Some((values, known)) => Self::of_parts(values, known, zero_point, scale),
+            None => Self::new(tensor, zero_point, scale),
+        }
+    }
+
+    /// Of an output tensor's logits and what is behind them.
+    #[inline(always)]
+    pub(crate) const fn of_parts(
+        values: &'a [u8],
+        known: &'a [u8],
+        zero_point: i8,
+        scale: f32,
+    ) -> Self {
         Self {
             values,
-            known: None,
+            known,
             zero_point,
             scale,
         }
     }
 
-    /// Of a whole output tensor: where it has one value more than there are classes, the last says
-    /// whether the picture is known.
-    pub fn of_tensor(tensor: &'a [u8], classes: usize, zero_point: i8, scale: f32) -> Self {
-        let (values, rest) = tensor.split_at_checked(classes).unwrap_or((tensor, &[]));
-        Self {
-            known: rest.first().copied(),
-            ..Self::new(values, zero_point, scale)
-        }
-    }
-
     /// The output tensor, i8: the quantized logits, and what says whether the picture is known.
     pub fn tensor(&self) -> impl Iterator<Item = u8> + use<'a> {
-        self.values.iter().copied().chain(self.known)
+        self.values.iter().chain(self.known).copied()
     }
 
     /// Whether this is what an output tensor says, to the bit.
@@ -54,7 +66,7 @@ impl<'a> Output<'a> {
     /// How like the pictures that the model was made for the picture is: below 0 it is like none of them,
     /// and whatever class is most probable is a guess. None if the model does not say.
     pub fn known(&self) -> Option<f32> {
-        self.known.map(|value| self.real(value))
+        self.known.first().map(|&value| self.real(value))
     }
 
     /// How probable it is that the picture is like none of those that the model was made for: above a half where

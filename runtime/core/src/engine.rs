@@ -86,15 +86,16 @@ pub(crate) fn run<'a, 'm>(
         }
         Some(())
     });
-    done.ok_or(RunError::Model)?;
     let header = view.header();
-    let Some(output) = &view.find(header.output) else {
+    let output = done.and_then(|()| view.find(header.output));
+    let Some(output) = &output else {
         return Err(RunError::Model);
     };
-    let values = part(arena, output).ok_or(RunError::Model)?;
-    let classes = header.classes(values.len());
+    let tensor = part(arena, output);
+    let parts = tensor.and_then(|tensor| tensor.split_at_checked(header.classes(tensor.len())));
     let (zero_point, scale) = (output.zero_point, header.output_scale);
-    Ok(Output::of_tensor(values, classes, zero_point, scale))
+    let (values, known) = parts.ok_or(RunError::Model)?;
+    Ok(Output::of_parts(values, known, zero_point, scale))
 }
 
 /// One layer; none if it is not one that a checked model has.

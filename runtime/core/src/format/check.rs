@@ -82,8 +82,7 @@ fn rest(view: &View<'_>, set: Set, place: &mut Place) -> Result<(), Problem> {
     let input = view.shape(header.input);
     let output = view.shape(header.output).len();
     *place = (Section::Labels, 0);
-    let classes = header.classes(output);
-    ensure(labels == 0 || labels == classes, Problem::Text)?;
+    ensure(labels <= output, Problem::Text)?;
     *place = (Section::Recipe, 0);
     let tables = match view.section(Section::Recipe) {
         [] => 0,
@@ -502,7 +501,6 @@ mod tests {
             refused(Problem::Scale, |parts| parts.scales[0] = scale);
             refused(Problem::Scale, |parts| parts.scales[1] = scale);
         }
-        refused(Problem::Text, |parts| parts.labels.truncate(5));
         refused(Problem::Text, |parts| parts.labels.push("one more"));
         refused(Problem::Recipe, |parts| {
             parts.recipe.as_mut().unwrap().width = 6

@@ -150,12 +150,12 @@ impl Header {
         word(front, Self::FILE_LEN_AT) as usize
     }
 
-    /// How many of an output's `values` are classes: all, or with one label fewer all but the last, which says
-    /// whether the picture is known.
+    /// How many of an output's `values` are classes, in a checked file: as many as there are labels, and all where
+    /// there are none. With fewer labels the value behind the classes says whether the picture is known.
     pub const fn classes(&self, values: usize) -> usize {
-        match self.labels as usize {
-            labels if labels != 0 && labels + 1 == values => labels,
-            _ => values,
+        match self.labels {
+            0 => values,
+            labels => labels as usize,
         }
     }
 
