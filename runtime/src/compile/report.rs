@@ -4,6 +4,7 @@ use std::fmt;
 
 use kiln_core::tensor::Shape;
 use serde::Serialize;
+use thousands::Separable;
 
 use super::check::text;
 
@@ -82,12 +83,12 @@ impl fmt::Display for Report {
                 shortened(&layer.name),
                 layer.op.to_owned(),
                 text(Shape::new(height, width, channels)),
-                grouped(layer.macs),
-                grouped(layer.constants as u64),
-                grouped(layer.offset as u64),
-                grouped(layer.bytes as u64),
-                grouped(layer.scratch as u64),
-                grouped(layer.arena as u64),
+                layer.macs.separate_with_commas(),
+                layer.constants.separate_with_commas(),
+                layer.offset.separate_with_commas(),
+                layer.bytes.separate_with_commas(),
+                layer.scratch.separate_with_commas(),
+                layer.arena.separate_with_commas(),
             ]
         });
         let rows: Vec<[String; 9]> = [heads.map(str::to_owned)].into_iter().chain(rows).collect();
@@ -116,16 +117,23 @@ impl fmt::Display for Report {
         let Self {
             arena, arena_bound, ..
         } = *self;
-        write!(f, "arena      {} bytes", grouped(arena as u64))?;
+        write!(f, "arena      {} bytes", arena.separate_with_commas())?;
         match arena.checked_sub(arena_bound) {
             Some(0) => write!(f, ", which is the least for this order")?,
-            Some(over) => write!(f, ", at most {} above the least", grouped(over as u64))?,
+            Some(over) => write!(
+                f,
+                ", at most {} above the least",
+                over.separate_with_commas()
+            )?,
             None => {}
         }
         writeln!(f, "; fullest at `{}`", shortened(&self.peak_layer))?;
-        let (file, constants) = (grouped(self.file as u64), grouped(self.constants as u64));
+        let (file, constants) = (
+            self.file.separate_with_commas(),
+            self.constants.separate_with_commas(),
+        );
         writeln!(f, "file       {file} bytes, {constants} of them constants")?;
-        writeln!(f, "MACs       {}", grouped(self.macs))?;
+        writeln!(f, "MACs       {}", self.macs.separate_with_commas())?;
         let (exact, channels) = (self.exact_channels, self.channels);
         write!(
             f,
@@ -144,19 +152,6 @@ fn shortened(name: &str) -> String {
         Some((start, _)) if start > 0 => format!("…{}", &name[start..]),
         _ => name.to_owned(),
     }
-}
-
-/// A number with commas between groups of three digits.
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 #[cfg(test)]
@@ -204,9 +199,5 @@ mod tests {
             )
         );
         assert!(text.contains("MACs       1,234,567") && text.contains("3 of 16 channels"));
-        assert_eq!(
-            [0, 999, 1000, 1_000_000].map(grouped),
-            ["0", "999", "1,000", "1,000,000"]
-        );
     }
 }

@@ -1,16 +1,10 @@
 //! Numbers for people.
 
+use thousands::Separable;
+
 /// `12,345`.
 pub fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
+    number.separate_with_commas()
 }
 
 /// `12,345 bytes`.
