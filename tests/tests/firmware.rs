@@ -6,9 +6,10 @@ use kiln_board::boards::{EMULATED, find};
 use kiln_core::{Model, Target};
 use kiln_runtime::onnx::OnnxFile;
 use kiln_runtime::quantized::load_quantized;
+use kiln_source::flash;
 use kiln_tests::boards::{compiled, program, variant};
-use object::read::elf::{ElfFile32, ProgramHeader};
-use object::{Endianness, Object, ObjectSymbol, elf};
+use object::read::elf::ElfFile32;
+use object::{Endianness, Object, ObjectSymbol};
 
 /// The engine without its model on a Cortex-M4: the check of a file, preprocessing, the operators that the
 /// model needs, and the most probable class; vectors and start-up too. With every operator it is some 10 KB
@@ -38,17 +39,6 @@ fn nano(target: Target) -> Vec<u8> {
     )
 }
 
-/// Bytes that a program puts into flash.
-fn flash(elf: &[u8]) -> usize {
-    let file = ElfFile32::<Endianness>::parse(elf).unwrap();
-    let endian = file.endian();
-    let loaded = file
-        .elf_program_headers()
-        .iter()
-        .filter(|header| header.p_type(endian) == elf::PT_LOAD);
-    loaded.map(|header| header.p_filesz(endian) as usize).sum()
-}
-
 /// Functions of the standard library that a panic goes through.
 fn panics(elf: &[u8]) -> Vec<String> {
     let file = ElfFile32::<Endianness>::parse(elf).unwrap();
@@ -64,7 +54,7 @@ fn the_engine_fits_its_budget_and_cannot_panic() {
     let model = nano(Target::CortexM4);
     let board = find("mps2-an386").unwrap();
     let elf = std::fs::read(variant(board, "engine", "engine", &model)).unwrap();
-    let size = flash(&elf) - Model::new(&model).unwrap().file_bytes();
+    let size = flash(&elf).unwrap() as usize - Model::new(&model).unwrap().file_bytes();
     println!("engine: {size} bytes");
     assert_eq!(panics(&elf), [""; 0]);
     assert!(size <= ENGINE, "{size} bytes, {} too many", size - ENGINE);
@@ -77,7 +67,7 @@ fn every_board_fits_its_budget_and_cannot_panic() {
         let model = nano(board.target);
         let elf = program(board, &model).unwrap_or_else(|error| panic!("{name}: {error}"));
         let elf = std::fs::read(elf).unwrap();
-        let size = flash(&elf) - model.len();
+        let size = flash(&elf).unwrap() as usize - model.len();
         println!("{name}: {size} bytes");
         assert_eq!(panics(&elf), [""; 0], "{name}");
         assert!(size <= budget, "{name}: {size} bytes, budget {budget}");

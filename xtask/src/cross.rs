@@ -308,10 +308,8 @@ pub fn on_board(repo: &Repo, program: &str, machine: &Machine, more: &[&str]) ->
         toolchain.with_sources(&mut command);
     }
     command.args(["--config", &format!("target.{target}.rustflags={flags:?}")]);
-    // As firmware is built: for speed where more of the engine is Rust.
-    if ["m0plus", "m3"].contains(&machine.core) {
-        command.args(["--config", "profile.release.package.kiln-core.opt-level=3"]);
-    }
+    // As firmware is built.
+    command.args(kiln_source::engine_args(target, "release"));
     // A board that hangs is ended.
     let mut runner = vec![
         "timeout",

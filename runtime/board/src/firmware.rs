@@ -79,10 +79,8 @@ impl Source {
             "--features",
             features,
         ];
-        // Other cores' loops are in assembly.
-        if board.triple == "thumbv7m-none-eabi" {
-            args.extend(["--config", "profile.firmware.package.kiln-core.opt-level=3"]);
-        }
+        let engine = kiln_source::engine_args(board.triple, "firmware");
+        args.extend(engine.iter().map(String::as_str));
         let build = Build {
             folder: "firmware",
             name: bin,

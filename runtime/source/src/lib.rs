@@ -3,6 +3,8 @@
 //!
 //! What was built is kept under the tree's `target`, by what went into it: a second time takes no build.
 
+#[cfg(feature = "flash")]
+mod flash;
 mod stamp;
 mod toolchain;
 
@@ -12,6 +14,8 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::path::{Path, PathBuf};
 
+#[cfg(feature = "flash")]
+pub use flash::flash;
 use toolchain::cargo;
 
 /// Why nothing was built.
@@ -68,6 +72,18 @@ pub struct Build<'a> {
     pub built: &'a str,
     /// The name of a variable that names a file, the file's bytes, and how its name ends.
     pub input: Option<(&'static str, &'a [u8], &'static str)>,
+}
+
+/// What is passed to cargo so that the engine is built for speed where a profile builds it small: on Cortex-M0+
+/// and M3, where more of it is Rust. Elsewhere what must be fast is in assembly.
+pub fn engine_args(triple: &str, profile: &str) -> Vec<String> {
+    match triple {
+        "thumbv6m-none-eabi" | "thumbv7m-none-eabi" => vec![
+            "--config".to_owned(),
+            format!("profile.{profile}.package.kiln-core.opt-level=3"),
+        ],
+        _ => Vec::new(),
+    }
 }
 
 /// Kiln's source tree.

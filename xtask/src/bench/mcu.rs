@@ -12,8 +12,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use clap::Parser;
-use object::read::elf::{ElfFile32, ProgramHeader};
-use object::{Endianness, elf};
+use kiln_source::flash;
 use serde::{Deserialize, Serialize};
 
 use super::{NETS, networks};
@@ -154,6 +153,7 @@ fn count(repo: &Repo, machine: &Machine, net: &str, model: &Path) -> Result<Coun
     };
     let layers = text.lines().filter(|line| !line.starts_with("total "));
     let program = cross::program(repo, "layers", machine);
+    let program = fs::read(&program).with_context(|| program.display().to_string())?;
     Ok(Count {
         core: machine.core.into(),
         net: net.into(),
@@ -162,16 +162,4 @@ fn count(repo: &Repo, machine: &Machine, net: &str, model: &Path) -> Result<Coun
         code: flash(&program)?.saturating_sub(file.len() as u64),
         layers: layers.map(|line| format!("    {line}\n")).collect(),
     })
-}
-
-/// The bytes that a program puts into flash.
-fn flash(path: &Path) -> Result<u64> {
-    let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let file = ElfFile32::<Endianness>::parse(&*bytes)?;
-    let endian = file.endian();
-    let loaded = file.elf_program_headers().iter();
-    let loaded = loaded.filter(|header| header.p_type(endian) == elf::PT_LOAD);
-    Ok(loaded
-        .map(|header| u64::from(header.p_filesz(endian)))
-        .sum())
 }
