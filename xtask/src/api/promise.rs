@@ -129,7 +129,7 @@ fn path(item: &str) -> Option<String> {
 mod tests {
     use super::*;
 
-    const ITEMS: [&str; 8] = [
+    const ITEMS: [&str; 9] = [
         "pub mod kiln_core",
         "pub enum kiln_core::Error",
         "pub kiln_core::Error::Short",
@@ -137,6 +137,7 @@ mod tests {
         "pub struct kiln_core::Model<'m, O>",
         "pub const fn kiln_core::Model<'m, O>::name(&self) -> &'m str",
         "pub trait kiln_core::Operators: core::marker::Copy",
+        "pub trait kiln_core::Take<'a, T>",
         "impl core::clone::Clone for kiln_core::Error",
     ];
 
@@ -194,6 +195,7 @@ mod tests {
             ("pub kiln_core::Error::Short::needed: usize", true),
             ("pub kiln_core::Model::name: u32", true),
             ("pub const kiln_core::Operators::MORE: usize", true),
+            ("pub fn kiln_core::Take<'a, T>::more(&'a self)", true),
             ("pub kiln_core::Problem::Other(u8)", false),
             ("pub fn kiln_core::Model<'m, O>::more(&self)", false),
             ("pub fn kiln_core::Error::more(&self)", false),
