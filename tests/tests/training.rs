@@ -171,12 +171,24 @@ fn a_teacher_is_a_run_or_a_file_and_both_teach_alike() {
     });
     assert!((losses[0] - losses[1]).abs() < 1e-3, "{losses:?}");
 
-    // A student that sees less: the teacher gets its pictures enlarged.
+    // A student that sees less: the teacher gets its pictures enlarged. It may be of integers, too.
+    let int8 = temporary.path().join("teacher.int8.onnx");
+    let compiled = temporary.path().join("teacher.kiln");
+    let mut quantize = kiln();
+    quantize.arg("quantize").arg(&file).arg("--out").arg(&int8);
+    succeed(quantize.arg("--calibrate").arg(&pictures));
+    let mut compile = kiln();
+    compile
+        .arg("compile")
+        .arg(&int8)
+        .arg("--out")
+        .arg(&compiled);
+    succeed(&mut compile);
     let small = [
         "--size", "20", "--batch", "16", "--epochs", "2", "--model", "ds-cnn",
     ];
-    let losses = [&teacher, &file].map(|from| {
-        let student = temporary.path().join(format!("small-{}", from.is_dir()));
+    let losses = [&teacher, &file, &int8, &compiled].map(|from| {
+        let student = from.with_added_extension("student");
         let options = [&small[..], &["--teacher", from.to_str().unwrap()]].concat();
         succeed(&mut train(&pictures, &student, &options));
         metrics(&student).last().unwrap()["train_loss"]
@@ -184,6 +196,8 @@ fn a_teacher_is_a_run_or_a_file_and_both_teach_alike() {
             .unwrap()
     });
     assert!((losses[0] - losses[1]).abs() < 1e-3, "{losses:?}");
+    assert!((losses[0] - losses[2]).abs() < 3e-2, "{losses:?}");
+    assert_eq!(losses[2], losses[3], "the same integers");
 
     let misfit = temporary.path().join("misfit");
     let options = ["--size", "32", "--teacher", teacher.to_str().unwrap()];

@@ -150,7 +150,8 @@ pub struct InitConfig {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TeacherConfig {
-    /// A run folder or an ONNX file with the same classes and the same input.
+    /// A run folder, an ONNX file (floats or integers) or a `.kiln` file with the same classes, whose input
+    /// is as large as the run's or larger.
     pub model: PathBuf,
     /// The share of the loss that follows the teacher.
     #[serde(default = "TeacherConfig::default_weight")]

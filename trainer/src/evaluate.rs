@@ -1,8 +1,6 @@
 //! How good a model is: loss, accuracy, confusion, calibration.
 
 use burn::tensor::Device;
-use kiln_runtime::float::{FloatError, FloatModel};
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::data::loader::{Batch, Loader, LoaderError};
@@ -95,15 +93,6 @@ pub fn log_softmax(logits: &[f32]) -> Vec<f64> {
     let shifted: Vec<f64> = logits.iter().map(|x| f64::from(x - max)).collect();
     let sum: f64 = shifted.iter().map(|x| x.exp()).sum();
     shifted.iter().map(|x| x - sum.ln()).collect()
-}
-
-/// Logits of an ONNX file for a batch, `[n, classes]`, by tract on all cores.
-pub fn onnx_logits(model: &FloatModel, batch: &Batch) -> Result<Vec<f32>, FloatError> {
-    let pixels = batch.pixels.values();
-    let values = pixels.len() / batch.shape[0].max(1);
-    let pictures = pixels.par_chunks_exact(values.max(1));
-    let logits: Result<Vec<_>, _> = pictures.map(|picture| model.run(picture)).collect();
-    Ok(logits?.concat())
 }
 
 /// Logits of a burn network for a batch, `[n, classes]`.

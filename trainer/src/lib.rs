@@ -6,6 +6,7 @@ pub mod data;
 pub mod device;
 pub mod evaluate;
 pub mod export;
+pub mod inference;
 pub mod model;
 pub mod picture;
 pub mod run;

@@ -13,8 +13,8 @@ use kiln_run::answer::{Answer, Said};
 use kiln_run::pictures;
 use rayon::prelude::*;
 
-use super::model::{Foreign, Model, Session};
 use super::ui::{self, LazyBar};
+use crate::inference::{Foreign, Model, Session};
 
 /// Files that are classified between two times of printing.
 const CHUNK: usize = 256;

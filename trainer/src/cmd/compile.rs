@@ -11,8 +11,8 @@ use kiln_run::pictures::{self, pixels};
 use kiln_runtime::compile::{self, Options, TargetName};
 use kiln_runtime::files::write_atomic;
 
-use super::model::{Foreign, Model};
 use super::ui;
+use crate::inference::{Foreign, Model};
 
 /// `kiln compile`
 #[derive(Clone, Debug, Args)]

@@ -9,14 +9,14 @@ use std::process::ExitCode;
 use clap::{Args, ValueEnum};
 
 use self::report::Report;
-use kiln_runtime::float::FloatModel;
 
-use super::model::{Answerer, Foreign, Model, Pictures, open_data};
+use super::model::{Pictures, open_data};
 use super::npy;
 use super::ui::{self, LazyBar};
 use crate::data::{Dataset, Sample, Split};
 use crate::device::DeviceChoice;
 use crate::evaluate::{Answers, Evaluation};
+use crate::inference::{Foreign, Model};
 
 /// Which pictures of a folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -133,12 +133,8 @@ pub fn ask(model: &Model, pictures: &Pictures, device: &DeviceChoice) -> anyhow:
             let loader = pictures.loader()?;
             devices.guard(|| Answers::of_network(&network, loader, device, &progress))??
         }
-        Model::Float(file) => {
-            let answerer = Answerer::Float(FloatModel::classifier(file)?);
-            Answers::of(pictures.loader()?, |batch| answerer.batch(batch), &progress)?
-        }
-        Model::Int8(..) | Model::Kiln(..) => {
-            let answerer = model.answerer()?;
+        Model::Float(_) | Model::Int8(..) | Model::Kiln(..) => {
+            let answerer = model.classifier()?;
             Answers::of(pictures.loader()?, |batch| answerer.batch(batch), &progress)?
         }
     };

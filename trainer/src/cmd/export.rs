@@ -5,10 +5,11 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::model::{Model, Pictures, open_data};
+use super::model::{Pictures, open_data};
 use super::ui;
 use crate::data::Sample;
 use crate::export::{self, ExportError};
+use crate::inference::Model;
 use crate::run::Run;
 
 /// `kiln export`

@@ -19,8 +19,8 @@ use kiln_runtime::report::Report;
 use self::calibration::{Pictures, Tensors};
 use super::compile::stem;
 use super::eval::Part;
-use super::model::{Foreign, Model};
 use super::ui::{self, LazyBar};
+use crate::inference::{Foreign, Model};
 
 /// How ranges of activations are chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -19,9 +19,9 @@ use self::forms::Forms;
 use self::layers::Profile;
 use super::compile::stem;
 use super::eval::Part;
-use super::model::Foreign;
 use super::ui;
 use crate::device::DeviceChoice;
+use crate::inference::Foreign;
 use crate::run::Run;
 use crate::training::metrics;
 

@@ -8,9 +8,9 @@ use clap::Args;
 use kiln_run::layout::Layout;
 use kiln_run::pictures::pixels;
 
-use super::model::{Foreign, Model, normalised};
 use super::npy;
 use super::ui::{self, LazyBar};
+use crate::inference::{Foreign, Model, normalised};
 
 /// `kiln run`
 #[derive(Clone, Debug, Args)]

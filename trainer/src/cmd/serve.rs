@@ -9,9 +9,9 @@ use clap::Args;
 use kiln_core::Target;
 use kiln_web::{Server, Site, engine};
 
-use super::model::Foreign;
 use super::model::file::ModelFile;
 use super::ui;
+use crate::inference::Foreign;
 
 /// `kiln serve`
 #[derive(Debug, Args)]

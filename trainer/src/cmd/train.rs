@@ -76,7 +76,7 @@ pub struct TrainArgs {
     /// Weights to start from: a run folder, a .safetensors file or one of PyTorch's.
     #[arg(long, value_name = "WEIGHTS")]
     pub init: Option<PathBuf>,
-    /// A run folder or ONNX file whose answers this run also learns from.
+    /// A run folder, ONNX file (float or int8) or .kiln file whose answers this run also learns from.
     #[arg(long)]
     pub teacher: Option<PathBuf>,
     /// Any key of the run, as TOML: --set augment.cutmix=1.0

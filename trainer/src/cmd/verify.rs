@@ -17,9 +17,9 @@ use kiln_runtime::verify::{
 use serde::Serialize;
 
 use super::compile::stem;
-use super::model::{Foreign, Model, normalised};
 use super::ui::{self, LazyBar};
 use crate::evaluate::argmax;
+use crate::inference::{Foreign, Model, normalised};
 
 /// `kiln verify`
 #[derive(Clone, Debug, Args)]

@@ -15,8 +15,8 @@ use kiln_run::pictures;
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 
 use super::classify::{said, tell};
-use super::model::{Foreign, Model};
 use super::ui::{self, STEPPING, STOP};
+use crate::inference::{Foreign, Model};
 
 /// How long a file must not have changed before it counts as written.
 const SETTLE: Duration = Duration::from_millis(500);

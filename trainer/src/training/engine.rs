@@ -124,7 +124,7 @@ impl Source<'_> {
             .transpose()
         {
             Ok(teacher) => teacher,
-            Err(error) => return Some(Err(TrainError::Teacher(error.into()))),
+            Err(error) => return Some(Err(error.into())),
         };
         Some(Ok(StepInput::new(&batch, teacher, self.loss, device)))
     }

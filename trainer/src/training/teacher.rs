@@ -4,14 +4,12 @@ use burn::tensor::Device;
 use burn::tensor::module::interpolate;
 use burn::tensor::ops::{InterpolateMode, InterpolateOptions};
 use kiln_core::preprocess::Recipe;
-use kiln_runtime::float::{FloatError, FloatModel};
-use kiln_runtime::onnx::{OnnxError, OnnxFile};
 use thiserror::Error;
 
 use crate::data::loader::{Batch, Pixels};
-use crate::evaluate::{network_logits, onnx_logits};
+use crate::evaluate::network_logits;
+use crate::inference::{self, Answerer, Foreign};
 use crate::model::Network;
-use crate::run::{Run, RunError};
 
 /// A trained model that answers batches while another is trained.
 pub struct Teacher {
@@ -24,22 +22,16 @@ pub struct Teacher {
 enum Model {
     /// A run's network.
     Run(Box<Network>),
-    /// An ONNX file, by tract on the CPU.
-    Onnx(FloatModel),
+    /// An exported one, on the CPU.
+    Exported(Answerer),
 }
 
 /// Why a model cannot teach.
 #[derive(Debug, Error)]
 pub enum TeacherError {
-    /// The run is not usable.
-    #[error("--teacher: {0}")]
-    Run(#[from] RunError),
-    /// The file is not usable.
-    #[error("--teacher: {0}")]
-    Onnx(#[from] OnnxError),
-    /// The file does not run.
-    #[error("--teacher: {0}")]
-    Float(#[from] FloatError),
+    /// The run or file is not usable, or it failed at a batch.
+    #[error("--teacher: {0:#}")]
+    Unusable(#[from] anyhow::Error),
     /// It answers something else.
     #[error("--teacher: it knows the classes {found:?}, this run has {expected:?}")]
     Classes {
@@ -63,24 +55,16 @@ pub enum TeacherError {
 }
 
 impl Teacher {
-    /// Loads a run folder or an ONNX file, and checks that it fits.
+    /// Loads a run folder, an ONNX file of floats or integers, or a `.kiln` file, and checks that it
+    /// fits.
     pub fn load(
         path: &std::path::Path,
         classes: &[String],
         recipe: &Recipe,
         device: &Device,
     ) -> Result<Self, TeacherError> {
-        let (model, found, sees) = if path.is_dir() {
-            let run = Run::open(path)?;
-            let network = run.network(device)?;
-            let sees = run.config.recipe();
-            (Model::Run(Box::new(network)), run.labels, sees)
-        } else {
-            let file = OnnxFile::load(path)?;
-            let sees = file.recipe()?.into();
-            let model = Model::Onnx(FloatModel::classifier(&file)?);
-            (model, file.labels()?, sees)
-        };
+        let opened = inference::Model::open(path, &Foreign::default())?;
+        let (found, sees) = (opened.labels()?, opened.recipe()?);
         if found != classes {
             let expected = classes.to_vec();
             return Err(TeacherError::Classes { found, expected });
@@ -95,6 +79,13 @@ impl Teacher {
             let (found, expected) = (Box::new(sees), Box::new(*recipe));
             return Err(TeacherError::Recipe { found, expected });
         }
+        let model = match opened {
+            inference::Model::Run(run) => {
+                let network = run.network(device).map_err(anyhow::Error::from)?;
+                Model::Run(Box::new(network))
+            }
+            exported => Model::Exported(exported.classifier()?),
+        };
         Ok(Self {
             model,
             size: [sees.height.into(), sees.width.into()],
@@ -103,12 +94,12 @@ impl Teacher {
     }
 
     /// Logits for a batch, `[n, classes]`.
-    pub fn logits(&self, batch: &Batch) -> Result<Vec<f32>, FloatError> {
+    pub fn logits(&self, batch: &Batch) -> Result<Vec<f32>, TeacherError> {
         let enlarged = (batch.shape[2..] != self.size).then(|| self.enlarge(batch));
         let batch = enlarged.as_ref().unwrap_or(batch);
         match &self.model {
             Model::Run(network) => Ok(network_logits(network, batch, &self.device)),
-            Model::Onnx(model) => onnx_logits(model, batch),
+            Model::Exported(model) => Ok(model.batch(batch)?),
         }
     }
 

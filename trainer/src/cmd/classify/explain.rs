@@ -8,8 +8,8 @@ use kiln_run::engine::Input;
 use kiln_run::explain::{self, Method};
 use kiln_run::pictures::preprocessed;
 
-use crate::cmd::model::{Model, Session};
 use crate::cmd::ui;
+use crate::inference::{Model, Session};
 
 /// Paints one picture's map for its most probable class.
 pub fn write(model: &Model, files: &[impl AsRef<Path>], out: &Path) -> anyhow::Result<()> {

@@ -13,9 +13,9 @@ use kiln_board::qemu::{Options, Qemu};
 use kiln_board::{Address, Board, Emulated, Port};
 use kiln_run::engine::LoadedModel;
 
-use crate::cmd::model::Foreign;
 use crate::cmd::model::file::{self, ModelFile};
 use crate::cmd::ui;
+use crate::inference::Foreign;
 
 /// Which board, and with which model.
 #[derive(Clone, Debug, Default, Args)]

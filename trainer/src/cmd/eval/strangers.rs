@@ -7,10 +7,11 @@ use kiln_run::pictures;
 use rayon::prelude::*;
 
 use crate::cmd::classify::said;
-use crate::cmd::model::{Model, Pictures};
+use crate::cmd::model::Pictures;
 use crate::cmd::ui::LazyBar;
 use crate::data::Dataset;
 use crate::evaluate::{Strangers, auroc};
+use crate::inference::Model;
 
 /// Asks about the pictures of the data and about those of a folder that are of something else.
 ///

@@ -10,8 +10,8 @@ use kiln_runtime::compile::{self, Options};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::{Foreign, Model};
 use crate::cmd::compile::stem;
+use crate::inference::{Foreign, Model};
 
 /// A compiled model, in bytes and checked.
 pub struct ModelFile {

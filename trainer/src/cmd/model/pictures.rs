@@ -6,12 +6,12 @@ use std::sync::Arc;
 use anyhow::bail;
 use kiln_core::preprocess::Recipe;
 
-use super::Model;
 use crate::cmd::ui::LazyBar;
 use crate::data::augment::AugmentConfig;
 use crate::data::cache::{Cache, CacheOptions, Form, Source};
 use crate::data::loader::{Loader, LoaderOptions};
 use crate::data::{Dataset, Sample};
+use crate::inference::Model;
 
 /// A split's pictures as a model sees them.
 pub struct Pictures {

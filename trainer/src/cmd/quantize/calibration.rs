@@ -12,10 +12,10 @@ use kiln_runtime::load;
 use kiln_runtime::onnx::{self, OnnxFile};
 
 use crate::cmd::eval::Part;
-use crate::cmd::model::normalised;
 use crate::cmd::npy;
 use crate::cmd::ui::LazyBar;
 use crate::data::Dataset;
+use crate::inference::normalised;
 
 /// Picture files, some with their classes.
 pub struct Pictures {

@@ -6,7 +6,7 @@ use toml::{Table, Value};
 
 use super::ReportArgs;
 use super::forms::Forms;
-use crate::cmd::model::Model;
+use crate::inference::Model;
 
 /// One line about the model.
 pub fn subtitle(forms: &Forms, card: &Card) -> String {

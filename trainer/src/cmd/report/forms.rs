@@ -8,8 +8,8 @@ use kiln_run::engine::LoadedModel;
 
 use crate::cmd::compile::stem;
 use crate::cmd::model::file;
-use crate::cmd::model::{Foreign, Model};
 use crate::cmd::ui;
+use crate::inference::{Foreign, Model};
 use crate::run::Run;
 
 /// A model and the file that holds it.

@@ -9,10 +9,11 @@ use kiln_report::{Bin, Evaluation, Mistake, Thumbnail};
 use super::ReportArgs;
 use super::forms::{Form, Forms};
 use crate::cmd::eval::{Part, ask};
-use crate::cmd::model::{Model, Pictures, open_data};
+use crate::cmd::model::{Pictures, open_data};
 use crate::data::Dataset;
 use crate::data::decode::{Limits, decode_file};
 use crate::evaluate::{self, Answers};
+use crate::inference::Model;
 
 /// Asks the float model and the integers, as far as they are there.
 pub fn evaluations(

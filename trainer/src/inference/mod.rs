@@ -1,10 +1,7 @@
-//! A model that a command is asked about, whatever it is: a run, a float or quantized ONNX file, or a
-//! compiled `.kiln` file.
+//! A model that answers, whatever it is: a run, a float or quantized ONNX file, or a compiled `.kiln` file.
 
-mod answers;
-pub mod file;
+mod answerer;
 mod foreign;
-mod pictures;
 
 use std::fs::File;
 use std::io::Read;
@@ -21,9 +18,8 @@ use kiln_runtime::onnx::{self, OnnxFile};
 use kiln_runtime::qgraph::QGraph;
 use kiln_runtime::quantized;
 
-pub use self::answers::{Answerer, Session, normalised};
+pub use self::answerer::{Answerer, Session, normalised};
 pub use self::foreign::Foreign;
-pub use self::pictures::{Pictures, open_data};
 use crate::data::dataset::SplitOptions;
 use crate::run::Run;
 
@@ -138,6 +134,18 @@ impl Model {
             Self::Float(file) => Answerer::Float(FloatModel::new(file)?),
             Self::Int8(_, _, model) | Self::Kiln(_, model) => Answerer::Engine(model.clone()),
         })
+    }
+
+    /// Like [`Self::answerer`], of a model whose input is a picture and whose outputs are its labels'
+    /// logits.
+    ///
+    /// # Errors
+    /// A run; a float model that is something else.
+    pub fn classifier(&self) -> anyhow::Result<Answerer> {
+        match self {
+            Self::Float(file) => Ok(Answerer::Float(FloatModel::classifier(file)?)),
+            _ => self.answerer(),
+        }
     }
 }
 
