@@ -27,6 +27,9 @@ pub const RECIPE: &str = "kiln.recipe";
 /// `metadata_props` key: `true` where the last of the output's values is no logit but says, from 0 on, that the
 /// input is like those that the model is for.
 pub const KNOWN: &str = "kiln.known";
+/// `metadata_props` key: the scales that the network was trained with, a JSON list of
+/// [`Scale`](crate::quantize::Scale).
+pub const SCALES: &str = "kiln.scales";
 /// `metadata_props` key: `NCHW` or `NHWC`, the input's order of axes.
 pub const LAYOUT: &str = "kiln.layout";
 /// `metadata_props` key: how the run drew its splits where the folder had none, a JSON object.
@@ -213,7 +216,7 @@ impl OnnxFile {
     }
 
     /// Sets one entry of the metadata to `value` as JSON.
-    pub fn set_json(&mut self, key: &str, value: &impl Serialize) {
+    pub fn set_json(&mut self, key: &str, value: &(impl Serialize + ?Sized)) {
         // Strings, numbers and lists of them: nothing that JSON cannot hold.
         self.set(key, &serde_json::to_string(value).unwrap_or_default());
     }

@@ -129,6 +129,10 @@ pub struct TrainingConfig {
     pub ema: f64,
     /// Epochs with no better validation loss before the run stops; 0 turns this off.
     pub patience: usize,
+    /// Whether the network is computed as its integers will be: weights and activations are rounded to 8
+    /// bits, and gradients pass the rounding. It starts from the run in `[init]`.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub qat: bool,
 }
 
 /// `[init]`: weights that were trained before.
@@ -252,6 +256,7 @@ impl Default for TrainingConfig {
             label_smoothing: 0.0,
             ema: 0.0,
             patience: 0,
+            qat: false,
         }
     }
 }

@@ -48,7 +48,14 @@ pub enum ExportError {
 /// Exports the run's best weights to a document with input `[1, c, h, w]` named `input` and output
 /// `[1, classes]` named `logits`, labels and recipe in its metadata, softmax outside.
 pub fn export(run: &Run) -> Result<OnnxFile, ExportError> {
-    let network = run.network(&Device::flex())?;
+    document(run, run.network(&Device::flex())?)
+}
+
+/// The same with given weights, in floats also where the network is computed as integers will be; those
+/// integers' scales are then in the metadata.
+pub fn document(run: &Run, network: Network) -> Result<OnnxFile, ExportError> {
+    let scales = network.scales().cloned();
+    let network = network.with_scales(None);
     let [c, h, w] = run.config.input();
     let sample = Tensor::<4>::zeros([1, c, h, w], &Device::flex());
     // burn-onnx has no lowering for clamp: ReLU6 leaves as ReLU and becomes Clip in the document.
@@ -62,6 +69,9 @@ pub fn export(run: &Run) -> Result<OnnxFile, ExportError> {
     linear_to_gemm(&mut file);
     name_nodes(&mut file);
     describe(&mut file, run);
+    if let Some(scales) = scales {
+        file.set_json(onnx::SCALES, &scales[..]);
+    }
     Ok(file)
 }
 
@@ -69,7 +79,7 @@ pub fn export(run: &Run) -> Result<OnnxFile, ExportError> {
 /// `pictures` (each `c·h·w` normalised values, NCHW).
 pub fn compare(run: &Run, file: &OnnxFile, pictures: &[Vec<f32>]) -> Result<f32, ExportError> {
     let device = Device::flex();
-    let network = run.network(&device)?;
+    let network = run.network(&device)?.with_scales(None);
     let model = FloatModel::classifier(file)?;
     let [c, h, w] = run.config.input();
     let mut difference = 0.0f32;

@@ -6,9 +6,11 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 use kiln_runtime::files::write_atomic;
+use kiln_runtime::quantize::Scale;
 use thiserror::Error;
 
 use crate::config::{ConfigError, RunConfig};
+use crate::model::network::Scales;
 use crate::model::{ModelSpec, Network, SpecError};
 use crate::training::checkpoint::{CheckpointError, load_network};
 
@@ -40,6 +42,14 @@ pub enum RunError {
         /// The file.
         path: PathBuf,
         /// What the parser said.
+        cause: String,
+    },
+    /// `scales.json` is not one for this network.
+    #[error("{path}: not the network's scales: {cause}")]
+    Scales {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
         cause: String,
     },
     /// `run.toml` is not usable.
@@ -101,15 +111,65 @@ impl Run {
         self.config.model.spec(self.config.input(), classes)
     }
 
-    /// The network with the run's best weights, for inference.
+    /// The network with the run's best weights, for inference: as integers will compute it where it was
+    /// trained so.
     pub fn network(&self, device: &Device) -> Result<Network, RunError> {
-        let network = Network::new(&self.spec()?, device);
+        let network = self.fresh_network(device)?;
         Ok(load_network(network, &self.weights())?)
+    }
+
+    /// The network with no weights of its own yet.
+    pub fn fresh_network(&self, device: &Device) -> Result<Network, RunError> {
+        let network = Network::new(&self.spec()?, device);
+        if !self.config.training.qat {
+            return Ok(network);
+        }
+        let network = network.folded(device);
+        let scales = match self.scales().exists() {
+            true => Some(self.read_scales(network.activations())?),
+            false => None,
+        };
+        Ok(network.with_scales(scales))
+    }
+
+    fn read_scales(&self, count: usize) -> Result<Scales, RunError> {
+        let path = self.scales();
+        let text = fs::read_to_string(&path).map_err(|source| RunError::Io {
+            path: path.clone(),
+            source,
+        })?;
+        let refuse = |cause| RunError::Scales { path, cause };
+        let scales: Vec<Scale> = match serde_json::from_str(&text) {
+            Ok(scales) => scales,
+            Err(error) => return Err(refuse(error.to_string())),
+        };
+        if scales.len() != count {
+            return Err(refuse(format!("{} where it has {count}", scales.len())));
+        }
+        match scales
+            .iter()
+            .find(|scale| !scale.scale.is_normal() || scale.scale < 0.0)
+        {
+            Some(scale) => Err(refuse(format!("{} is {}", scale.name, scale.scale))),
+            None => Ok(scales.into()),
+        }
+    }
+
+    /// Keeps the scales that a network is trained with.
+    pub fn write_scales(&self, scales: &[Scale]) -> Result<(), RunError> {
+        let path = self.scales();
+        let text = serde_json::to_string_pretty(scales).unwrap_or_default();
+        write_atomic(&path, text.as_bytes()).map_err(|source| RunError::Io { path, source })
     }
 
     /// The weights of the epoch with the lowest validation loss.
     pub fn weights(&self) -> PathBuf {
         self.folder.join("model.bpk")
+    }
+
+    /// The activations' scales, where the network is trained as integers will compute it.
+    pub fn scales(&self) -> PathBuf {
+        self.folder.join("scales.json")
     }
 
     /// Checkpoints, to go on from.

@@ -26,6 +26,8 @@ pub enum Method {
     Entropy,
     /// The range with the least expected squared error of rounding and clipping.
     Mse,
+    /// What the network was trained with; all that was seen where that is not known.
+    Trained,
 }
 
 impl Method {
@@ -47,6 +49,7 @@ impl Method {
             }
             Self::Entropy => "entropy".into(),
             Self::Mse => "mse".into(),
+            Self::Trained => "trained".into(),
         }
     }
 
@@ -58,7 +61,7 @@ impl Method {
             f64::from(statistics.max.max(0.0)),
         );
         let (low, high) = match self {
-            Self::MinMax => whole,
+            Self::MinMax | Self::Trained => whole,
             Self::Percentile { outside } => {
                 let outside = (histogram.count() as f64 * f64::from(outside) / 1e6) as u64;
                 (

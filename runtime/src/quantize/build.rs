@@ -4,10 +4,11 @@ use super::equalize::equalize;
 use super::groups::{Groups, group};
 use super::lower::{Plan, lower, plan};
 use super::settle::settle;
+use super::trained::trained;
 use super::weights::{self, Inputs, WeightRange};
 use super::{Options, Progress, QuantizeError, Stage};
 use crate::calibrate::{Calibration, Method, Statistics, collect};
-use crate::graph::{Graph, Op, ValueId};
+use crate::graph::{Graph, Op, Quant, ValueId};
 use crate::qgraph::{Meta, QGraph, QLayer, QOp, QTensor, TensorId};
 
 /// A float graph with its statistics: the one that was given, or that after equalization.
@@ -15,6 +16,8 @@ pub(super) struct Variant {
     pub graph: Graph,
     pub plan: Plan,
     pub statistics: Vec<Statistics>,
+    /// For each value, the quantization that it was trained with.
+    pub trained: Vec<Option<Quant>>,
     /// Pairs of layers that were equalized.
     pub pairs: usize,
 }
@@ -60,6 +63,7 @@ pub(super) fn variants(
         let tell = |done| progress(Progress { stage, done, total });
         let statistics = collect(&graph, calibration, &|value| wanted[value], &tell)?;
         Ok::<_, QuantizeError>(Variant {
+            trained: trained(&graph, &plan, &options.scales),
             graph,
             plan,
             statistics,
@@ -88,9 +92,11 @@ pub(super) fn build(variant: &Variant, recipe: Recipe, meta: &Meta) -> Built {
         graph,
         plan,
         statistics,
+        trained,
         ..
     } = variant;
     let mut groups = group(graph, plan, statistics, recipe.method);
+    groups.replace(trained);
     let unsettled = settle(graph, plan, &mut groups);
     let values: Vec<ValueId> = std::iter::once(graph.input)
         .chain(plan.steps.iter().map(|step| step.output))

@@ -22,6 +22,13 @@ impl Groups {
         self.of[value]
     }
 
+    /// Gives each group that has a value with a quantization of its own that one.
+    pub fn replace(&mut self, quants: &[Option<Quant>]) {
+        for (group, quant) in self.of.iter().zip(quants) {
+            self.quants[*group] = quant.unwrap_or(self.quants[*group]);
+        }
+    }
+
     /// The quantization of a value.
     pub fn quant(&self, value: ValueId) -> Quant {
         self.quants[self.of[value]]

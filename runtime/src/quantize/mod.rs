@@ -6,6 +6,7 @@
 //! | [`collect`](crate::calibrate::collect) | statistics of each activation over the calibration pictures |
 //! | `equalize` | channels of one activation come to like ranges |
 //! | `groups` | ranges, scales and zero points; what is copied shares them |
+//! | `trained` | scales that training has chosen, where it did |
 //! | `settle` | scales move until every order of float operations gives the same integers |
 //! | `weights` | weights and bias a channel, with scales that obey the multiplier rule |
 //! | `known` | one more output that says whether an input is like the pictures of calibration |
@@ -28,6 +29,7 @@ mod temperature;
 #[cfg(test)]
 pub(crate) mod testing;
 mod ties;
+mod trained;
 mod weights;
 
 use std::fmt;
@@ -41,6 +43,7 @@ use crate::report::Report;
 pub use known::{ACCEPTED, with_known};
 pub use measure::held_out;
 pub use temperature::{Temperature, scale_logits};
+pub use trained::Scale;
 pub use weights::WeightRange;
 
 /// How to quantize. What is not said is chosen by what measures best on the calibration pictures: top-1
@@ -55,6 +58,9 @@ pub struct Options {
     pub correct_bias: Option<bool>,
     /// How the ranges of weights are chosen.
     pub weights: Option<WeightRange>,
+    /// The scales that the network was trained with: where there are some and no method is given, they are
+    /// taken, and nothing else is tried.
+    pub scales: Vec<Scale>,
     /// What travels with the model. Its layout is that of the graph.
     pub meta: Meta,
 }
@@ -147,8 +153,9 @@ pub fn quantize(
     options: &Options,
     progress: &dyn Fn(Progress),
 ) -> Result<(QGraph, Report), QuantizeError> {
-    let mut variants = build::variants(graph, calibration, options, progress)?;
-    let chosen = choose::choose(&variants, calibration, options, progress)?;
+    let options = options.with_trained();
+    let mut variants = build::variants(graph, calibration, &options, progress)?;
+    let chosen = choose::choose(&variants, calibration, &options, progress)?;
     let variant = variants.swap_remove(chosen.recipe.variant);
     let report = measure::report(&variant, &chosen, calibration, progress)?;
     Ok((chosen.built.graph, report))

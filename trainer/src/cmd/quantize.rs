@@ -10,7 +10,7 @@ use clap::{Args, ValueEnum};
 use kiln_runtime::calibrate::{Calibration, Method};
 use kiln_runtime::fold::fold;
 use kiln_runtime::load::load;
-use kiln_runtime::onnx::OnnxFile;
+use kiln_runtime::onnx::{self, OnnxFile};
 use kiln_runtime::onnx_out;
 use kiln_runtime::qgraph::Meta;
 use kiln_runtime::quantize::{Options, Progress, held_out, quantize, scale_logits, with_known};
@@ -25,7 +25,7 @@ use crate::inference::{Foreign, Model};
 /// How ranges of activations are chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum MethodChoice {
-    /// What measures best on the calibration pictures.
+    /// What measures best on the calibration pictures; what it was trained with, where that was --qat.
     Auto,
     /// The least and the greatest value seen.
     MinMax,
@@ -165,6 +165,10 @@ pub fn run(args: &QuantizeArgs) -> anyhow::Result<ExitCode> {
         method: args.method.method(),
         equalize: args.no_equalize.then_some(false),
         correct_bias: args.no_bias_correction.then_some(false),
+        scales: match file.get(onnx::SCALES) {
+            Ok(_) => file.get_json(onnx::SCALES)?,
+            Err(_) => Vec::new(),
+        },
         meta: meta(&file, &args.model),
         ..Default::default()
     };

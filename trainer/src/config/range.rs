@@ -36,6 +36,9 @@ pub enum ConfigError {
         /// The range, in words.
         must: &'static str,
     },
+    /// Nothing to go on from.
+    #[error("run: training.qat goes on from a trained run, and there is none: give --init RUN")]
+    NoInit,
     /// The recipe is not one.
     #[error("run: [recipe]: {0}")]
     Recipe(kiln_core::preprocess::PreprocessError),
@@ -83,6 +86,9 @@ impl RunConfig {
         whole("training.batch", self.training.batch)?;
         share("training.label_smoothing", self.training.label_smoothing)?;
         share("training.ema", self.training.ema)?;
+        if self.training.qat && self.init.is_none() {
+            return Err(ConfigError::NoInit);
+        }
         if let Some(init) = &self.init {
             positive("init.epsilon", init.epsilon)?;
         }
@@ -112,5 +118,8 @@ mod tests {
                 .to_string()
                 .contains("optimizer.lr")
         );
+        let mut run = RunConfig::default();
+        run.training.qat = true;
+        assert!(run.check().unwrap_err().to_string().contains("--init RUN"));
     }
 }

@@ -1,5 +1,7 @@
 //! The burn module that a [`ModelSpec`] describes.
 
+mod rounded;
+
 use burn::module::Module;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::pool::{MaxPool2d, MaxPool2dConfig};
@@ -9,6 +11,7 @@ use burn::nn::{
 };
 use burn::tensor::{Device, Tensor};
 
+pub use self::rounded::Scales;
 use super::fast;
 use super::spec::{Activation, BlockSpec, ConvSpec, ModelSpec, Pooling};
 
@@ -27,6 +30,9 @@ pub struct Network {
     pooling: Pooling,
     #[module(skip)]
     activation: Activation,
+    /// What integers stand for, where the network is computed as they will be.
+    #[module(skip)]
+    scales: Option<Scales>,
 }
 
 /// One block of a [`Network`].
@@ -290,6 +296,7 @@ impl Network {
             classifier: LinearConfig::new(features, spec.classes).init(device),
             pooling: spec.pooling,
             activation: spec.activation,
+            scales: None,
         }
     }
 
@@ -327,7 +334,7 @@ impl Network {
         self
     }
 
-    pub(super) fn for_each_conv(&mut self, mut change: impl FnMut(&mut ConvNorm)) {
+    pub(crate) fn for_each_conv(&mut self, mut change: impl FnMut(&mut ConvNorm)) {
         for block in &mut self.blocks {
             match block {
                 Block::Conv(conv) => change(conv),
@@ -342,6 +349,9 @@ impl Network {
 
     /// `[n, c, h, w]` → logits `[n, classes]`.
     pub fn forward(&self, x: Tensor<4>) -> Tensor<2> {
+        if let Some(scales) = &self.scales {
+            return self.forward_rounded(x, scales);
+        }
         let mut x = x;
         let mut blocks = self.blocks.iter().peekable();
         while let Some(block) = blocks.next() {

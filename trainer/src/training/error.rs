@@ -28,6 +28,9 @@ pub enum TrainError {
     /// A checkpoint could not be written or read.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
+    /// Quantization-aware training has nothing to start from.
+    #[error("--qat: {0:#}")]
+    Qat(anyhow::Error),
     /// The teacher does not fit.
     #[error(transparent)]
     Teacher(#[from] TeacherError),

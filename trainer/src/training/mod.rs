@@ -9,6 +9,7 @@ pub mod teacher;
 mod engine;
 mod error;
 mod event;
+mod qat;
 mod replica;
 mod session;
 mod start;

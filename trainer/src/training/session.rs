@@ -25,6 +25,7 @@ use crate::data::cache::{Cache, Form};
 use crate::data::loader::{Loader, LoaderOptions};
 use crate::evaluate::{Answers, Evaluation};
 use crate::model::Network;
+use crate::model::init::InitError;
 use crate::run::Run;
 
 /// A run in progress.
@@ -59,7 +60,8 @@ impl<'a> Session<'a> {
         let val = open_cache(run, setup, Split::Val, Form::Exact(recipe), observe)?;
         let device = setup.devices.list[0].clone().autodiff();
         device.seed(config.seed);
-        let network = Network::new(&run.spec()?, &device).with_bf16(setup.bf16);
+        let network = run.fresh_network(&device).map_err(InitError::from)?;
+        let network = network.with_bf16(setup.bf16);
         let optimizer = |network: &Network| optimizer::build(&config.optimizer, network);
         let averages = config.training.ema > 0.0;
         let loaded = match setup.resume {
@@ -69,7 +71,7 @@ impl<'a> Session<'a> {
         let state = match loaded {
             Some(state) => state,
             None => {
-                let network = start::from(run, network, &device, observe)?;
+                let network = start::from(run, network, &val, &device, observe)?;
                 Checkpoint {
                     average: averages.then(|| network.valid()),
                     optimizer: optimizer(&network),

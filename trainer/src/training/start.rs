@@ -3,19 +3,23 @@
 use std::fs::File;
 use std::path::Path;
 
+use burn::module::Module;
 use burn::tensor::Device;
 
 use super::checkpoint::{CheckpointError, load_network};
-use super::{Event, Observer, TrainError};
+use super::{Event, Observer, TrainError, qat};
 use crate::config::InitConfig;
+use crate::data::cache::Cache;
 use crate::model::Network;
 use crate::model::init::{self, Grafted, InitError};
 use crate::run::Run;
 
-/// `network`, with the weights that `[init]` of the run names, if it names some.
+/// `network`, with the weights that `[init]` of the run names, if it names some; `val` are pictures by
+/// which the scales of a network are chosen that is trained as integers will compute it.
 pub fn from(
     run: &Run,
     network: Network,
+    val: &Cache,
     device: &Device,
     observe: Observer<'_>,
 ) -> Result<Network, TrainError> {
@@ -24,7 +28,9 @@ pub fn from(
     };
     let spec = run.spec()?;
     let path = &config.weights;
-    let (network, grafted) = if path.is_dir() {
+    let (network, grafted) = if run.config.training.qat {
+        rounded(run, path, val, device)?
+    } else if path.is_dir() {
         let donor = Run::open(path).map_err(InitError::from)?;
         match donor.spec()? == spec {
             true => whole(network, &donor.weights())?,
@@ -39,6 +45,32 @@ pub fn from(
     };
     observe(Event::Started(&grafted));
     Ok(network)
+}
+
+/// The network of a run with the same layout, folded, with scales for its activations.
+fn rounded(
+    run: &Run,
+    path: &Path,
+    val: &Cache,
+    device: &Device,
+) -> Result<(Network, Grafted), TrainError> {
+    let donor = Run::open(path).map_err(InitError::from)?;
+    if donor.spec()? != run.spec()? {
+        let path = path.display();
+        return Err(TrainError::Qat(anyhow::anyhow!(
+            "{path} has another [model], input or number of classes than this run; leave --config out to \
+             take its own"
+        )));
+    }
+    let network = donor.network(&device.clone().inner());
+    let network = network.map_err(InitError::from)?.folded(device);
+    let scales = qat::scales(run, &network.valid(), val).map_err(TrainError::Qat)?;
+    run.write_scales(&scales).map_err(InitError::from)?;
+    let grafted = Grafted {
+        taken: network.convs().len(),
+        ..Default::default()
+    };
+    Ok((network.with_scales(Some(scales.into())), grafted))
 }
 
 /// All weights of a network of the same layout, its last layer's too.

@@ -1,10 +1,12 @@
 //! From the configuration file, `--set` and the options to one run.
 
+use std::path::PathBuf;
+
 use anyhow::{Context, bail};
 use toml::{Table, Value};
 
 use super::TrainArgs;
-use crate::config::RunConfig;
+use crate::config::{OptimizerConfig, RunConfig};
 use crate::model::ModelConfig;
 
 /// `64` or `96x64`, columns first.
@@ -24,7 +26,7 @@ pub fn resolve(args: &TrainArgs) -> anyhow::Result<RunConfig> {
         (Some(file), _) => Some(file.clone()),
         (None, true) if own.exists() => Some(own),
         (None, true) => bail!("{}: nothing to resume here", args.out.display()),
-        (None, false) => None,
+        (None, false) => before(args)?,
     };
     let mut table = match &file {
         Some(path) => std::fs::read_to_string(path)
@@ -33,6 +35,11 @@ pub fn resolve(args: &TrainArgs) -> anyhow::Result<RunConfig> {
             .with_context(|| path.display().to_string())?,
         None => Table::new(),
     };
+    if args.qat && args.config.is_none() {
+        // They are about the run that this one goes on from.
+        table.remove("provenance");
+        table.remove("init");
+    }
     if let Some(family) = &args.model {
         let model = ModelConfig::family(family).context("--model: no such family")?;
         table.insert("model".into(), Value::try_from(model)?);
@@ -49,6 +56,9 @@ pub fn resolve(args: &TrainArgs) -> anyhow::Result<RunConfig> {
                 .with_context(|| format!("--{option}: a path that is not UTF-8"))?;
             table.insert(key.into(), path.into());
         }
+    }
+    if args.qat {
+        fine_tune(&mut table, args.config.is_none())?;
     }
     for assignment in &args.set {
         set(&mut table, assignment)?;
@@ -81,6 +91,36 @@ pub fn resolve(args: &TrainArgs) -> anyhow::Result<RunConfig> {
         .to_toml()
         .context("the run cannot be written as TOML")?;
     Ok(config)
+}
+
+/// The settings of the run that quantization-aware training goes on from.
+fn before(args: &TrainArgs) -> anyhow::Result<Option<PathBuf>> {
+    let Some(run) = args.init.as_ref().filter(|_| args.qat) else {
+        return Ok(None);
+    };
+    let file = run.join("run.toml");
+    if !file.exists() {
+        bail!(
+            "--qat: {} is no run's folder; it goes on from a run that `kiln train` made",
+            run.display()
+        );
+    }
+    Ok(Some(file))
+}
+
+/// What quantization-aware training changes in the settings; `as_before`: they are those of the run that it
+/// goes on from.
+fn fine_tune(table: &mut Table, as_before: bool) -> anyhow::Result<()> {
+    set(table, "training.qat=true")?;
+    if as_before {
+        let optimizer = table.get("optimizer").and_then(|table| table.get("lr"));
+        let before = optimizer
+            .and_then(Value::as_float)
+            .unwrap_or(OptimizerConfig::default().lr);
+        set(table, &format!("optimizer.lr={:?}", before / 20.0))?;
+        set(table, "training.epochs=3")?;
+    }
+    Ok(())
 }
 
 /// Sets `a.b=value` in a table; what is no TOML value is taken as a string.

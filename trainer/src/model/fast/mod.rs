@@ -18,6 +18,7 @@
 //! | `norm`, `norm_grad` | batch normalisation with residual and clamp, and its gradients |
 //! | `norm_pool` | the same with max-pooling |
 //! | `average` | the mean over all pixels |
+//! | `round` | bias and rounding to an activation's steps |
 
 mod average;
 mod conv;
@@ -29,6 +30,7 @@ mod norm_grad;
 mod norm_pool;
 mod ops;
 mod ops_grad;
+mod round;
 #[cfg(test)]
 mod tests;
 mod tile;
@@ -42,6 +44,7 @@ use burn::tensor::{DType, Device, FloatDType, Tensor, activation, module};
 
 use self::frame::Window;
 use self::ops::{FastOps, Form};
+pub use self::round::Grid;
 
 /// What follows a normalisation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,18 +85,32 @@ fn fused<const D: usize>(x: &Tensor<D>) -> bool {
 
 /// `conv.forward(x)` for `x[n, channels, h, w]`.
 pub fn conv2d(x: Tensor<4>, conv: &Conv2d) -> Tensor<4> {
+    match has_kernel(&x, conv) {
+        true => with_bias(conv2d_with(x, conv.weight.val(), conv), conv),
+        false => conv.forward(x),
+    }
+}
+
+/// `conv.forward(x)` with another weight of the same shape and no bias.
+pub fn conv2d_with(x: Tensor<4>, weight: Tensor<4>, conv: &Conv2d) -> Tensor<4> {
+    let [_, _, h, w] = x.dims();
+    let window = window(conv, [h, w]);
+    if !has_kernel(&x, conv) {
+        return module::conv2d(x, weight, None, options(conv, window));
+    }
+    let y = <Dispatch as FastOps>::fast_conv2d(x.into_dispatch(), weight.into_dispatch(), window);
+    Tensor::from_dispatch(y)
+}
+
+/// Whether a fused kernel computes this convolution.
+fn has_kernel(x: &Tensor<4>, conv: &Conv2d) -> bool {
     let [_, channels, h, w] = x.dims();
     let window = window(conv, [h, w]);
     let fits = (0..2).all(|d| [h, w][d] + window.before[d] + window.after[d] >= window.kernel[d]);
     let [filters, group, _, _] = conv.weight.dims();
     let dense = conv.groups == 1 && group == channels;
     let depthwise = conv.groups == channels && group == 1 && filters == channels;
-    if conv.dilation != [1, 1] || !(dense || depthwise) || !fits || !fused(&x) {
-        return conv.forward(x);
-    }
-    let weight = conv.weight.val().into_dispatch();
-    let y = <Dispatch as FastOps>::fast_conv2d(x.into_dispatch(), weight, window);
-    with_bias(Tensor::from_dispatch(y), conv)
+    conv.dilation == [1, 1] && (dense || depthwise) && fits && fused(x)
 }
 
 /// `conv.forward(x)` with input and weight rounded to bf16, for devices whose matrix units take
@@ -101,12 +118,15 @@ pub fn conv2d(x: Tensor<4>, conv: &Conv2d) -> Tensor<4> {
 /// their gradients and the output stay 32-bit floats.
 pub fn conv2d_bf16(x: Tensor<4>, conv: &Conv2d) -> Tensor<4> {
     let [_, _, h, w] = x.dims();
-    let Window { before, after, .. } = window(conv, [h, w]);
-    let padding = [0, 1].map(|d| (before[d], after[d]));
-    let options = ConvOptions::new_with_padding(conv.stride, padding, conv.dilation, conv.groups);
+    let options = options(conv, window(conv, [h, w]));
     let [x, weight] = [x, conv.weight.val()].map(|tensor| tensor.cast(FloatDType::BF16));
     let y = module::conv2d(x, weight, None, options).cast(FloatDType::F32);
     with_bias(y, conv)
+}
+
+fn options(conv: &Conv2d, Window { before, after, .. }: Window) -> ConvOptions<2> {
+    let padding = [0, 1].map(|d| (before[d], after[d]));
+    ConvOptions::new_with_padding(conv.stride, padding, conv.dilation, conv.groups)
 }
 
 fn with_bias(y: Tensor<4>, conv: &Conv2d) -> Tensor<4> {
@@ -193,6 +213,15 @@ pub fn batch_norm_max_pool(x: Tensor<4>, norm: &BatchNorm, activation: Activatio
     let form = form(norm, activation, true);
     let found = <Dispatch as FastOps>::fast_batch_norm(x.into_dispatch(), gamma, beta, form);
     with_running_statistics(norm, found)
+}
+
+/// `grid.round(x + bias)` for `x[n, channels, h, w]` and a bias for each channel.
+pub fn round(x: Tensor<4>, bias: Tensor<1>, grid: Grid) -> Tensor<4> {
+    if !fused(&x) || x.shape().num_elements() == 0 {
+        return grid.round(x + bias.reshape([1, -1, 1, 1]));
+    }
+    let (x, bias) = (x.into_dispatch(), bias.into_dispatch());
+    Tensor::from_dispatch(<Dispatch as FastOps>::fast_round(x, bias, grid))
 }
 
 /// Whether the fused kernels normalise this with the batch's own statistics.

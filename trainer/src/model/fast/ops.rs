@@ -7,6 +7,7 @@ use burn::backend::{Backend, Flex, backend_extension};
 use super::frame::{Shape, Window};
 use super::nhwc::{Nhwc, flat};
 use super::norm::{self, Bounds, Channels};
+use super::round::{self, Grid};
 use super::{average, conv, depthwise, norm_pool};
 
 /// What a normalisation computes besides its affine map.
@@ -36,6 +37,9 @@ pub(super) trait FastOps: Backend {
 
     /// The mean over all pixels, `[n, c, 1, 1]`.
     fn fast_average(x: FloatTensor<Self>) -> FloatTensor<Self>;
+
+    /// `x + bias` for each channel, rounded to the grid.
+    fn fast_round(x: FloatTensor<Self>, bias: FloatTensor<Self>, grid: Grid) -> FloatTensor<Self>;
 
     /// `(clamp(normalised x), mean, biased variance)` with the batch's statistics; the first is
     /// pooled where the form says so.
@@ -113,6 +117,13 @@ pub(super) fn averaged(x: &Nhwc) -> FlexTensor {
     Nhwc::from_vec(y, [n, 1, 1, c]).into_tensor()
 }
 
+pub(super) fn rounded(x: &Nhwc, bias: &FlexTensor, grid: Grid) -> FlexTensor {
+    let [_, h, w, c] = x.shape();
+    let bias = bias.to_contiguous();
+    let y = round::forward(x.values(), bias.storage(), h * w * c, grid);
+    Nhwc::from_vec(y, x.shape()).into_tensor()
+}
+
 /// Mean and biased variance as tensors.
 pub(super) fn statistics(channels: &Channels) -> (FlexTensor, FlexTensor) {
     let flat = |values: &Vec<f32>| flat(values.clone(), &[values.len()]);
@@ -130,6 +141,10 @@ impl FastOps for Flex {
 
     fn fast_average(x: FlexTensor) -> FlexTensor {
         averaged(&Nhwc::new(x))
+    }
+
+    fn fast_round(x: FlexTensor, bias: FlexTensor, grid: Grid) -> FlexTensor {
+        rounded(&Nhwc::new(x), &bias, grid)
     }
 
     fn fast_batch_norm(

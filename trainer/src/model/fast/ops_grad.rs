@@ -18,8 +18,9 @@ use super::nhwc::{Nhwc, flat};
 use super::norm::Channels;
 use super::norm_grad::{self, Mask};
 use super::ops::{
-    FastOps, Form, averaged, conv_shape, convolve, is_depthwise, normalise, statistics,
+    FastOps, Form, averaged, conv_shape, convolve, is_depthwise, normalise, rounded, statistics,
 };
+use super::round::{self, Grid};
 use super::{average, conv, depthwise, norm_pool};
 
 #[derive(Debug)]
@@ -108,6 +109,31 @@ impl Backward<Flex, 1> for AverageBackward {
         let dx = Nhwc::from_vec(dx, ops.state).into_tensor();
         let parents = ops.parents.map(|parent| parent.map(|node| node.id));
         register(grads, parents, [dx]);
+    }
+}
+
+#[derive(Debug)]
+struct RoundBackward;
+
+impl Backward<Flex, 2> for RoundBackward {
+    type State = (Nhwc, FlexTensor, Grid);
+
+    fn backward(
+        self,
+        ops: Ops<Self::State, 2>,
+        grads: &mut Gradients,
+        _checkpointer: &mut Checkpointer,
+    ) {
+        let (x, bias, grid) = ops.state;
+        let dy = Nhwc::new(grads.consume::<Flex>(&ops.node));
+        let shape = x.shape();
+        let [_, h, w, c] = shape;
+        let bias = bias.to_contiguous();
+        let (dx, dbias) =
+            round::gradients(x.into_vec(), dy.values(), bias.storage(), h * w * c, grid);
+        let dx = Nhwc::from_vec(dx, shape).into_tensor();
+        let parents = ops.parents.map(|parent| parent.map(|node| node.id));
+        register(grads, parents, [dx, flat(dbias, &[c])]);
     }
 }
 
@@ -238,6 +264,19 @@ impl<C: CheckpointStrategy> FastOps for Autodiff<Flex, C> {
         let y = averaged(&x);
         match kind {
             OpsKind::Tracked(prep) => prep.finish(x.shape(), y),
+            OpsKind::UnTracked(prep) => prep.finish(y),
+        }
+    }
+
+    fn fast_round(x: FloatTensor<Self>, bias: FloatTensor<Self>, grid: Grid) -> FloatTensor<Self> {
+        let kind = RoundBackward
+            .prepare::<C>([x.node(), bias.node()])
+            .compute_bound()
+            .stateful();
+        let (x, bias) = (Nhwc::new(x.into_primitive()), bias.into_primitive());
+        let y = rounded(&x, &bias, grid);
+        match kind {
+            OpsKind::Tracked(prep) => prep.finish((x, bias, grid), y),
             OpsKind::UnTracked(prep) => prep.finish(y),
         }
     }

@@ -7,8 +7,8 @@ use burn::nn::{BatchNorm, BatchNormConfig, PaddingConfig2d};
 use burn::tensor::{DType, Device, Distribution, Gradients, Int, Tensor, module};
 
 use super::{
-    Activation, batch_norm, batch_norm_add, batch_norm_max_pool, conv2d, conv2d_bf16, fork,
-    global_average,
+    Activation, Grid, batch_norm, batch_norm_add, batch_norm_max_pool, conv2d, conv2d_bf16, fork,
+    global_average, round,
 };
 
 fn device() -> Device {
@@ -366,5 +366,37 @@ fn the_number_of_threads_changes_no_bit() {
     let one = bits(1);
     for threads in [2, 3, 5] {
         assert!(bits(threads) == one, "{threads} threads");
+    }
+}
+
+#[test]
+fn rounding_and_its_gradients_are_those_of_burn() {
+    let grid = Grid {
+        scale: 0.03,
+        low: -0.6,
+        high: 1.8,
+    };
+    for shape in [[2, 3, 5, 4], [1, 17, 9, 9], [3, 40, 1, 1]] {
+        let x = random(shape);
+        let bias = Param::from_tensor(random([shape[1]]));
+        let layer = |fused: bool| {
+            let of_bias =
+                |gradients: &Gradients| vec![numbers(bias.grad(gradients).expect("tracked"))];
+            let layer = |inputs: Vec<Tensor<4>>| {
+                let [x] = <[Tensor<4>; 1]>::try_from(inputs).expect("one input");
+                match fused {
+                    true => round(x, bias.val(), grid),
+                    false => grid.round(x + bias.val().reshape([1, -1, 1, 1])),
+                }
+            };
+            run(std::slice::from_ref(&x), layer, of_bias)
+        };
+        let (found, expected) = (layer(true), layer(false));
+        assert_close(&found, &expected, &format!("{shape:?}"));
+        let clamped = expected[1].iter().filter(|x| **x == 0.0).count();
+        assert!(
+            clamped > 0 && clamped < expected[1].len() / 2,
+            "some are clamped"
+        );
     }
 }
