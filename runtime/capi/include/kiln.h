@@ -18,7 +18,7 @@
 
 /*
  The alignment, in bytes, at which fast kernels want a model's bytes and the arena. Any other gives
- the same bits.
+ the same bits; but on a Cortex-M an arena that does not begin at a multiple of 4 is refused.
  */
 #define KILN_ALIGN 64
 
@@ -365,7 +365,8 @@ enum KilnStatus kiln_name(const struct KilnModel *model, struct KilnText *name);
  Runs the model over the input in the arena. The arena's other bytes, the input too, are used for the
  layers: bring an input before every run.
 
- `KILN_STATUS_ARENA` for too small an arena.
+ `KILN_STATUS_ARENA` for too small an arena, `KILN_STATUS_POINTER` on a Cortex-M for one that does not
+ begin at a multiple of 4.
 
  # Safety
 

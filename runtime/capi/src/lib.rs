@@ -34,7 +34,7 @@ pub use rows::*;
 pub use status::*;
 
 /// The alignment, in bytes, at which fast kernels want a model's bytes and the arena. Any other gives
-/// the same bits.
+/// the same bits; but on a Cortex-M an arena that does not begin at a multiple of 4 is refused.
 pub const KILN_ALIGN: usize = 64;
 
 const _: () = assert!(KILN_ALIGN == kiln_core::format::CONSTANTS_ALIGN);

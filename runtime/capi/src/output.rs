@@ -45,7 +45,8 @@ const _: () = assert!(
 /// Runs the model over the input in the arena. The arena's other bytes, the input too, are used for the
 /// layers: bring an input before every run.
 ///
-/// `KILN_STATUS_ARENA` for too small an arena.
+/// `KILN_STATUS_ARENA` for too small an arena, `KILN_STATUS_POINTER` on a Cortex-M for one that does not
+/// begin at a multiple of 4.
 ///
 /// # Safety
 ///

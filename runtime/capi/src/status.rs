@@ -106,6 +106,7 @@ impl From<RunError> for KilnStatus {
     fn from(error: RunError) -> Self {
         match error {
             RunError::Arena { .. } => Self::Arena,
+            RunError::Alignment => Self::Pointer,
             RunError::Input { .. } => Self::Input,
             RunError::Recipe => Self::Recipe,
             RunError::Model => Self::Changed,

@@ -2,12 +2,13 @@
 
 use core::fmt;
 
+use crate::arch::{self, ARENA_ALIGNMENT};
 use crate::classify::Output;
 use crate::format::View;
 use crate::layer::Layer;
 use crate::operators::{Operator, Set};
+use crate::ops;
 use crate::tensor::Tensor;
-use crate::{arch, ops};
 
 /// Why there is no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +18,8 @@ pub enum RunError {
         /// The bytes that are needed.
         needed: usize,
     },
+    /// On a Cortex-M: the arena does not begin at a multiple of 4.
+    Alignment,
     /// The input has another length.
     Input {
         /// The values that are needed.
@@ -35,6 +38,9 @@ impl fmt::Display for RunError {
                 f,
                 "the arena is too small: pass at least {needed} bytes (see Model::arena_len)"
             ),
+            Self::Alignment => {
+                f.write_str("the arena begins at no multiple of 4: make it an Aligned")
+            }
             Self::Input { needed } => {
                 write!(f, "the input has the wrong length: pass {needed} values")
             }
@@ -76,6 +82,9 @@ pub(crate) fn run<'a, 'm>(
     bytes: &'a mut [u8],
     mut observe: Option<Observe<'_, 'm>>,
 ) -> Result<Output<'a>, RunError> {
+    if !bytes.as_ptr().addr().is_multiple_of(ARENA_ALIGNMENT) {
+        return Err(RunError::Alignment);
+    }
     let arena = arena(view.header().arena as usize, bytes)?;
     let mut index = 0;
     let done = view.for_each_layer(set, |layer| {

@@ -131,8 +131,8 @@ impl<'m> Maps<'m> {
     ///
     /// # Errors
     ///
-    /// [`ExplainError::Features`] for a buffer of another length, [`RunError::Arena`] if the arena is
-    /// too small.
+    /// [`ExplainError::Features`] for a buffer of another length, and those of
+    /// [`run_with`](Model::run_with).
     pub fn run<'a>(
         &self,
         model: &Model<'m>,

@@ -49,7 +49,8 @@
 //! The caller owns all of it. The model's bytes stay where they are, in flash say; an inference takes
 //! [`Model::arena_bytes`] bytes of arena, which is constant and known at compile time
 //! ([`Model::arena_len`]). Fast kernels want both at a multiple of 64 bytes ([`Aligned`]); anywhere else the
-//! bits are the same. The input lies in the arena and layers write over it: bring it before each run.
+//! bits are the same, but that a Cortex-M refuses an arena that does not begin at a multiple of 4. The input
+//! lies in the arena and layers write over it: bring it before each run.
 //!
 //! # What cannot happen
 //!

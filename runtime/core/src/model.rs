@@ -57,8 +57,8 @@ impl<'m> Model<'m> {
         Self::with_operators(bytes)
     }
 
-    /// The arena's bytes, from the header alone: for `static ARENA: [u8; Model::arena_len(BYTES)]`.
-    /// 0 where there is no header.
+    /// The arena's bytes, from the header alone: for
+    /// `static ARENA: Aligned<[u8; Model::arena_len(BYTES)]>`. 0 where there is no header.
     pub const fn arena_len(bytes: &[u8]) -> usize {
         match bytes.split_at_checked(Header::ARENA_AT) {
             Some((_, rest)) => match rest.first_chunk() {
@@ -233,7 +233,8 @@ impl<'m, O: Operators> Model<'m, O> {
     ///
     /// # Errors
     ///
-    /// [`RunError::Arena`] if the arena is too small.
+    /// [`RunError::Arena`] if the arena is too small, [`RunError::Alignment`] if it lies where kernels of a
+    /// Cortex-M cannot use it.
     pub fn run_in_place<'a>(&self, arena: &'a mut [u8]) -> Result<Output<'a>, RunError> {
         engine::run(&self.view, O::SET, arena, None)
     }
@@ -242,8 +243,7 @@ impl<'m, O: Operators> Model<'m, O> {
     ///
     /// # Errors
     ///
-    /// [`RunError::Arena`] if the arena is too small, [`RunError::Input`] if the input has another
-    /// length.
+    /// Those of [`run_in_place`](Self::run_in_place), and [`RunError::Input`] if the input has another length.
     pub fn run<'a>(&self, arena: &'a mut [u8], input: &[i8]) -> Result<Output<'a>, RunError> {
         let place = self.input_mut(arena)?;
         if input.len() != place.len() {
@@ -261,7 +261,7 @@ impl<'m, O: Operators> Model<'m, O> {
     ///
     /// # Errors
     ///
-    /// [`RunError::Arena`] if the arena is too small.
+    /// Those of [`run_in_place`](Self::run_in_place).
     #[cfg_attr(doc, doc(hidden))]
     pub fn run_with<'a>(
         &self,

@@ -9,8 +9,10 @@ use kiln_core::operators::Set;
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let out = PathBuf::from(env::var("OUT_DIR")?);
     let flags = env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
+    println!("cargo::rustc-check-cfg=cfg(vectors)");
     let (flash, ram) = match env::var("TARGET")?.starts_with("thumbv8m") {
         true if flags.contains("target-cpu=cortex-m55") => {
+            println!("cargo::rustc-cfg=vectors");
             ("0x00000000, LENGTH = 512K", "0x20000000, LENGTH = 512K")
         }
         true => ("0x10000000, LENGTH = 4M", "0x38000000, LENGTH = 2M"),

@@ -90,7 +90,7 @@ pub fn compile(graph: &QGraph, options: &Options<'_>) -> Result<Compiled, Compil
     let planned = |join: bool| -> Result<_, CompileError> {
         let lowered = lower::lower(graph, join, wants.alignment)?;
         let problem = steps::problem(graph, &lowered, options.target, sharing);
-        let plan = plan::plan(&problem);
+        let (problem, plan) = steps::planned(graph, &lowered, options.target, problem);
         Ok((lowered, problem, plan))
     };
     let mut best = planned(sharing != Sharing::Apart)?;
@@ -102,7 +102,8 @@ pub fn compile(graph: &QGraph, options: &Options<'_>) -> Result<Compiled, Compil
     }
     let (lowered, mut problem, mut plan) = best;
     if wants.features {
-        (problem, plan) = steps::keeping(graph, &lowered, problem, plan);
+        let before = (problem, plan);
+        (problem, plan) = steps::keeping(graph, &lowered, options.target, sharing, before);
     }
     if plan.peak > MAX_ARENA as usize {
         let ends = plan::live_ends(&problem, &plan);

@@ -107,11 +107,20 @@ pub fn packing_for(target: Target, conv: &Conv<'_>) -> Packing {
     }
 }
 
-/// The bytes that a target's inner loop for this convolution, with its packing, wants while it runs.
+/// The bytes that a target's inner loop for this convolution, with its packing and its tensors where they lie,
+/// wants while it runs.
 pub fn scratch_for(target: Target, conv: &Conv<'_>) -> usize {
     match target {
         Target::Generic => 0,
         _ => arch::scratch_len_for(target, conv),
+    }
+}
+
+/// The same wherever the tensors lie.
+pub fn most_scratch_for(target: Target, conv: &Conv<'_>) -> usize {
+    match target {
+        Target::Generic => 0,
+        _ => arch::most_scratch_for(target, conv),
     }
 }
 

@@ -18,26 +18,40 @@ mod v128;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
-/// Bytes of scratch without which the fast kernels of this machine leave a convolution to the plain
-/// loop. They also do that where input and output share bytes.
+/// Where the arena begins: at a multiple of this, without which the fast kernels of Cortex-M would take none of the
+/// layers that they have been given scratch for.
+pub const ARENA_ALIGNMENT: usize = match cfg!(all(target_arch = "arm", target_os = "none")) {
+    true => arm::ALIGNMENT,
+    false => 1,
+};
+
+/// Bytes of scratch without which the fast kernels of this machine leave a convolution, its tensors where they lie, to
+/// the plain loop. They also do that where input and output share bytes, but for those of Cortex-M.
 ///
 /// This goes by the weights' packing, which says for which kernels they are.
 pub fn scratch_len(conv: &Conv<'_>) -> usize {
-    scratch_by(arm::THIS, conv)
+    scratch_by(conv, || arm::scratch_len(arm::THIS, conv))
 }
 
 /// [`scratch_len`] of the machine that a file is for.
 pub fn scratch_len_for(target: Target, conv: &Conv<'_>) -> usize {
-    scratch_by(arm::Core::of(target).unwrap_or(arm::THIS), conv)
+    scratch_by(conv, || arm::scratch_len(core_of(target), conv))
 }
 
-fn scratch_by(core: arm::Core, conv: &Conv<'_>) -> usize {
+/// [`scratch_len_for`] wherever its tensors lie; those of a layer that gives one pixel lie apart.
+pub fn most_scratch_for(target: Target, conv: &Conv<'_>) -> usize {
+    scratch_by(conv, || arm::most_scratch(core_of(target), conv))
+}
+
+fn core_of(target: Target) -> arm::Core {
+    arm::Core::of(target).unwrap_or(arm::THIS)
+}
+
+fn scratch_by(conv: &Conv<'_>, arm: impl Fn() -> Option<usize>) -> usize {
     match conv.packing {
         Packing::Plain => 0,
         Packing::Blocks => strips::Strips::of(conv).map_or(0, |strips| strips.len()),
-        Packing::Quads | Packing::Lanes | Packing::Twos => {
-            arm::scratch_len(core, conv).unwrap_or(0)
-        }
+        Packing::Quads | Packing::Lanes | Packing::Twos => arm().unwrap_or(0),
     }
 }
 
@@ -73,14 +87,16 @@ pub fn cortex_m_needs(conv: &Conv<'_>) -> Option<Set> {
     arm::needs(arm::THIS, conv, Set::EVERY)
 }
 
+/// Whether kernels of the machine that a file is for take a convolution with its scratch.
+pub fn takes_for(target: Target, conv: &Conv<'_>) -> bool {
+    conv_needs(target, conv) != Set::NONE.with(Operator::PlainConv)
+}
+
 /// The operators with which a file's target computes a convolution.
 pub(crate) fn conv_needs(target: Target, conv: &Conv<'_>) -> Set {
     let core = arm::Core::of(target);
     let needs = core.and_then(|core| arm::needs(core, conv, Set::EVERY));
-    let needs = needs.unwrap_or(Set::NONE.with(Operator::PlainConv));
-    // Armv6-M reads values where they lie only at some addresses.
-    let plain = target == Target::CortexM0 && needs.has(Operator::Straight);
-    needs.with_if(plain, Operator::PlainConv)
+    needs.unwrap_or(Set::NONE.with(Operator::PlainConv))
 }
 
 /// The operators with which a file's target computes a pool.
@@ -89,8 +105,7 @@ pub(crate) fn pool_needs(target: Target, pool: &Pool) -> Set {
     needs.unwrap_or(Set::NONE.with(Operator::PlainPool))
 }
 
-/// Whether this program can compute a convolution: by its plain loop, or by kernels that take it
-/// whatever the arena's address is.
+/// Whether this program can compute a convolution: by its plain loop, or by kernels that take it.
 pub(crate) fn has_conv(layer: &Conv<'_>, set: Set) -> bool {
     set.has(Operator::PlainConv)
         || cfg!(all(target_arch = "arm", target_os = "none")) && arm::has_conv(layer, set)

@@ -121,6 +121,18 @@ pub fn live_ends(problem: &Problem, plan: &Plan) -> Vec<usize> {
     buffers::live_ends(problem, plan)
 }
 
+/// A plan with steps of the problem that need no more scratch than when it was made, and perhaps less.
+pub fn with_scratch_of(problem: &Problem, plan: Plan) -> Plan {
+    Plan {
+        peak: live_ends(problem, &plan)
+            .into_iter()
+            .max()
+            .unwrap_or(plan.peak),
+        bound: order::peak(problem, &plan.order),
+        ..plan
+    }
+}
+
 /// Plans without a change of the order.
 fn plan_in_order(problem: &Problem, order: &[StepId]) -> Plan {
     let bound = order::peak(problem, order);

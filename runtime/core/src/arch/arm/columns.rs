@@ -18,8 +18,6 @@ const COLUMNS: usize = loops::COLUMNS;
 /// Makes columns of a convolution's input.
 pub struct Columns {
     input: *const u8,
-    /// Behind what may be read.
-    end: *const u8,
     room: Room,
     /// Rows of the input with padding, then columns' values; a multiple of 4.
     strip: *mut u8,
@@ -40,14 +38,14 @@ pub struct Columns {
 }
 
 impl Columns {
-    /// `strip` has the room for the columns that go together, or for one if there is one output pixel.
+    /// `strip` has the room for the columns that go together, or for one if there is one output pixel, and their
+    /// lanes lie behind it.
     pub fn new(conv: &Conv<'_>, arena: &[u8], strip: *mut u8, fours: usize) -> Self {
         let (input, output, window) = (conv.input.shape, conv.output.shape, &conv.window);
         let [top, left, ..] = window.padding;
         let both = |[down, across]: [u16; 2]| [down as isize, across as isize];
         let mut columns = Self {
             input: arena.as_ptr().wrapping_add(conv.input.offset as usize),
-            end: arena.as_ptr_range().end,
             room: Room::of(conv, fours),
             strip,
             known: usize::MAX,
@@ -262,6 +260,8 @@ impl Columns {
             .strip
             .wrapping_add(x * self.stride[1] as usize * self.channels);
         let to = self.gathered(index);
+        // SAFETY: as the caller says; a column is of words, of which the last may not be all written below.
+        unsafe { to.add(self.room.column - 4).cast::<u32>().write(0) };
         // Taps with others between them one by one.
         let (calls, bytes, rows, pitch) = match across {
             1 => (1, width * self.channels, height, down * self.room.pitch),
@@ -288,43 +288,42 @@ impl Columns {
     ///
     /// The input's bytes are there, and the room.
     unsafe fn fill_strip(&self, y: usize) {
-        let Room { pitch, rows, .. } = self.room;
+        let Room {
+            pitch, rows, strip, ..
+        } = self.room;
         let top = y as isize * self.stride[0] - self.padding[0];
-        let [first, behind] = taps(top, rows as isize, 1, self.height);
-        let (first, behind) = (first as usize, behind as usize);
         let line = self.width as usize * self.channels;
         let left = self.padding[1] as usize * self.channels;
-        let from = self.at(top + first as isize, 0);
+        let inside = taps(top, rows as isize, 1, self.height);
+        let [first, behind] = inside.map(|row| row as usize);
         let to = self.strip.wrapping_add(first * pitch + left);
-        // SAFETY: as the caller says; bytes beyond the last row are read where the arena has them.
+        let from = self.at(top + first as isize, 0);
+        // SAFETY: as the caller says; scratch and input lie apart, `room` has seen to that.
         unsafe {
-            if behind > first {
-                let count = behind - first;
-                if from.wrapping_add(count * line + 3) <= self.end {
-                    loops::copy(&Copy {
-                        to,
-                        from,
-                        bytes: line,
-                        rows: count,
-                        pitch: line,
-                        to_pitch: pitch,
-                    });
-                } else {
-                    for row in 0..count {
-                        to.add(row * pitch)
-                            .copy_from_nonoverlapping(from.add(row * line), line);
-                    }
-                }
+            // What pads rows on their sides stays.
+            if self.known == usize::MAX || behind - first < rows {
+                self.strip.write_bytes(self.zero, strip);
             }
-            for row in 0..rows {
-                let strip = self.strip.add(row * pitch);
-                if row < first || row >= behind {
-                    strip.write_bytes(self.zero, pitch);
-                } else {
-                    for index in (0..left).chain(left + line..pitch) {
-                        strip.add(index).write(self.zero);
-                    }
+            if line < 4 {
+                for row in 0..behind - first {
+                    let to = to.add(row * pitch);
+                    to.copy_from_nonoverlapping(from.add(row * line), line);
                 }
+            } else if behind > first {
+                // By words at any address, and then the last one, which may lie over another.
+                let mut words = Copy {
+                    to,
+                    from,
+                    bytes: line - 4,
+                    rows: behind - first,
+                    pitch: line,
+                    to_pitch: pitch,
+                };
+                loops::copy(&words);
+                words.to = to.add(line - 4);
+                words.from = from.add(line - 4);
+                words.bytes = 4;
+                loops::copy(&words);
             }
         }
     }
@@ -332,7 +331,7 @@ impl Columns {
     /// Where a column's values are gathered.
     const fn gathered(&self, index: usize) -> *mut u8 {
         self.strip
-            .wrapping_add(self.room.strip() + index * self.room.column)
+            .wrapping_add(self.room.strip + index * self.room.column)
     }
 
     /// A pixel of the input.

@@ -3,11 +3,11 @@
 use super::columns::{Columns, Room, is_flat};
 use super::constants::Constants;
 use super::loops;
-use super::{Core, clamp, makes, range, scratch, start};
+use super::vectors::Way;
+use super::{Core, apart, clamp, makes, room, scratch, start};
 use crate::layer::Conv;
 use crate::operators::{Operator, Set};
 use crate::packing::{Packing, QUAD};
-use crate::tensor::Tensor;
 
 /// Fours of a column that is there as it is up to which it gets lanes.
 const MOST_FOURS: usize = 32;
@@ -114,67 +114,42 @@ impl Plan {
         }
     }
 
+    /// Fours of taps, some.
+    pub const fn fours(&self) -> usize {
+        self.fours
+    }
+
     /// Whether the one column is the input as it lies there.
-    #[cfg(kiln_mve)]
     pub const fn straight(&self) -> bool {
         self.straight
     }
 
-    /// Bytes of scratch to ask for: with what aligns it, but for a column that is there as it is. That needs
-    /// no lanes, and a long one has none: they cost more memory than they save time.
-    pub const fn len(&self) -> usize {
-        match self.straight {
-            true if self.twos || self.fours > MOST_FOURS => 0,
-            true => self.needed(),
-            false => self.needed().saturating_add(3),
+    /// Bytes of scratch to ask for. A column that is there as it is gets lanes where they are other words; a long one
+    /// has none: they cost more memory than they save time.
+    pub fn len(&self) -> usize {
+        let lanes = self.core().words() > 1 && !self.twos && self.fours <= MOST_FOURS;
+        match self.straight && !lanes {
+            true => 0,
+            false => self.needed(),
         }
     }
 
-    /// The same by vectors, whose columns are values as they are.
-    pub const fn vectors_len(&self) -> usize {
-        match (self.straight, self.point) {
-            (true, _) => 0,
-            (false, true) => 4 * self.fours + 3,
-            (false, false) => 8 * self.fours + 3,
-        }
-    }
-
-    /// Bytes of scratch to ask for by vectors: columns that are gathered together.
-    pub const fn vectors_ask(&self, conv: &Conv<'_>) -> usize {
-        let pixels = conv.output.shape.pixels();
-        let most = if self.fours <= 16 && conv.window.taps() > 1 {
-            16
-        } else {
-            6
-        };
-        let columns = if pixels < most {
-            pixels.next_multiple_of(4)
-        } else {
-            most
-        };
-        if self.straight || self.point {
-            return self.vectors_len();
-        }
-        (4 * self.fours).saturating_mul(columns).saturating_add(3)
-    }
-
-    /// The kernels that take the layer with so much scratch.
-    pub fn needs(&self, conv: &Conv<'_>, scratch: usize) -> Option<Set> {
+    /// The kernels that take the layer with its scratch.
+    pub fn needs(&self, conv: &Conv<'_>) -> Option<Set> {
         let channels = conv.output.shape.channels as usize;
-        let (input, output) = (&conv.input, &conv.output);
-        let end = |tensor: &Tensor| tensor.offset as usize + tensor.shape.len();
-        let apart = end(output) <= input.offset as usize || end(input) <= output.offset as usize;
+        let room = room(conv);
         if self.core() == Core::Vectors {
-            let takes = self.straight && apart || scratch >= self.vectors_len().max(3);
-            return takes.then_some(Set::NONE.with(Operator::Dense));
+            let way = Way::of(conv, self, room);
+            return way.map(|_| Set::NONE.with(Operator::Dense));
         }
+        let there = apart(conv) && conv.input.offset.is_multiple_of(self.core().address());
         let set = match (self.straight, self.point) {
-            (true, _) if !apart => return None,
+            (true, _) if !there => return None,
             (true, _) if self.twos => Set::NONE.with(Operator::Twos),
             (true, _) => Set::NONE
                 .with(Operator::Straight)
-                .with_if(scratch >= self.needed(), Operator::Point),
-            _ if scratch < self.needed() + 3 => return None,
+                .with_if(room >= self.needed(), Operator::Point),
+            _ if room < self.needed() => return None,
             (false, true) => Set::NONE.with(Operator::Point),
             (false, false) => Set::NONE.with(Operator::Dense),
         };
@@ -185,7 +160,7 @@ impl Plan {
         })
     }
 
-    /// Bytes of scratch from a multiple of 4 on: the lanes, and what makes them.
+    /// Bytes of scratch: the lanes, and what makes them.
     #[cfg_attr(target_os = "none", inline(never))]
     const fn needed(&self) -> usize {
         let columns = if self.point { 1 } else { self.core().columns() };
@@ -230,9 +205,9 @@ pub fn run(conv: &Conv<'_>, set: Set, arena: &mut [u8]) -> Option<()> {
     if !set.has(kernel) || !set.has_all(plan.ways) {
         return None;
     }
-    let lanes: *mut u32 = scratch.cast();
-    let end = scratch.wrapping_add(plan.lanes());
-    let mut columns = Columns::new(conv, arena, end, plan.fours);
+    let end = scratch.wrapping_add(plan.needed());
+    let lanes: *mut u32 = end.wrapping_sub(plan.lanes()).cast();
+    let mut columns = Columns::new(conv, arena, scratch, plan.fours);
     let input = arena.as_ptr().wrapping_add(input);
     let output = arena.as_mut_ptr().wrapping_add(output);
     // SAFETY: `Constants::of` and `range` have looked at the lengths; scratch has room for the lanes of
@@ -245,7 +220,7 @@ pub fn run(conv: &Conv<'_>, set: Set, arena: &mut [u8]) -> Option<()> {
                 } else {
                     columns.point(set, lanes);
                 }
-                let ends = [scratch.cast_const().cast(), end.cast_const().cast()];
+                let ends = [lanes.cast_const(), end.cast_const().cast()];
                 quads(conv, set, plan, &constants, ends, output, loops::point);
             }
             false => dense(conv, set, &plan, &constants, &mut columns, lanes, output),
@@ -262,11 +237,10 @@ fn straight(
     plan: Plan,
     mut constants: Constants,
 ) -> Option<()> {
-    let (input, output) = (range(&conv.input, arena)?, range(&conv.output, arena)?);
+    let (input, output) = (start(&conv.input, arena)?, start(&conv.output, arena)?);
     let bytes = arena.as_mut_ptr();
-    let column = bytes.wrapping_add(input.start);
-    let apart = output.end <= input.start || input.end <= output.start;
-    if !apart || !column.addr().is_multiple_of(loops::ADDRESS) {
+    let column = bytes.wrapping_add(input);
+    if !apart(conv) || !column.addr().is_multiple_of(loops::ADDRESS) {
         return None;
     }
     let kernel = match plan.twos {
@@ -280,7 +254,7 @@ fn straight(
     };
     // SAFETY: `Constants::of` and `range` have looked at the lengths.
     unsafe {
-        let output = bytes.add(output.start);
+        let output = bytes.add(output);
         let column: *const u32 = column.cast();
         let ends = [column, column.wrapping_add(plan.fours)];
         quads(conv, set, plan, &constants, ends, output, kernel);

@@ -7,15 +7,24 @@
 use core::ptr;
 
 use super::constants::Constants;
-use super::{clamp, loops, makes, scratch, start};
+use super::{Core, clamp, loops, makes, room, scratch, start};
 use crate::layer::Conv;
 use crate::operators::{Operator, Set};
 use crate::packing::{Packing, QUAD};
 
 mod lanes;
+#[cfg_attr(
+    not(kiln_mve),
+    allow(
+        dead_code,
+        reason = "elsewhere only the compiler asks how much scratch it takes"
+    )
+)]
+pub mod vectors;
 
 pub use lanes::Pixels;
 use lanes::{Lanes, pad};
+use vectors::Vectors;
 
 /// Kernel rows that there may be.
 const MAX_ROWS: usize = 16;
@@ -60,7 +69,7 @@ pub struct Row {
 /// How a convolution is computed.
 #[derive(Clone, Copy)]
 pub struct Plan {
-    /// Whether two columns go together: three by three taps, one step.
+    /// Whether two columns go together: three by three taps, one step, more than one column.
     pairs: bool,
     /// Fours of channels, the last perhaps with less.
     groups: usize,
@@ -75,8 +84,8 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// For loops whose lanes take so many words a four; none where they do not take it.
-    pub fn of(conv: &Conv<'_>, words: usize) -> Option<Self> {
+    /// For the loops of such cores; none where they do not take it.
+    pub fn of(conv: &Conv<'_>, core: Core) -> Option<Self> {
         let (input, output, window) = (conv.input.shape, conv.output.shape, &conv.window);
         let shape = conv.kernel_shape();
         let fits = conv.packing == Packing::Lanes
@@ -91,55 +100,62 @@ impl Plan {
         if !fits {
             return None;
         }
-        let pairs = window.kernel == [3; 2] && window.stride == [1; 2];
         let columns = output.width as usize;
+        let pairs = window.kernel == [3; 2] && window.stride == [1; 2] && columns > 1;
         let channels = output.channels as usize;
         let whole = channels.is_multiple_of(QUAD);
-        let width = match pairs {
-            true => columns + 2,
-            false => (columns - 1) * usize::from(window.stride[1]) + shape.columns,
-        };
+        let width = (columns - 1) * usize::from(window.stride[1]) + shape.columns;
+        let column = 4 * core.words();
         Some(Self {
             pairs,
             groups: channels.div_ceil(QUAD),
             rows: shape.rows,
             width,
             outputs: if whole { 0 } else { QUAD * columns },
-            column: 4 * words,
+            column,
         })
     }
 
-    /// The kernels that take the layer with so much scratch.
-    pub fn needs(&self, scratch: usize) -> Option<Set> {
+    /// The kernels that take the layer with its scratch.
+    pub fn needs(&self, conv: &Conv<'_>, core: Core) -> Option<Set> {
         let kernel = match self.pairs {
             true => Operator::Pairs,
             false => Operator::Depthwise,
         };
         let set = Set::NONE.with(kernel);
-        (scratch >= self.len()).then_some(set.with_if(self.outputs > 0, Operator::Rest))
+        let takes = room(conv) >= self.len(conv, core);
+        takes.then_some(set.with_if(self.outputs > 0, Operator::Rest))
     }
 
-    /// Columns that outputs read, those of padding included.
-    #[cfg(kiln_mve)]
-    pub const fn width(&self) -> usize {
-        self.width
+    /// What vectors take, where they take it.
+    pub fn vectors(&self, conv: &Conv<'_>) -> Option<Vectors> {
+        Vectors::of(conv, self.width)
     }
 
-    /// Bytes of scratch to ask for, with what aligns it.
-    pub const fn len(&self) -> usize {
-        self.needed().saturating_add(3)
+    /// Bytes of scratch.
+    pub fn len(&self, conv: &Conv<'_>, core: Core) -> usize {
+        match core {
+            Core::Vectors => {
+                let vectors = self.vectors(conv);
+                vectors.map_or(self.needed(core), |vectors| vectors.len())
+            }
+            _ => self.needed(core),
+        }
     }
 
-    /// Bytes of scratch from a multiple of 4 on: the lanes and outputs.
-    const fn needed(&self) -> usize {
-        self.lanes().saturating_add(self.outputs)
+    /// Bytes of the lanes, and of what is behind them.
+    fn needed(&self, core: Core) -> usize {
+        // A column without a partner is computed as if it had one.
+        let beyond = match core {
+            Core::Bytes if self.pairs && !self.width.is_multiple_of(2) => self.column,
+            _ => 0,
+        };
+        self.lanes().saturating_add(self.outputs.max(beyond))
     }
 
-    /// Bytes of lanes, with one more that a column without a partner reads.
+    /// Bytes of lanes.
     const fn lanes(&self) -> usize {
-        self.group()
-            .saturating_mul(self.groups)
-            .saturating_add(self.column)
+        self.group().saturating_mul(self.groups)
     }
 
     /// Bytes of the lanes of four channels.
@@ -155,7 +171,7 @@ impl Plan {
 
 /// Runs the layer; none where it is left to the plain loop, and nothing is written.
 pub fn run(conv: &Conv<'_>, set: Set, arena: &mut [u8]) -> Option<()> {
-    let mut plan = Plan::of(conv, loops::WORDS)?;
+    let mut plan = Plan::of(conv, loops::CORE)?;
     // The compiler sees which of the two is not in the program.
     plan.pairs = match (set.has(Operator::Pairs), set.has(Operator::Depthwise)) {
         (true, true) => plan.pairs,
@@ -168,7 +184,7 @@ pub fn run(conv: &Conv<'_>, set: Set, arena: &mut [u8]) -> Option<()> {
     let constants = Constants::of(conv)?;
     let input = start(&conv.input, arena)?;
     let output = start(&conv.output, arena)?;
-    let scratch = scratch(conv, arena, plan.needed())?;
+    let scratch = scratch(conv, arena, plan.needed(loops::CORE))?;
     let lanes = Lanes {
         plan,
         lanes: scratch.cast(),
@@ -211,7 +227,10 @@ unsafe fn rows(
     let few = constants.with(&last, whole * weights);
     // Rows of the input, those above it included, that are in the lanes.
     let mut known = 0;
-    let columns_of_lanes = plan.lanes().checked_div(plan.column).unwrap_or(0);
+    let columns_of_lanes = plan
+        .needed(loops::CORE)
+        .checked_div(plan.column)
+        .unwrap_or(0);
     let mut table = [ptr::null(); MAX_ROWS];
     // SAFETY: as the caller says.
     unsafe { pad(lanes.lanes, lanes.zero, columns_of_lanes) };

@@ -62,6 +62,14 @@ mod tests;
 mod v6;
 #[cfg(kiln_v7)]
 mod v7;
+#[cfg_attr(
+    not(kiln_mve),
+    allow(
+        dead_code,
+        reason = "elsewhere only the compiler asks how much scratch it takes"
+    )
+)]
+mod vectors;
 
 #[cfg(kiln_dsp)]
 use dsp as loops;
@@ -71,6 +79,9 @@ use portable as loops;
 use v6 as loops;
 #[cfg(kiln_v7)]
 use v7 as loops;
+
+/// Where the arena begins: at a multiple of this.
+pub const ALIGNMENT: usize = 4;
 
 /// A core of this kind.
 #[derive(Clone, Copy, Debug)]
@@ -118,7 +129,7 @@ impl Isa {
 /// Convolutions of one group. Vectors take all that lanes would.
 fn one_group(layer: &Conv<'_>, set: Set, arena: &mut [u8]) -> Option<()> {
     #[cfg(kiln_mve)]
-    return mve_points::run(layer, set, arena).or_else(|| mve::run(layer, set, arena));
+    return mve::run(layer, set, arena);
     #[cfg(not(kiln_mve))]
     dense::run(layer, set, arena)
 }
@@ -182,6 +193,14 @@ impl Core {
         matches!(self, Self::Products | Self::Halves)
     }
 
+    /// Where a column is read as it lies: at any multiple of this.
+    const fn address(self) -> u32 {
+        match self {
+            Self::Products => 4,
+            _ => 1,
+        }
+    }
+
     /// Columns of a convolution that go together.
     const fn columns(self) -> usize {
         match self {
@@ -199,23 +218,29 @@ impl Core {
     }
 }
 
-/// Bytes of scratch that a convolution takes on a core; none where it is left to the plain loop.
+/// Bytes of scratch that a convolution takes on a core, its tensors where they lie; none where it is left to the
+/// plain loop.
 pub fn scratch_len(core: Core, conv: &Conv<'_>) -> Option<usize> {
     let dense = dense::Plan::of(conv, core, Set::EVERY).map(|plan| match core {
-        Core::Vectors => plan.vectors_ask(conv),
+        Core::Vectors => vectors::scratch_len(conv, &plan),
         _ => plan.len(),
     });
-    let depthwise = || depthwise::Plan::of(conv, core.words()).map(|plan| plan.len());
-    dense.or_else(depthwise)
+    dense.or_else(|| Some(depthwise::Plan::of(conv, core)?.len(conv, core)))
 }
 
-/// Those of the kernels of a set that take a convolution on a core, whatever the arena's address is; none where it is
-/// left to the plain loop.
+/// [`scratch_len`] wherever tensors lie.
+pub fn most_scratch(core: Core, conv: &Conv<'_>) -> Option<usize> {
+    match dense::Plan::of(conv, core, Set::EVERY) {
+        Some(plan) if core == Core::Vectors => Some(vectors::most_scratch(conv, &plan)),
+        _ => scratch_len(core, conv),
+    }
+}
+
+/// Those of the kernels of a set that take a convolution on a core; none where it is left to the plain loop.
 pub fn needs(core: Core, conv: &Conv<'_>, set: Set) -> Option<Set> {
-    let scratch = conv.scratch.len as usize;
     let set = match dense::Plan::of(conv, core, set) {
-        Some(plan) => plan.needs(conv, scratch)?,
-        None => depthwise::Plan::of(conv, core.words())?.needs(scratch)?,
+        Some(plan) => plan.needs(conv)?,
+        None => depthwise::Plan::of(conv, core)?.needs(conv, core)?,
     };
     let narrow = (conv.rounding.low, conv.rounding.high) != (i8::MIN, i8::MAX);
     Some(set.with_if(narrow, Operator::Clamp))
@@ -252,15 +277,36 @@ fn range(tensor: &Tensor, arena: &[u8]) -> Option<Range<usize>> {
     Some(start..start + tensor.shape.len())
 }
 
-/// The scratch from its first multiple of 4 on, if `len` bytes are there.
+/// Behind a tensor's last byte.
+const fn end(tensor: &Tensor) -> usize {
+    tensor.offset as usize + tensor.shape.len()
+}
+
+/// Whether no output lies over the input.
+const fn apart(conv: &Conv<'_>) -> bool {
+    let (input, output) = (&conv.input, &conv.output);
+    end(output) <= input.offset as usize || end(input) <= output.offset as usize
+}
+
+/// Bytes of scratch that kernels can use: words lie at multiples of 4, and what is copied lies elsewhere.
+#[inline(never)]
+fn room(conv: &Conv<'_>) -> usize {
+    let (start, len) = (conv.scratch.offset as usize, conv.scratch.len as usize);
+    let apart =
+        start.saturating_add(len) <= conv.input.offset as usize || end(&conv.input) <= start;
+    match apart && start.is_multiple_of(ALIGNMENT) {
+        true => len,
+        false => 0,
+    }
+}
+
+/// The scratch, if `len` bytes are there, from a multiple of 4 on.
 #[inline(never)]
 fn scratch(conv: &Conv<'_>, arena: &mut [u8], len: usize) -> Option<*mut u8> {
-    let start = conv.scratch.offset as usize;
-    let room = (conv.scratch.len as usize).min(arena.len().checked_sub(start)?);
-    let bytes = arena.get_mut(start..start + room)?;
-    let skip = bytes.as_ptr().align_offset(4);
-    let bytes = bytes.get_mut(skip..)?;
-    (bytes.len() >= len).then_some(bytes.as_mut_ptr())
+    let bytes = arena.get_mut(conv.scratch.offset as usize..)?;
+    let place = bytes.get_mut(..len)?.as_mut_ptr();
+    let there = len <= room(conv) && place.addr().is_multiple_of(ALIGNMENT);
+    there.then_some(place)
 }
 
 /// Clamps a layer's whole output, where that is narrower than i8.

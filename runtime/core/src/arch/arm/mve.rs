@@ -7,11 +7,11 @@ use core::arch::global_asm;
 
 use super::constants::Constants;
 use super::dense::Plan;
-use super::mve_input::{Input, columns};
-use super::{clamp, range};
+use super::mve_input::{Input, kiln_vector_fill};
+use super::vectors::Way;
+use super::{Core, clamp, mve_points, range, room, scratch};
 use crate::layer::Conv;
 use crate::operators::Set;
-use crate::packing::Packing;
 
 global_asm!(
     include_str!("mve.s"),
@@ -58,25 +58,35 @@ struct Task {
 
 /// Runs the layer; none where it is left to others, and nothing is written.
 pub fn run(conv: &Conv<'_>, set: Set, arena: &mut [u8]) -> Option<()> {
-    // Columns of values take no more scratch than columns of lanes.
-    let plan = Plan::of(conv, super::Core::Vectors, Set::EVERY)?;
+    let plan = Plan::of(conv, Core::Vectors, Set::EVERY)?;
+    let way = Way::of(conv, &plan, room(conv))?;
     let constants = Constants::of(conv)?;
     let input = range(&conv.input, arena)?;
     let output = range(&conv.output, arena)?;
-    let pixels = conv.output.shape.pixels();
-    let channels = conv.output.shape.channels as usize;
-    let fours = Packing::taps(conv.kernel_shape()).div_ceil(4);
-    let apart = output.end <= input.start || input.end <= output.start;
-    let straight = plan.straight() && apart;
-    let (column, most) = match straight {
-        true => (arena.as_mut_ptr().wrapping_add(input.start), 1),
-        false => columns(conv, arena, 4 * fours)?,
+    let gathered = match way.len(&plan) {
+        0 => None,
+        len => {
+            let gathered = scratch(conv, arena, len)?;
+            // Read with the last columns, and not gathered.
+            let first = way.not_gathered(&plan);
+            // SAFETY: scratch has so many bytes.
+            unsafe { kiln_vector_fill(gathered.wrapping_add(first), 0, len - first) };
+            Some(gathered)
+        }
     };
-    // Pairs, but for the last.
-    let most = if most < pixels { most & !1 } else { pixels };
+    let (column, most) = match (way, gathered) {
+        (Way::Points(columns), _) => {
+            return mve_points::run(conv, set, arena, &constants, (columns, gathered));
+        }
+        (Way::Pairs(columns), Some(gathered)) => (gathered, columns),
+        _ => (arena.as_mut_ptr().wrapping_add(input.start), 1),
+    };
     if most == 0 {
         return None;
     }
+    let pixels = conv.output.shape.pixels();
+    let channels = conv.output.shape.channels as usize;
+    let fours = plan.fours();
     let bytes = arena.as_mut_ptr();
     let window = Input::of(conv, bytes.wrapping_add(input.start));
     let mut task = Task {
@@ -100,7 +110,7 @@ pub fn run(conv: &Conv<'_>, set: Set, arena: &mut [u8]) -> Option<()> {
         // SAFETY: `Constants::of` and `range` have looked at the lengths; scratch has room for the
         // columns.
         unsafe {
-            if !straight {
+            if gathered.is_some() {
                 window.gather(&mut place, count, column, 4 * fours);
             }
             task.columns = column;

@@ -6,8 +6,11 @@
 //! weights are then there four times, shifted.
 
 use super::constants::Constants;
+use super::depthwise::Plan;
+use super::depthwise::vectors::{ROWS, Vectors};
 use super::mve_input::kiln_vector_fill;
-use super::{clamp, range, scratch};
+use super::vectors::VECTOR;
+use super::{Core, clamp, range, scratch};
 use crate::layer::Conv;
 use crate::operators::Set;
 use crate::packing::QUAD;
@@ -17,12 +20,6 @@ unsafe extern "C" {
     fn kiln_vector_depthwise_two(task: *const Task);
     fn kiln_vector_depthwise_one(task: *const Task);
 }
-
-/// Rows of the lanes, and bytes of each value's.
-const ROWS: usize = 4;
-
-/// What a vector holds.
-const VECTOR: usize = 16;
 
 /// Four rows that become lanes. `mve_depthwise.s` knows the places.
 #[repr(C)]
@@ -76,29 +73,20 @@ pub struct Task {
 /// Runs the layer; none where it is left to others, and nothing is written.
 pub fn run(conv: &Conv<'_>, set: Set, arena: &mut [u8]) -> Option<()> {
     let window = &conv.window;
-    let plan = super::depthwise::Plan::of(conv, 1)?;
+    let vectors = Plan::of(conv, Core::Vectors)?.vectors(conv)?;
+    let Vectors {
+        two, left, inside, ..
+    } = vectors;
     let [rows, columns] = window.kernel.map(usize::from);
     let [down, across] = window.stride.map(usize::from);
-    if rows > ROWS || columns > ROWS {
-        return None;
-    }
-    let two = rows < ROWS && columns < ROWS && window.stride == [1; 2];
     let constants = Constants::of(conv)?;
     let (from, to) = (range(&conv.input, arena)?, range(&conv.output, arena)?);
     let (input, output) = (conv.input.shape, conv.output.shape);
     let channels = input.channels as usize;
     let (width, out_width) = (input.width as usize, output.width as usize);
     let out_height = output.height as usize;
-    let left = usize::from(window.padding[1]);
-    // Columns that windows reach; those of the input may be more.
-    let reached = match two {
-        true => out_width.next_multiple_of(2) + 2,
-        false => (out_width.next_multiple_of(4) - 1) * across + ROWS,
-    };
-    let inside = width.min(plan.width().checked_sub(left)?);
-    let column = ROWS * channels;
-    let spilled = (left + inside) * column + ROWS * VECTOR;
-    let lanes = scratch(conv, arena, spilled.max(reached * column))?;
+    let column = vectors.column();
+    let lanes = scratch(conv, arena, vectors.len())?;
     let bytes = arena.as_mut_ptr();
     let zero = conv.input.zero_point.cast_unsigned();
     let padding = [zero; VECTOR];
@@ -144,12 +132,20 @@ pub fn run(conv: &Conv<'_>, set: Set, arena: &mut [u8]) -> Option<()> {
     for (place, four) in task.offsets.iter_mut().zip(fours) {
         *place = u32::from_le_bytes(*four);
     }
-    let right = lanes.wrapping_add((left + inside) * column);
-    let to_right = plan.width().saturating_sub(left + inside) * column;
+    let before = left + inside;
+    let right = lanes.wrapping_add(before * column);
+    // What is written behind whole vectors of rows.
+    let spilled = match (inside * channels).is_multiple_of(VECTOR) {
+        true => 0,
+        false => (vectors.width - before) * column,
+    };
     // SAFETY: `Constants::of` and `range` have looked at the lengths; scratch has room for what is filled
     // and read.
     unsafe {
         kiln_vector_fill(lanes, zero, left * column);
+        // Windows reach beyond what outputs read of them.
+        let reached = vectors.reached.saturating_sub(before);
+        kiln_vector_fill(right, zero, reached * column);
         for y in (0..out_height).step_by(together) {
             let mut from_rows = Rows {
                 to: lanes.wrapping_add(left * column),
@@ -166,7 +162,7 @@ pub fn run(conv: &Conv<'_>, set: Set, arena: &mut [u8]) -> Option<()> {
                 }
             }
             kiln_vector_rows(&from_rows);
-            kiln_vector_fill(right, zero, to_right);
+            kiln_vector_fill(right, zero, spilled);
             match two {
                 true => {
                     if y + 1 == out_height {

@@ -1,21 +1,11 @@
 //! What columns for vectors (Helium) are made from.
 
 use super::columns::taps;
-use super::scratch;
 use crate::layer::Conv;
 
 unsafe extern "C" {
     fn kiln_vector_gather(windows: *const Windows);
     pub fn kiln_vector_fill(to: *mut u8, value: u8, bytes: usize);
-}
-
-/// Where columns of so many bytes go in scratch, and how many have room.
-pub fn columns(conv: &Conv<'_>, arena: &mut [u8], bytes: usize) -> Option<(*mut u8, usize)> {
-    let column = scratch(conv, arena, 0)?;
-    let from = column.addr() - arena.as_ptr().addr();
-    let behind = conv.scratch.offset as usize + conv.scratch.len as usize;
-    let room = behind.min(arena.len()).checked_sub(from)?;
-    Some((column, room.checked_div(bytes)?))
 }
 
 /// Rows of windows that are copied. `mve.s` knows the places.

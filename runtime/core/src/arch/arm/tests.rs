@@ -1,10 +1,9 @@
-//! Convolutions against the plain loop: the loops in Rust here, those of the target where the tests run
-//! on one (`tests-mcu`).
+//! Convolutions against the plain loop, by the loops in Rust; `tests-mcu` has those of each core.
 
 use std::vec;
 use std::vec::Vec;
 
-use super::{Core, Isa, THIS, needs, scratch_len};
+use super::{Core, Isa, loops, needs, scratch_len};
 use crate::layer::{Conv, Rounding, Scratch};
 use crate::operators::Set;
 use crate::ops;
@@ -55,15 +54,17 @@ fn check(random: &mut Random, input: [u32; 3], out_channels: u32, window: Window
         })
         .collect();
     packing.pack(shape, &plain, &bias, &mut packed);
-    let words = |values: &[i32]| aligned(&words(values));
+    let words = |values: &[i32]| &*aligned(&words(values));
     let [low, high] = match random.below(2) {
         0 => [-128, 127],
         _ => [-90, 101],
     };
     let len = input.iter().product::<u32>() as usize;
-    let input = tensor(3, input, random.i8());
-    let output = tensor(5 + len, [height, width, out_channels], random.i8());
-    let end = 9 + len + output.shape.len();
+    // Armv6-M reads words of the input of one pixel where it lies.
+    let first = if height * width == 1 { 4 } else { 3 };
+    let input = tensor(first, input, random.i8());
+    let output = tensor(first + 2 + len, [height, width, out_channels], random.i8());
+    let end = first + 6 + len + output.shape.len();
     let multipliers = aligned(&floats(&multipliers));
     let fixed = match random.below(4) {
         0 => &[],
@@ -86,7 +87,7 @@ fn check(random: &mut Random, input: [u32; 3], out_channels: u32, window: Window
         },
         scratch: Scratch::default(),
     };
-    conv.scratch.offset = end as u32;
+    conv.scratch.offset = end.next_multiple_of(4) as u32;
     for core in [Core::Products, Core::Bytes, Core::Halves, Core::Vectors] {
         // What a core asks for is enough for its kernels, and the least for all but those of one pixel
         // and for vectors, which gather more columns where they have room.
@@ -102,33 +103,39 @@ fn check(random: &mut Random, input: [u32; 3], out_channels: u32, window: Window
             assert_eq!(needs(core, &exact, Set::EVERY), None, "{core:?} {case:?}");
         }
     }
-    conv.scratch.len = scratch_len(THIS, &conv).unwrap() as u32;
+    conv.scratch.len = scratch_len(loops::CORE, &conv).unwrap() as u32;
     // With some bytes more, which nobody writes.
-    let behind = end + conv.scratch.len as usize;
+    let behind = (conv.scratch.offset + conv.scratch.len) as usize;
     let arena = random.bytes(behind + 16);
-    let (mut expected, mut found) = (arena.clone(), arena.clone());
+    let (mut expected, found) = (arena.clone(), aligned(&arena));
     ops::conv::run(&conv, &mut expected).unwrap();
-    assert!(Isa.conv(&conv, &mut found), "left {case:?}");
+    assert!(Isa.conv(&conv, found), "left {case:?}");
     assert_eq!(found[..end], expected[..end], "{case:?}");
     assert_eq!(found[behind..], expected[behind..], "{case:?}");
     // So it is with just the kernels that it needs, and without them nothing is written.
-    let set = needs(THIS, &conv, Set::EVERY).unwrap();
-    let mut found = arena.clone();
-    assert!(Isa.conv_of(&conv, set, &mut found), "{case:?} {set:?}");
+    let set = needs(loops::CORE, &conv, Set::EVERY).unwrap();
+    let found = aligned(&arena);
+    assert!(Isa.conv_of(&conv, set, found), "{case:?} {set:?}");
     assert_eq!(found[..end], expected[..end], "{case:?} {set:?}");
-    let mut found = arena.clone();
-    assert!(!Isa.conv_of(&conv, Set::NONE, &mut found) && found == arena);
-    // Without scratch it is not done and nothing is written, or it takes none.
-    conv.scratch.len = 0;
-    let mut found = arena.clone();
-    let done = Isa.conv(&conv, &mut found);
-    let wanted = if done { &expected } else { &arena };
-    assert_eq!(found[..end], wanted[..end], "{case:?}");
-    assert!(!done || height * width == 1, "{case:?}");
+    let found = aligned(&arena);
+    assert!(!Isa.conv_of(&conv, Set::NONE, found) && *found == arena);
+    // In an arena that lies elsewhere, or without scratch, it is not done and nothing is written, or it takes none.
+    let mut elsewhere = conv;
+    elsewhere.scratch.offset += 1;
+    let mut without = conv;
+    without.scratch.len = 0;
+    for other in [elsewhere, without] {
+        let found = aligned(&arena);
+        let done = Isa.conv(&other, found);
+        let wanted = if done { &expected } else { &arena };
+        assert_eq!(found[..end], wanted[..end], "{case:?}");
+        assert!(!done || height * width == 1, "{case:?}");
+        assert_eq!(needs(loops::CORE, &other, Set::EVERY).is_some(), done);
+    }
 }
 
 /// Bytes that stay, at a multiple of 4.
-fn aligned(bytes: &[u8]) -> &'static [u8] {
+fn aligned(bytes: &[u8]) -> &'static mut [u8] {
     let copy = vec![0_u8; bytes.len() + 4].leak();
     let skip = copy.as_ptr().align_offset(4);
     let copy = &mut copy[skip..skip + bytes.len()];

@@ -1,11 +1,11 @@
 //! Changes bytes of the model at `KILN_MODEL` at random and gives it to an engine with the operators alone that
-//! the unchanged model needs: it is refused, or runs within its arena. A fault ends in a loop for ever.
+//! the unchanged model needs: it is refused, or runs to its end within its arena. A fault ends in a loop for ever.
 #![no_std]
 #![no_main]
 
 use cortex_m_semihosting::{debug, hprintln};
 use kiln_core::operators::{Operators, Set};
-use kiln_core::{Aligned, Model};
+use kiln_core::{Aligned, Model, RunError};
 use panic_semihosting as _;
 
 const BYTES: &[u8] = include_bytes!(env!("KILN_MODEL"));
@@ -75,7 +75,10 @@ fn run(file: &mut [u8], memory: &mut Memory) -> bool {
             }
         }
         match infer(file, &mut memory.arena.0) {
-            Some(()) => ran += 1,
+            Some(whole_run) => {
+                ran += 1;
+                whole &= whole_run;
+            }
             None => refused += 1,
         }
         let guards = memory.before.0.iter().chain(&memory.behind.0);
@@ -93,12 +96,14 @@ fn run(file: &mut [u8], memory: &mut Memory) -> bool {
     whole && ran > 1 && refused > 1
 }
 
-/// None where the file is refused.
-fn infer(file: &[u8], arena: &mut [u8]) -> Option<()> {
+/// Whether a file runs to its end; none where it is refused, or asks for more arena than there is.
+fn infer(file: &[u8], arena: &mut [u8]) -> Option<bool> {
     let model = Model::<Needed>::with_operators(file).ok()?;
     model.input_mut(arena).ok()?.fill(0x55);
-    model.run_in_place(arena).ok()?;
-    Some(())
+    match model.run_in_place(arena) {
+        Err(RunError::Arena { .. }) => None,
+        run => Some(run.is_ok()),
+    }
 }
 
 /// Marsaglia, "Xorshift RNGs", 2003.

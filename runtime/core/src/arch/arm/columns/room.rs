@@ -37,14 +37,16 @@ pub struct Copy {
     pub to_pitch: usize,
 }
 
-/// What a convolution's columns take in scratch.
-#[derive(Clone, Copy)]
+/// What a convolution's columns take in scratch before their lanes.
+#[derive(Clone, Copy, Default)]
 pub struct Room {
     /// Bytes of a row of the input with padding; 0 where columns come straight from the input.
     pub pitch: usize,
     /// Rows of that.
     pub rows: usize,
-    /// Bytes of a gathered column.
+    /// Bytes of the rows, up to a multiple of 4.
+    pub strip: usize,
+    /// Bytes of a gathered column. What is written behind the last one gets lanes later.
     pub column: usize,
 }
 
@@ -54,35 +56,25 @@ impl Room {
     pub fn of(conv: &Conv<'_>, fours: usize) -> Self {
         let (input, window) = (conv.input.shape, &conv.window);
         let [_, left, _, right] = window.padding;
+        let (left, right) = (usize::from(left), usize::from(right));
         let channels = input.channels as usize;
         if channels.is_multiple_of(4) {
-            return Self {
-                pitch: 0,
-                rows: 0,
-                column: 0,
-            };
+            return Self::default();
         }
+        let pitch = (left + input.width as usize + right).saturating_mul(channels);
+        let rows = window.span()[0] as usize;
+        let strip = pitch.saturating_mul(rows).saturating_add(3);
         Self {
-            pitch: (usize::from(left) + input.width as usize + usize::from(right))
-                .saturating_mul(channels),
-            rows: window.span()[0] as usize,
+            pitch,
+            rows,
+            strip: strip / 4 * 4,
             column: 4 * fours,
         }
     }
 
-    /// Bytes, with those that are read and written beyond.
+    /// Bytes.
     pub const fn len(&self, columns: usize) -> usize {
-        if self.pitch == 0 {
-            return 0;
-        }
-        let strip = self.strip();
-        strip
-            .saturating_add(columns.saturating_mul(self.column))
-            .saturating_add(4)
-    }
-
-    /// Bytes of the rows, a multiple of 4.
-    pub const fn strip(&self) -> usize {
-        self.pitch.saturating_mul(self.rows).saturating_add(3) / 4 * 4 + 4
+        let gathered = columns.saturating_mul(self.column);
+        self.strip.saturating_add(gathered)
     }
 }
