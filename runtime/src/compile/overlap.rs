@@ -1,15 +1,14 @@
 //! How far before its input an output may start, so that nothing is written over before it is read.
 
+use kiln_core::ops::PIXEL;
 use kiln_core::tensor::Shape;
 use kiln_core::window::Window;
 
-use super::target::BLOCK;
-
 /// The least bytes between the starts of the output and the input of a window over an input.
 ///
-/// Pixel by pixel of the output, in blocks of [`BLOCK`] of a row: what is written up to the end of
-/// a block must end before what this block and all after it still read.
-pub(super) fn gap(window: &Window, input: Shape, output: Shape) -> usize {
+/// Pixel by pixel of the output: what is written of it must end before what all after it still read. If it is not
+/// `held`, or has more than [`PIXEL`] channels, it still reads itself when its first ones are written.
+pub(super) fn gap(window: &Window, input: Shape, output: Shape, held: bool) -> usize {
     let first = |at: u32, stride: u16, padding: u16, len: u32| {
         let at = u64::from(at) * u64::from(stride);
         let tap = at.saturating_sub(padding.into());
@@ -18,32 +17,35 @@ pub(super) fn gap(window: &Window, input: Shape, output: Shape) -> usize {
     let [stride_y, stride_x] = window.stride;
     let [top, left, ..] = window.padding;
     let column = |x: u32| first(x, stride_x, left, input.width);
-    gap_of(input, output, |y, x| {
+    let held = held && output.channels as usize <= PIXEL;
+    gap_of(input, output, held, |y, x| {
         let row = first(y, stride_y, top, input.height);
         row * input.width as usize + column(x)
     })
 }
 
-/// The same for a resize by whole factors.
+/// The same for a resize by whole factors, which reads a pixel while it writes it.
 pub(super) fn resize_gap(factors: [u32; 2], input: Shape, output: Shape) -> usize {
     let [down, across] = factors.map(|factor| factor.max(1));
-    gap_of(input, output, |y, x| {
+    gap_of(input, output, false, |y, x| {
         (y / down) as usize * input.width as usize + (x / across) as usize
     })
 }
 
-/// `first` is the first pixel of the input that an output pixel reads.
-fn gap_of(input: Shape, output: Shape, first: impl Fn(u32, u32) -> usize) -> usize {
+/// `held` says whether all that a pixel takes is read before any of it is written, `first` is the first pixel of the
+/// input that an output pixel reads.
+fn gap_of(input: Shape, output: Shape, held: bool, first: impl Fn(u32, u32) -> usize) -> usize {
     let (from, to) = (input.channels as usize, output.channels as usize);
     let mut gap = 0;
     // The first pixel that is still read: going backwards, the least so far.
-    let mut still = usize::MAX;
+    let mut still = input.pixels();
     for y in (0..output.height).rev() {
         for x in (0..output.width).rev() {
+            let before = still;
             still = still.min(first(y, x));
-            let block_end = (x as usize / BLOCK * BLOCK + BLOCK).min(output.width as usize);
-            let written = (y as usize * output.width as usize + block_end) * to;
-            gap = gap.max(written.saturating_sub(still * from));
+            let written = (y as usize * output.width as usize + x as usize + 1) * to;
+            let read = if held { before } else { still };
+            gap = gap.max(written.saturating_sub(read * from));
         }
     }
     gap
@@ -53,8 +55,9 @@ fn gap_of(input: Shape, output: Shape, first: impl Fn(u32, u32) -> usize) -> usi
 mod tests {
     use super::*;
 
-    /// Writes and reads as a kernel does, block by block; whether every read is before the write.
-    fn holds(window: &Window, input: Shape, output: Shape, gap: usize) -> bool {
+    /// Writes and reads as a kernel does, so many channels of a pixel at a time; whether every read is before the
+    /// write.
+    fn holds(window: &Window, input: Shape, output: Shape, gap: usize, held: usize) -> bool {
         let mut arena = vec![true; gap + input.len() + output.len()];
         let (from, to) = (input.channels as usize, output.channels as usize);
         let tap = |at: u32, k: u16, axis: usize, len: u32| {
@@ -64,14 +67,8 @@ mod tests {
             (0 <= at && at < i64::from(len)).then_some(at as usize)
         };
         for y in 0..output.height {
-            for block in (0..output.width).step_by(BLOCK) {
-                let block = block..(block + BLOCK as u32).min(output.width);
-                // The worst order: all is written, then all is read.
-                for x in block.clone() {
-                    let pixel = (y * output.width + x) as usize;
-                    arena[pixel * to..(pixel + 1) * to].fill(false);
-                }
-                for x in block {
+            for x in 0..output.width {
+                for part in (0..to).step_by(held) {
                     for ky in 0..window.kernel[0] {
                         for kx in 0..window.kernel[1] {
                             let row = tap(y, ky, 0, input.height);
@@ -86,6 +83,9 @@ mod tests {
                             }
                         }
                     }
+                    let pixel = (y * output.width + x) as usize;
+                    let written = pixel * to + part..pixel * to + to.min(part + held);
+                    arena[written].fill(false);
                 }
             }
         }
@@ -117,34 +117,50 @@ mod tests {
             let Some([height, width]) = window.output(input.height, input.width) else {
                 continue;
             };
-            let output = Shape::new(height, width, random(1, 5).into());
-            let gap = gap(&window, input, output);
-            assert!(
-                holds(&window, input, output, gap),
-                "{window:?} {input:?} {output:?} {gap}"
-            );
-            total += 1;
-            tight += usize::from(gap == 0 || !holds(&window, input, output, gap - 1));
+            let channels = [1, 1, 128][usize::from(random(0, 2))] * u32::from(random(1, 5));
+            let output = Shape::new(height, width, channels);
+            for held in [1, PIXEL] {
+                let gap = gap(&window, input, output, held > 1);
+                assert!(
+                    holds(&window, input, output, gap, held),
+                    "{window:?} {input:?} {output:?} {gap} {held}"
+                );
+                // A pixel still reads itself until its last part is written.
+                let last = (channels as usize - 1) % held + 1;
+                let more = if channels as usize > held {
+                    last + 1
+                } else {
+                    1
+                };
+                total += 1;
+                let less = gap.checked_sub(more);
+                tight +=
+                    usize::from(less.is_none_or(|less| !holds(&window, input, output, less, held)));
+            }
         }
         // Taps in the padding are taken for the first within, which may ask for more than needed.
-        assert!(total > 150 && tight > total / 2, "{tight} of {total}");
+        assert!(total > 300 && tight > total / 2, "{tight} of {total}");
     }
 
     #[test]
-    fn same_padding_needs_a_row_and_a_block() {
+    fn same_padding_needs_a_row_and_a_pixel() {
         let shape = Shape::new(32, 32, 16);
         let window = Window {
             kernel: [3; 2],
             padding: [1; 4],
             ..Window::default()
         };
-        assert_eq!(gap(&window, shape, shape), (32 + 1 + 4) * 16);
-        assert_eq!(gap(&Window::default(), shape, shape), 4 * 16);
+        assert_eq!(gap(&window, shape, shape, true), (32 + 1) * 16);
+        assert_eq!(gap(&Window::default(), shape, shape, true), 0);
+        assert_eq!(gap(&Window::default(), shape, shape, false), 16);
+        // What is held of a pixel is not all of it.
+        let deep = Shape::new(32, 32, PIXEL as u32 + 4);
+        assert_eq!(gap(&Window::default(), deep, deep, true), PIXEL + 4);
         let double = Shape::new(64, 64, 16);
-        // The last block of the output still reads the last two pixels of the input.
+        // The last pixel of the output still reads the last one of the input.
         assert_eq!(
             resize_gap([2, 2], shape, double),
-            (64 * 64 - (31 * 32 + 30)) * 16
+            (64 * 64 - (32 * 32 - 1)) * 16
         );
     }
 }

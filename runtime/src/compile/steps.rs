@@ -138,7 +138,7 @@ fn shares(graph: &QGraph, layer: &Layer<'_>, sharing: Sharing) -> Vec<(TensorId,
     let shape = |id: TensorId| graph.tensors[id].shape;
     let output = shape(layer.writes);
     let input = layer.reads[0];
-    let windowed = |window: &Window| Share::Behind(gap(window, shape(input), output));
+    let windowed = |window: &Window, held| Share::Behind(gap(window, shape(input), output, held));
     let one = match &layer.op {
         _ if sharing == Sharing::Apart => return Vec::new(),
         Op::Binary { .. } => {
@@ -152,8 +152,9 @@ fn shares(graph: &QGraph, layer: &Layer<'_>, sharing: Sharing) -> Vec<(TensorId,
         }
         Op::Table(_) => Share::InPlace,
         _ if sharing != Sharing::Overlapping => return Vec::new(),
-        Op::Conv(conv) => windowed(&conv.window),
-        Op::Pool { window, .. } => windowed(window),
+        // The one pixel of a fully connected layer is read anew for each few channels.
+        Op::Conv(conv) => windowed(&conv.window, output.pixels() > 1),
+        Op::Pool { window, .. } => windowed(window, true),
         Op::Resize(factors) => Share::Behind(resize_gap(*factors, shape(input), output)),
         Op::Copy { .. } => return Vec::new(),
     };

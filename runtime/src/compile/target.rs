@@ -28,14 +28,10 @@ pub enum Sharing {
     /// Tables, sums, differences and products may write over an input.
     InPlace,
     /// Also convolutions, pools and resizes may write over rows of their input that they are done
-    /// with. They must go through their output in NHWC order, and write no pixel of a block of
-    /// [`BLOCK`] before they have come to that block.
+    /// with. They must go through their output in NHWC order, and have read what a pixel takes, and all
+    /// before it, when they write it: `kiln_core::ops` says it to the channel.
     Overlapping,
 }
-
-/// Pixels of a row that a kernel may compute together: it may read the inputs of all of them in
-/// any order while it writes them.
-pub const BLOCK: usize = 4;
 
 /// What one target wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

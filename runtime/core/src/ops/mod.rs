@@ -3,8 +3,7 @@
 //! Each goes through its output in NHWC order, and has read all that a pixel takes before it writes
 //! that pixel. So an output may lie over what of an input no later pixel reads. Convolutions and pools
 //! keep that for up to [`PIXEL`] output channels; the rest of a deeper pixel is computed after its
-//! first part is written. The compiler leaves more room than that: blocks of four pixels of a row,
-//! from a row's start, may be read and written in any order.
+//! first part is written. A resize reads a pixel while it writes it.
 //!
 //! None comes back where a layer is not one that a checked model has.
 
