@@ -10,7 +10,7 @@ use std::process::Command;
 use anyhow::{Context, Result};
 
 use crate::elsewhere;
-use crate::hostile;
+use crate::on_boards;
 use crate::repo::Repo;
 use crate::setup::{self, Need};
 use crate::stages::Stages;
@@ -273,7 +273,10 @@ pub fn run(repo: &Repo, stages: &mut Stages) -> Result<()> {
     for machine in &MACHINES {
         stages.check(machine.stage, &mut on_board(repo, "kernels", machine, &[])?);
     }
-    stages.check_that("hostile files on boards", || hostile::run(repo));
+    stages.check_that("hostile files on boards", || {
+        on_boards::run(repo, "hostile")
+    });
+    stages.check_that("arenas on boards", || on_boards::run(repo, "arena"));
     stages.check_that("kiln-run elsewhere", || {
         elsewhere::kiln_run(repo, toolchain)
     });

@@ -11,11 +11,11 @@ mod edge;
 mod elsewhere;
 mod fuzz;
 mod gpu;
-mod hostile;
 #[cfg(test)]
 mod links;
 mod model;
 mod npm;
+mod on_boards;
 mod quickstart;
 mod repo;
 mod screens;

@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use super::{NETS, networks};
 use crate::cross::{self, MACHINES, Machine};
 use crate::model;
+use crate::on_boards;
 use crate::repo::Repo;
 use crate::setup::{self, Need};
 use crate::stages::Stages;
@@ -133,6 +134,8 @@ fn print(counts: &[Count], layers: bool) {
 }
 
 fn count(repo: &Repo, machine: &Machine, net: &str, model: &Path) -> Result<Count> {
+    // What is written down of the arena is what it takes.
+    on_boards::on(repo, machine, "arena", model)?;
     let file = fs::read(model)?;
     let arena = file
         .get(16..20)
