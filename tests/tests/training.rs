@@ -210,6 +210,61 @@ fn a_teacher_is_a_run_or_a_file_and_both_teach_alike() {
 }
 
 #[test]
+fn a_run_goes_on_as_its_integers_and_they_answer_as_it_does() {
+    let temporary = TempDir::new().unwrap();
+    let pictures = pictures(&temporary);
+    let [first, rounded] = ["first", "rounded"].map(|name| temporary.path().join(name));
+    let common = [
+        "--size",
+        "24",
+        "--batch",
+        "16",
+        "--epochs",
+        "3",
+        "--model",
+        "mobilenet-v2",
+    ];
+    succeed(&mut train(&pictures, &first, &common));
+    let mut tune = kiln();
+    tune.args(["train", "--qat", "--device", "cpu", "--init"])
+        .arg(&first);
+    tune.arg("--out")
+        .arg(&rounded)
+        .arg("--cache")
+        .arg(temporary.path().join("cache"));
+    succeed(tune.args(["--epochs", "1"]));
+    let mut resume = kiln();
+    resume
+        .args(["train", "--resume", "--device", "cpu", "--out"])
+        .arg(&rounded);
+    resume.arg("--cache").arg(temporary.path().join("cache"));
+    succeed(resume.args(["--epochs", "2"]));
+    assert_eq!(metrics(&rounded).len(), 2);
+    let scales: Value =
+        serde_json::from_str(&fs::read_to_string(rounded.join("scales.json")).unwrap()).unwrap();
+    assert!(scales.as_array().unwrap().len() > 20, "{scales}");
+
+    succeed(kiln().arg("export").arg(&rounded));
+    let mut quantize = kiln();
+    quantize.arg("quantize").arg(rounded.join("model.onnx"));
+    quantize.arg("--calibrate").arg(&pictures).arg("--json");
+    let report: Value = serde_json::from_str(&succeed(&mut quantize)).unwrap();
+    assert_eq!(report["method"], "trained");
+    let losses = [&rounded, &rounded.join("model.int8.onnx")].map(|model| {
+        let mut eval = kiln();
+        eval.arg("eval").arg(model).arg(&pictures).arg("--json");
+        let found: Value = serde_json::from_str(&succeed(&mut eval)).unwrap();
+        found["loss"].as_f64().unwrap()
+    });
+    assert!((losses[0] - losses[1]).abs() < 0.02, "{losses:?}");
+
+    let mut other = train(&pictures, &temporary.path().join("other"), &common);
+    let (code, said) = failure(other.args(["--qat", "--init"]).arg(&pictures));
+    assert_eq!(code, Some(2));
+    assert!(said.contains("no run's folder"), "{said}");
+}
+
+#[test]
 fn a_diverging_run_stops_and_keeps_the_last_good_checkpoint() {
     let temporary = TempDir::new().unwrap();
     let pictures = pictures(&temporary);

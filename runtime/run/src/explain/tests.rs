@@ -2,6 +2,8 @@ use super::*;
 use crate::engine::LoadedModel;
 
 const NANO: &[u8] = include_bytes!("../../../../models/catsdogs-nano/model.kiln");
+/// The sides of nano's pictures.
+const SIDE: u32 = 80;
 const TINY: &[u8] = include_bytes!("../../../core/tests/tiny.kiln");
 
 fn nano() -> Engine {
@@ -9,8 +11,8 @@ fn nano() -> Engine {
 }
 
 fn pixels() -> Vec<u8> {
-    let value = |at: u32| (at.wrapping_mul(2_654_435_761) >> 13) as u8 / 4 + (at / 64) as u8;
-    (0..64 * 64 * 3).map(value).collect()
+    let value = |at: u32| (at.wrapping_mul(2_654_435_761) >> 13) as u8 / 4 + (at / SIDE) as u8;
+    (0..SIDE * SIDE * 3).map(value).collect()
 }
 
 /// The mean over squares, pixel by pixel: each asks which squares cover it.
@@ -24,8 +26,8 @@ fn occlusion_equals_a_brute_force() {
             stride: 20,
         },
         Occlusion {
-            side: 64,
-            stride: 64,
+            side: SIDE,
+            stride: SIDE,
         },
         Occlusion {
             side: 100,
@@ -33,14 +35,14 @@ fn occlusion_equals_a_brute_force() {
         },
     ] {
         let found = occlusion(&mut engine, &pixels, 1, squares).unwrap();
-        assert_eq!((found.rows, found.columns), (64, 64));
+        assert_eq!((found.rows, found.columns), (SIDE, SIDE));
         let mut starts = vec![];
         let mut start = 0;
-        while start + squares.side < 64 {
+        while start + squares.side < SIDE {
             starts.push(start);
             start += squares.stride;
         }
-        starts.push(64_u32.saturating_sub(squares.side));
+        starts.push(SIDE.saturating_sub(squares.side));
         let mut probability = |pixels: &[u8]| {
             let logits = engine.logits(Input::Pixels(pixels)).unwrap();
             1.0 / (1.0 + f64::from(logits[0] - logits[1]).exp())
@@ -53,7 +55,7 @@ fn occlusion_equals_a_brute_force() {
                 let covered: Vec<u8> = (0..)
                     .zip(&pixels)
                     .map(|(at, &value)| {
-                        let (px, py) = (at / 3 % 64, at / 3 / 64);
+                        let (px, py) = (at / 3 % SIDE, at / 3 / SIDE);
                         if inside(px, x) && inside(py, y) {
                             128
                         } else {
@@ -65,7 +67,7 @@ fn occlusion_equals_a_brute_force() {
             }
         }
         for (at, &value) in (0_u32..).zip(&found.values) {
-            let (px, py) = (at % 64, at / 64);
+            let (px, py) = (at % SIDE, at / SIDE);
             let over = drops.iter().filter(|(x, y, _)| {
                 (*x..x + squares.side).contains(&px) && (*y..y + squares.side).contains(&py)
             });
@@ -87,7 +89,7 @@ fn activation_maps_are_the_cores() {
     let maps = [0, 1].map(|class| activation(&mut engine, &pixels, class).unwrap().unwrap());
     assert_eq!(
         (maps[0].rows, maps[0].columns, maps[0].method),
-        (4, 4, Method::Activation)
+        (3, 3, Method::Activation)
     );
     assert_ne!(maps[0].values, maps[1].values);
     let model = engine.loaded().clone();

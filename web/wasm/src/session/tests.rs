@@ -79,12 +79,12 @@ fn a_session_answers_as_the_engine_does_picture_after_picture() {
 #[test]
 fn maps_add_up_to_what_tells_the_classes_apart() {
     let mut session = session(NANO).unwrap();
-    assert_eq!(session.map_size(), [4, 4]);
+    assert_eq!(session.map_size(), [3, 3]);
     classify(&mut session, 90, 70);
     let sums: Vec<i64> = (0..2)
         .map(|class| {
             let map = session.map(class).unwrap();
-            assert_eq!(map.len(), 16);
+            assert_eq!(map.len(), 9);
             map.iter().copied().map(i64::from).sum()
         })
         .collect();
@@ -98,7 +98,7 @@ fn occlusion_is_the_mean_of_the_squares_over_a_pixel() {
     let mut session = session(NANO).unwrap();
     classify(&mut session, 90, 70);
     let (logits, top) = (session.logits().to_vec(), *session.top());
-    let input = session.input.first(64 * 64 * 3).to_vec();
+    let input = session.input.first(80 * 80 * 3).to_vec();
     let model = *session.model().unwrap();
     let mut arena = vec![0; model.arena_bytes()];
     let mut probability_of = |pixels: &[u8]| {
@@ -110,16 +110,16 @@ fn occlusion_is_the_mean_of_the_squares_over_a_pixel() {
     let whole = probability_of(&input);
     session.occlude(1).unwrap();
     assert_eq!(session.squares(), [0, 49]);
-    let mut expected = vec![(0.0, 0); 64 * 64];
+    let mut expected = vec![(0.0, 0); 80 * 80];
     for square in 0..49 {
         assert!(session.occlusion().is_err());
         session.occlude_next().unwrap();
         assert_eq!(session.squares(), [square + 1, 49]);
-        let (top, left) = (square / 7 * 8, square % 7 * 8);
+        let (top, left) = (square / 7 * 10, square % 7 * 10);
         let inside = |at: &usize| {
-            (top..top + 16).contains(&(at / 64)) && (left..left + 16).contains(&(at % 64))
+            (top..top + 20).contains(&(at / 80)) && (left..left + 20).contains(&(at % 80))
         };
-        let places: Vec<usize> = (0..64 * 64).filter(inside).collect();
+        let places: Vec<usize> = (0..80 * 80).filter(inside).collect();
         let mut covered = input.clone();
         for &at in &places {
             covered[at * 3..at * 3 + 3].fill(128);

@@ -11,6 +11,8 @@ use crate::packing::{Packing, QUAD};
 
 /// Fours of a column that is there as it is up to which it gets lanes.
 const MOST_FOURS: usize = 32;
+/// Output channels from which on it gets them.
+const LEAST_CHANNELS: u32 = 8;
 
 /// Columns that are computed together.
 const COLUMNS: usize = loops::COLUMNS;
@@ -124,10 +126,14 @@ impl Plan {
         self.straight
     }
 
-    /// Bytes of scratch to ask for. A column that is there as it is gets lanes where they are other words; a long one
-    /// has none: they cost more memory than they save time.
-    pub fn len(&self) -> usize {
-        let lanes = self.core().words() > 1 && !self.twos && self.fours <= MOST_FOURS;
+    /// Bytes of scratch to ask for. A column that is there as it is gets lanes where they are other words. A long one
+    /// has none, which cost more memory than they save time, nor has one that few channels read: to make them takes
+    /// as long as they save.
+    pub fn len(&self, conv: &Conv<'_>) -> usize {
+        let lanes = self.core().words() > 1
+            && !self.twos
+            && self.fours <= MOST_FOURS
+            && conv.output.shape.channels >= LEAST_CHANNELS;
         match self.straight && !lanes {
             true => 0,
             false => self.needed(),

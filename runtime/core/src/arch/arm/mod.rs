@@ -223,7 +223,7 @@ impl Core {
 pub fn scratch_len(core: Core, conv: &Conv<'_>) -> Option<usize> {
     let dense = dense::Plan::of(conv, core, Set::EVERY).map(|plan| match core {
         Core::Vectors => vectors::scratch_len(conv, &plan),
-        _ => plan.len(),
+        _ => plan.len(conv),
     });
     dense.or_else(|| Some(depthwise::Plan::of(conv, core)?.len(conv, core)))
 }
