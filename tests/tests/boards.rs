@@ -23,6 +23,8 @@ use kiln_tests::{draw_pictures, shared_data};
 const PICTURES: usize = 100;
 /// Inferences after which the arena is looked at: one alone may write the paint that was in a byte.
 const LOOKS: usize = 4;
+/// A bit of a weight.
+const BIT: u8 = 0x40;
 const NANO: &str = concat!(
     env!("CARGO_MANIFEST_DIR"),
     "/../models/catsdogs-nano/model.int8.onnx"
@@ -77,7 +79,9 @@ fn answers_as_here(name: &str) {
         }
     }
     let plain = nano(board, &[]);
-    let golden: Vec<Vec<i8>> = pictures[..2]
+    // Two do not fit the smallest one's flash.
+    let vectors = if name == "lm3s6965evb" { 1 } else { 2 };
+    let golden: Vec<Vec<i8>> = pictures[..vectors]
         .iter()
         .map(|picture| host_input(&plain, picture))
         .collect();
@@ -99,7 +103,7 @@ fn answers_as_here(name: &str) {
         );
         used = used.max(arena_used(&mut board, index));
     }
-    for vector in 0..2 {
+    for vector in 0..golden.len() as u16 {
         assert_eq!(
             board.verify(vector).unwrap(),
             None,
@@ -232,25 +236,35 @@ fn mlperf_tiny_on_the_cortex_m55() {
 fn a_changed_weight_is_found_with_its_layer() {
     let picture = pictures(1).remove(0);
     for board in &EMULATED {
-        let plain = nano(board, &[]);
-        let model = nano(board, &[host_input(&plain, &picture)]);
+        let input = host_input(&nano(board, &[]), &picture);
+        let model = nano(board, std::slice::from_ref(&input));
         let parsed = Model::new(&model).unwrap();
-        let (name, at) = parsed
+        let (name, first) = parsed
             .layers()
             .filter_map(|(name, layer)| match layer {
                 Layer::Conv(conv) => Some((name, conv.weights)),
                 _ => None,
             })
-            .map(|(name, weights)| (name, weights.as_ptr().addr() - model.as_ptr().addr() + 5))
+            .map(|(name, weights)| (name, weights.as_ptr().addr() - model.as_ptr().addr()))
             .nth(4)
             .unwrap();
+        // Not every weight counts for every picture.
+        let logits = host_logits(&model, &input);
+        let counts = |at: &usize| {
+            let mut changed = model.clone();
+            changed[*at] ^= BIT;
+            host_logits(&changed, &input) != logits
+        };
+        let at = (first..first + 100)
+            .find(counts)
+            .expect("a weight that counts");
         let elf = fs::read(program(board, &model).unwrap()).unwrap();
         let start_of = elf
             .windows(model.len())
             .position(|part| part == model)
             .expect("the program holds the model");
         let mut changed = elf;
-        changed[start_of + at] ^= 0x40;
+        changed[start_of + at] ^= BIT;
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("changed.elf");
         fs::write(&path, changed).unwrap();

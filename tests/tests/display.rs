@@ -77,6 +77,13 @@ fn levels(model: &Model<'_>, input: &[i8], class: usize) -> Vec<u8> {
     map.iter().map(level).collect()
 }
 
+/// How probable it is that an input is of no class, if the model says so.
+fn unknown(model: &Model<'_>, input: &[i8]) -> Option<f32> {
+    let mut arena = vec![0; model.arena_bytes()];
+    let output = model.run(&mut arena, input).unwrap();
+    output.unknown()
+}
+
 fn picture() -> Picture {
     let (width, height) = (90, 70);
     let pixel = |at: u32| {
@@ -124,13 +131,21 @@ fn the_oled_shows_what_the_simulator_draws() {
         probability: inferred.top[index].probability,
     };
     let instructions = board.about().instructions(inferred.infer_ticks);
+    let input = host_input(&bytes, &picture);
+    let (best, second) = match unknown(&model, &input).filter(|&unknown| unknown > 0.5) {
+        Some(probability) => {
+            let label = "unknown";
+            (Guess { label, probability }, guess(0))
+        }
+        None => (guess(0), guess(1)),
+    };
     let answer = Screen::Answer {
-        best: guess(0),
-        second: Some(guess(1)),
+        best,
+        second: Some(second),
         cost: Cost::Instructions(instructions.unwrap()),
     };
     let class = usize::from(inferred.top[0].class);
-    let levels = levels(&model, &host_input(&bytes, &picture), class);
+    let levels = levels(&model, &input, class);
     let maps = Maps::of(&model).unwrap().shape();
     let heat = Heat {
         width: shape.width,

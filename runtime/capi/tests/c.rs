@@ -62,7 +62,8 @@ fn programs(folder: &Path) -> [PathBuf; 2] {
     let archive = archive.to_str().unwrap();
     cc(&source, &fixed, &[archive, "-lpthread", "-ldl", "-lm"]);
     let at = libraries.to_str().unwrap();
-    let found = format!("-Wl,-rpath,{at}");
+    // Before LD_LIBRARY_PATH, in which an older library of another build may lie.
+    let found = format!("-Wl,--disable-new-dtags,-rpath,{at}");
     cc(&source, &dynamic, &["-L", at, &found, "-lkiln_capi"]);
     [fixed, dynamic]
 }

@@ -89,6 +89,8 @@ pub struct Maps<'m> {
     features: Tensor,
     /// The linear layer.
     linear: Conv<'m>,
+    /// The first of its values are the classes' logits.
+    classes: usize,
     /// Whether neither the pool nor the linear layer writes over what the pool reads.
     stays: bool,
 }
@@ -111,6 +113,7 @@ impl<'m> Maps<'m> {
         Some(Self {
             features,
             linear,
+            classes: model.classes(),
             stays: stays(&features, &pool, &linear),
         })
     }
@@ -122,7 +125,7 @@ impl<'m> Maps<'m> {
 
     /// How many classes there are: each has a map.
     pub const fn classes(&self) -> usize {
-        self.linear.output.shape.channels as usize
+        self.classes
     }
 
     /// Runs the model over the input that is at its place in the arena, and copies the activation of

@@ -140,7 +140,7 @@ pub fn activation(
 }
 
 fn check_class(engine: &Engine, class: usize) -> Result<(), ExplainError> {
-    let classes = engine.model().output().shape.len();
+    let classes = engine.model().classes();
     if class < classes {
         return Ok(());
     }

@@ -11,7 +11,7 @@ fn nano() -> Engine {
 }
 
 fn pixels() -> Vec<u8> {
-    let value = |at: u32| (at.wrapping_mul(2_654_435_761) >> 13) as u8 / 4 + (at / SIDE) as u8;
+    let value = |at: u32| (at.wrapping_mul(2_654_435_761) >> 13) as u8 / 4 + (at / SIDE / 2) as u8;
     (0..SIDE * SIDE * 3).map(value).collect()
 }
 
@@ -138,7 +138,7 @@ fn classes_squares_and_inputs_that_are_none_are_refused() {
         assert!(matches!(error, ExplainError::Square { .. }), "{error}");
     }
     let error = explain(&mut engine, &[0; 5], 0).unwrap_err();
-    assert!(error.to_string().contains("12288"), "{error}");
+    assert!(error.to_string().contains("19200"), "{error}");
     let mut tiny = LoadedModel::from_bytes(TINY).unwrap().engine();
     assert_eq!(activation(&mut tiny, &[1, 2, 3], 0).unwrap(), None);
     let error = explain(&mut tiny, &[1, 2, 3], 0).unwrap_err();
