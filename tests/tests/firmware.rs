@@ -18,11 +18,11 @@ const ENGINE: usize = 16_384;
 
 /// All of a board's flash but the model.
 const PROGRAMS: [(&str, usize); 5] = [
-    ("lm3s6965evb", 57_600),
-    ("mps2-an386", 57_000),
-    ("mps2-an500", 57_000),
-    ("mps2-an505", 58_100),
-    ("mps3-an547", 60_200),
+    ("lm3s6965evb", 54_500),
+    ("mps2-an386", 54_900),
+    ("mps2-an500", 54_900),
+    ("mps2-an505", 55_900),
+    ("mps3-an547", 59_200),
 ];
 
 fn nano(target: Target) -> Vec<u8> {
