@@ -1,6 +1,6 @@
 //! The boards that QEMU plays: from pixels to logits the same bits as here, which are ONNX Runtime's.
 //!
-//! `catsdogs-nano` is in the source tree. The networks of MLPerf Tiny and the photographs lie in the
+//! `catsdogs-nano` and `catsdogs` are in the source tree. The networks of MLPerf Tiny and the photographs lie in the
 //! folder of shared data; on a machine that has none this is said, and pictures are drawn.
 
 use std::fs;
@@ -25,10 +25,7 @@ const PICTURES: usize = 100;
 const LOOKS: usize = 4;
 /// A bit of a weight.
 const BIT: u8 = 0x40;
-const NANO: &str = concat!(
-    env!("CARGO_MANIFEST_DIR"),
-    "/../models/catsdogs-nano/model.int8.onnx"
-);
+const NANO: &str = "catsdogs-nano";
 
 fn graph(path: &Path) -> QGraph {
     let file = OnnxFile::load(path).unwrap_or_else(|error| panic!("{error}"));
@@ -59,33 +56,29 @@ fn pictures(count: usize) -> Vec<Picture> {
         .collect()
 }
 
-fn nano(board: &Emulated, golden: &[Vec<i8>]) -> Vec<u8> {
-    compiled(
-        &graph(Path::new(NANO)),
-        board.target,
-        "catsdogs-nano",
-        golden,
-    )
+/// A model of the source tree, for a board.
+fn shipped(model: &str, board: &Emulated, golden: &[Vec<i8>]) -> Vec<u8> {
+    let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models");
+    let file = models.join(model).join("model.int8.onnx");
+    compiled(&graph(&file), board.target, model, golden)
 }
 
 /// Pictures of many sizes: the board preprocesses what comes in rows. Most are small, since an emulated
 /// line takes some 15 KB a second.
-fn answers_as_here(name: &str) {
+fn answers_as_here(name: &str, model: &str, count: usize, vectors: usize) {
     let board = find(name).unwrap();
-    let mut pictures = pictures(PICTURES);
+    let mut pictures = pictures(count);
     for (index, picture) in (0..).zip(&mut pictures) {
         if index % 33 != 0 {
             *picture = resized(picture, 1 + index * 7 % 71, 1 + index * 11 % 67);
         }
     }
-    let plain = nano(board, &[]);
-    // Two do not fit the smallest one's flash.
-    let vectors = if name == "lm3s6965evb" { 1 } else { 2 };
+    let plain = shipped(model, board, &[]);
     let golden: Vec<Vec<i8>> = pictures[..vectors]
         .iter()
         .map(|picture| host_input(&plain, picture))
         .collect();
-    let model = nano(board, &golden);
+    let model = shipped(model, board, &golden);
     let elf = program(board, &model).unwrap();
     let mut board = start(board, &elf, &[]);
     assert!(board.about().intact);
@@ -143,27 +136,38 @@ fn resized(picture: &Picture, width: u32, height: u32) -> Picture {
 
 #[test]
 fn the_cortex_m3_answers_as_here() {
-    answers_as_here("lm3s6965evb");
+    answers_as_here("lm3s6965evb", NANO, PICTURES, 1);
 }
 
 #[test]
 fn the_cortex_m4_answers_as_here() {
-    answers_as_here("mps2-an386");
+    answers_as_here("mps2-an386", NANO, PICTURES, 2);
 }
 
 #[test]
 fn the_cortex_m7_answers_as_here() {
-    answers_as_here("mps2-an500");
+    answers_as_here("mps2-an500", NANO, PICTURES, 2);
 }
 
 #[test]
 fn the_cortex_m33_answers_as_here() {
-    answers_as_here("mps2-an505");
+    answers_as_here("mps2-an505", NANO, PICTURES, 2);
 }
 
 #[test]
 fn the_cortex_m55_answers_as_here() {
-    answers_as_here("mps3-an547");
+    answers_as_here("mps3-an547", NANO, PICTURES, 2);
+}
+
+#[test]
+fn catsdogs_on_the_cortex_m4_answers_as_here() {
+    answers_as_here("mps2-an386", "catsdogs", 10, 1);
+}
+
+/// With a golden vector it does not fit this board's flash.
+#[test]
+fn catsdogs_on_the_cortex_m55_answers_as_here() {
+    answers_as_here("mps3-an547", "catsdogs", 10, 0);
 }
 
 /// MLPerf Tiny on a board: `refused` are the networks that do not fit it. Where they are small, inputs go
@@ -236,8 +240,8 @@ fn mlperf_tiny_on_the_cortex_m55() {
 fn a_changed_weight_is_found_with_its_layer() {
     let picture = pictures(1).remove(0);
     for board in &EMULATED {
-        let input = host_input(&nano(board, &[]), &picture);
-        let model = nano(board, std::slice::from_ref(&input));
+        let input = host_input(&shipped(NANO, board, &[]), &picture);
+        let model = shipped(NANO, board, std::slice::from_ref(&input));
         let parsed = Model::new(&model).unwrap();
         let (name, first) = parsed
             .layers()
