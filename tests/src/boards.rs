@@ -11,7 +11,11 @@ use kiln_core::preprocess::{Recipe, preprocess};
 use kiln_core::{Model, Target};
 use kiln_picture::Picture;
 use kiln_runtime::compile::{self, compile};
+use kiln_runtime::onnx::OnnxFile;
 use kiln_runtime::qgraph::QGraph;
+use kiln_runtime::quantized::load_quantized;
+
+use crate::models;
 
 /// A graph as a board's file.
 ///
@@ -28,6 +32,24 @@ pub fn compiled(graph: &QGraph, target: Target, name: &str, golden: &[Vec<i8>]) 
     compiled
         .unwrap_or_else(|error| panic!("{name}: {error}"))
         .bytes
+}
+
+/// One of the models in `models/`, as a board's file.
+///
+/// # Panics
+/// There is none of this name.
+pub fn shipped(name: &str, target: Target, golden: &[Vec<i8>]) -> Vec<u8> {
+    let graph = load_graph(&models().join(name).join("model.int8.onnx"));
+    compiled(&graph, target, name, golden)
+}
+
+/// A quantized ONNX file's graph.
+///
+/// # Panics
+/// It is not one.
+pub fn load_graph(path: &Path) -> QGraph {
+    let file = OnnxFile::load(path).unwrap_or_else(|error| panic!("{error}"));
+    load_quantized(&file).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
 /// A board's program around a model.

@@ -70,6 +70,11 @@ pub fn script(name: &str) -> PathBuf {
     path
 }
 
+/// The folder of the models that are shipped, each in a folder of its own.
+pub fn models() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../models")
+}
+
 /// The folder of real pictures, where there is one: `data` in `$KILN_SHARED`, or in `shared` beside
 /// the workspace. Where there is none this is said on stderr, and the test makes its own pictures.
 pub fn shared_data() -> Option<PathBuf> {

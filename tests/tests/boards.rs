@@ -4,20 +4,17 @@
 //! folder of shared data; on a machine that has none this is said, and pictures are drawn.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
+use kiln_board::Board;
 use kiln_board::boards::{EMULATED, find};
-use kiln_board::{Board, Emulated};
 use kiln_core::Model;
 use kiln_core::layer::Layer;
 use kiln_core::preprocess::{resize, scratch_len};
 use kiln_link::Memory;
 use kiln_picture::{Limits, Picture, decode_file};
-use kiln_runtime::onnx::OnnxFile;
-use kiln_runtime::qgraph::QGraph;
-use kiln_runtime::quantized::load_quantized;
 use kiln_runtime::testing::Random;
-use kiln_tests::boards::{compiled, host_input, host_logits, program, start};
+use kiln_tests::boards::{compiled, host_input, host_logits, load_graph, program, shipped, start};
 use kiln_tests::{draw_pictures, shared_data};
 
 const PICTURES: usize = 100;
@@ -26,11 +23,6 @@ const LOOKS: usize = 4;
 /// A bit of a weight.
 const BIT: u8 = 0x40;
 const NANO: &str = "catsdogs-nano";
-
-fn graph(path: &Path) -> QGraph {
-    let file = OnnxFile::load(path).unwrap_or_else(|error| panic!("{error}"));
-    load_quantized(&file).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
-}
 
 /// Pictures from a folder of pictures, evenly.
 fn pictures(count: usize) -> Vec<Picture> {
@@ -56,13 +48,6 @@ fn pictures(count: usize) -> Vec<Picture> {
         .collect()
 }
 
-/// A model of the source tree, for a board.
-fn shipped(model: &str, board: &Emulated, golden: &[Vec<i8>]) -> Vec<u8> {
-    let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models");
-    let file = models.join(model).join("model.int8.onnx");
-    compiled(&graph(&file), board.target, model, golden)
-}
-
 /// Pictures of many sizes: the board preprocesses what comes in rows. Most are small, since an emulated
 /// line takes some 15 KB a second.
 fn answers_as_here(name: &str, model: &str, count: usize, vectors: usize) {
@@ -73,12 +58,12 @@ fn answers_as_here(name: &str, model: &str, count: usize, vectors: usize) {
             *picture = resized(picture, 1 + index * 7 % 71, 1 + index * 11 % 67);
         }
     }
-    let plain = shipped(model, board, &[]);
+    let plain = shipped(model, board.target, &[]);
     let golden: Vec<Vec<i8>> = pictures[..vectors]
         .iter()
         .map(|picture| host_input(&plain, picture))
         .collect();
-    let model = shipped(model, board, &golden);
+    let model = shipped(model, board.target, &golden);
     let elf = program(board, &model).unwrap();
     let mut board = start(board, &elf, &[]);
     assert!(board.about().intact);
@@ -178,7 +163,7 @@ fn mlperf_tiny(name: &str, refused: &[&str], in_flash: usize) {
     };
     let board = find(name).unwrap();
     for network in ["ic", "vww", "kws", "ad"] {
-        let graph = graph(&folder.join(format!("{network}.int8-qdq.onnx")));
+        let graph = load_graph(&folder.join(format!("{network}.int8-qdq.onnx")));
         let len = graph.tensors[graph.input].shape.len();
         let mut random = Random::new(9);
         let mut inputs: Vec<Vec<i8>> = (0..PICTURES).map(|_| random.bytes(len)).collect();
@@ -240,8 +225,8 @@ fn mlperf_tiny_on_the_cortex_m55() {
 fn a_changed_weight_is_found_with_its_layer() {
     let picture = pictures(1).remove(0);
     for board in &EMULATED {
-        let input = host_input(&shipped(NANO, board, &[]), &picture);
-        let model = shipped(NANO, board, std::slice::from_ref(&input));
+        let input = host_input(&shipped(NANO, board.target, &[]), &picture);
+        let model = shipped(NANO, board.target, std::slice::from_ref(&input));
         let parsed = Model::new(&model).unwrap();
         let (name, first) = parsed
             .layers()

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use image::RgbImage;
-use kiln_tests::{draw_pictures, kiln, shared_data, succeed};
+use kiln_tests::{draw_pictures, kiln, models, shared_data, succeed};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -18,9 +18,8 @@ const RECORD: usize = 1 + 3 * 32 * 32;
 /// CIFAR-10's labels of cats and dogs.
 const OWN: [u8; 2] = [3, 5];
 
-fn models() -> Vec<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models");
-    let entries = fs::read_dir(folder)
+fn all_models() -> Vec<PathBuf> {
+    let entries = fs::read_dir(models())
         .unwrap()
         .map(|entry| entry.unwrap().path());
     let mut models: Vec<PathBuf> = entries.filter(|path| path.is_dir()).collect();
@@ -79,7 +78,7 @@ fn the_cards_say_what_the_models_do() {
     let temporary = TempDir::new().unwrap();
     let others = temporary.path().join("strangers");
     strangers(&data, &others);
-    for model in models() {
+    for model in all_models() {
         let card = fs::read_to_string(model.join("MODEL.md")).unwrap();
         let file = model.join("model.int8.onnx");
         let found = evaluate(&file, &data.join("catsdogs"), Some(&others));
@@ -108,7 +107,7 @@ fn the_files_of_a_model_answer_alike() {
     let temporary = TempDir::new().unwrap();
     let drawn = temporary.path().join("drawn");
     draw_pictures(&drawn, [1, 1, 10], 96);
-    for model in models() {
+    for model in all_models() {
         let entries = fs::read_dir(&model).unwrap();
         let files = entries.map(|entry| entry.unwrap().path());
         let compiled = files.filter(|file| file.extension().is_some_and(|end| end == "kiln"));

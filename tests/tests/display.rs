@@ -1,7 +1,6 @@
 //! What a board's display shows: QEMU's own picture of the OLED beside what embedded-graphics' simulator
 //! draws, with what speaks for the answer, and what is seen and told of a crash.
 
-use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -20,14 +19,8 @@ use kiln_firmware::ui::thumbnail::Pixels;
 use kiln_firmware::ui::{Cost, Guess, Heat, Screen, Thumbnail, draw, explain};
 use kiln_link::{Call, Request, frame};
 use kiln_picture::Picture;
-use kiln_runtime::onnx::OnnxFile;
-use kiln_runtime::quantized::load_quantized;
-use kiln_tests::boards::{compiled, host_input, program, start, variant};
+use kiln_tests::boards::{host_input, program, shipped, start, variant};
 
-const NANO: &str = concat!(
-    env!("CARGO_MANIFEST_DIR"),
-    "/../models/catsdogs-nano/model.int8.onnx"
-);
 const TINY: &[u8] = include_bytes!("../../runtime/core/tests/tiny.kiln");
 
 /// The simulator's display as grey levels, 0 to 255: heat is laid over what is in a frame buffer.
@@ -100,9 +93,7 @@ fn picture() -> Picture {
 #[test]
 fn the_oled_shows_what_the_simulator_draws() {
     let emulated = find("lm3s6965evb").unwrap();
-    let file = OnnxFile::load(Path::new(NANO)).unwrap();
-    let graph = load_quantized(&file).unwrap();
-    let bytes = compiled(&graph, emulated.target, "catsdogs-nano", &[]);
+    let bytes = shipped("catsdogs-nano", emulated.target, &[]);
     let model = Model::new(&bytes).unwrap();
     let mut board = start(emulated, &program(emulated, &bytes).unwrap(), &[]);
     let waiting = Screen::Waiting {

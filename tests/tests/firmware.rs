@@ -1,13 +1,9 @@
 //! What is in a board's flash: its size is a budget, and nothing in it can panic.
 
-use std::path::Path;
-
 use kiln_board::boards::{EMULATED, find};
 use kiln_core::{Model, Target};
-use kiln_runtime::onnx::OnnxFile;
-use kiln_runtime::quantized::load_quantized;
 use kiln_source::flash;
-use kiln_tests::boards::{compiled, program, variant};
+use kiln_tests::boards::{program, shipped, variant};
 use object::read::elf::ElfFile32;
 use object::{Endianness, Object, ObjectSymbol};
 
@@ -26,17 +22,7 @@ const PROGRAMS: [(&str, usize); 5] = [
 ];
 
 fn nano(target: Target) -> Vec<u8> {
-    let path = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/../models/catsdogs-nano/model.int8.onnx"
-    );
-    let file = OnnxFile::load(Path::new(path)).unwrap();
-    compiled(
-        &load_quantized(&file).unwrap(),
-        target,
-        "catsdogs-nano",
-        &[],
-    )
+    shipped("catsdogs-nano", target, &[])
 }
 
 /// Functions of the standard library that a panic goes through.

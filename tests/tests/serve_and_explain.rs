@@ -5,14 +5,13 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use kiln_tests::{draw_pictures, kiln, succeed};
+use kiln_tests::{draw_pictures, kiln, models, succeed};
 
 fn nano(file: &str) -> PathBuf {
-    let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/catsdogs-nano");
-    models.join(file)
+    models().join("catsdogs-nano").join(file)
 }
 
 /// What a server on this machine answers, head and body.

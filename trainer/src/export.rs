@@ -243,19 +243,12 @@ fn describe(file: &mut OnnxFile, run: &Run) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::RunConfig;
     use crate::model::ModelConfig;
     use crate::training::checkpoint::save_network;
 
     /// A run with fresh weights.
     fn run(folder: &std::path::Path, family: &str) -> Run {
-        let mut config = RunConfig {
-            model: ModelConfig::family(family).unwrap(),
-            ..Default::default()
-        };
-        (config.recipe.width, config.recipe.height) = (40, 32);
-        let labels = ["a", "b", "c"].map(str::to_owned).to_vec();
-        let run = Run::create(folder, config, labels).unwrap();
+        let run = Run::of_family(folder, family);
         let device = Device::flex();
         device.seed(7);
         let network = Network::new(&run.spec().unwrap(), &device);

@@ -202,3 +202,17 @@ impl Run {
         self.folder.join("model.onnx")
     }
 }
+
+#[cfg(test)]
+impl Run {
+    /// A new run of a family's default network, of three classes and pictures of 40 columns and 32 rows.
+    pub(crate) fn of_family(folder: &Path, family: &str) -> Self {
+        let mut config = RunConfig {
+            model: crate::model::ModelConfig::family(family).unwrap(),
+            ..Default::default()
+        };
+        (config.recipe.width, config.recipe.height) = (40, 32);
+        let labels = ["a", "b", "c"].map(str::to_owned).to_vec();
+        Self::create(folder, config, labels).unwrap()
+    }
+}

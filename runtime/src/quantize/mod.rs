@@ -40,6 +40,8 @@ use crate::calibrate::{CalibrateError, Calibration, Method};
 use crate::graph::Graph;
 use crate::qgraph::{Meta, QGraph};
 use crate::report::Report;
+use build::Variant;
+use choose::Chosen;
 pub use known::{ACCEPTED, with_known};
 pub use measure::held_out;
 pub use temperature::{Temperature, scale_logits};
@@ -143,6 +145,20 @@ pub enum QuantizeError {
     Engine(String),
 }
 
+/// The scales that [`quantize`] chooses for a folded graph, without the measuring of its report.
+///
+/// # Errors
+/// See [`QuantizeError`].
+pub fn scales(
+    graph: &Graph,
+    calibration: &mut dyn Calibration,
+    options: &Options,
+    progress: &dyn Fn(Progress),
+) -> Result<Vec<Scale>, QuantizeError> {
+    let (_, chosen) = choose(graph, calibration, options, progress)?;
+    Ok(Scale::of(&chosen.built.graph))
+}
+
 /// Quantizes a folded graph, with ranges from `calibration`.
 ///
 /// # Errors
@@ -153,12 +169,23 @@ pub fn quantize(
     options: &Options,
     progress: &dyn Fn(Progress),
 ) -> Result<(QGraph, Report), QuantizeError> {
+    let (variant, chosen) = choose(graph, calibration, options, progress)?;
+    let report = measure::report(&variant, &chosen, calibration, progress)?;
+    Ok((chosen.built.graph, report))
+}
+
+/// The best quantization, and the float graph that it is of.
+fn choose(
+    graph: &Graph,
+    calibration: &mut dyn Calibration,
+    options: &Options,
+    progress: &dyn Fn(Progress),
+) -> Result<(Variant, Chosen), QuantizeError> {
     let options = options.with_trained();
     let mut variants = build::variants(graph, calibration, &options, progress)?;
     let chosen = choose::choose(&variants, calibration, &options, progress)?;
     let variant = variants.swap_remove(chosen.recipe.variant);
-    let report = measure::report(&variant, &chosen, calibration, progress)?;
-    Ok((chosen.built.graph, report))
+    Ok((variant, chosen))
 }
 
 #[cfg(test)]

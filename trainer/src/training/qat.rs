@@ -6,7 +6,7 @@ use kiln_core::preprocess::Recipe;
 use kiln_runtime::calibrate::{Calibration, Method};
 use kiln_runtime::fold::fold;
 use kiln_runtime::load::load;
-use kiln_runtime::quantize::{Options, Scale, WeightRange, quantize};
+use kiln_runtime::quantize::{self, Options, Scale, WeightRange};
 
 use crate::data::cache::Cache;
 use crate::export;
@@ -43,8 +43,7 @@ fn scales_by(
         weights: Some(WeightRange::Max),
         ..Options::default()
     };
-    let (quantized, _) = quantize(&graph, pictures, &options, &|_| {})?;
-    let mut scales = Scale::of(&quantized);
+    let mut scales = quantize::scales(&graph, pictures, &options, &|_| {})?;
     // The quantizer has an order of its own; the file's nodes are in the order in which the network computes.
     let nodes = file.proto.graph.iter().flat_map(|graph| &graph.node);
     let outputs = nodes
@@ -94,9 +93,9 @@ mod tests {
     use kiln_run::layout::Layout;
     use kiln_runtime::engine::OfGraph;
     use kiln_runtime::onnx;
+    use kiln_runtime::quantize::quantize;
 
     use super::*;
-    use crate::config::RunConfig;
     use crate::model::ModelConfig;
     use crate::training::checkpoint::save_network;
 
@@ -149,16 +148,6 @@ mod tests {
         }
     }
 
-    fn run(folder: &std::path::Path, family: &str) -> Run {
-        let mut config = RunConfig {
-            model: ModelConfig::family(family).unwrap(),
-            ..Default::default()
-        };
-        (config.recipe.width, config.recipe.height) = (40, 32);
-        let labels = ["a", "b", "c"].map(str::to_owned).to_vec();
-        Run::create(folder, config, labels).unwrap()
-    }
-
     fn numbers(logits: Tensor<2>) -> Vec<f32> {
         logits.into_data().try_to_vec().unwrap()
     }
@@ -178,7 +167,7 @@ mod tests {
         let device = Device::flex();
         for family in ModelConfig::FAMILIES {
             let folder = tempfile::tempdir().unwrap();
-            let mut run = run(folder.path(), family);
+            let mut run = Run::of_family(folder.path(), family);
             device.seed(5);
             let mut network = Network::new(&run.spec().unwrap(), &device).map(&mut Vary);
             network.for_each_conv(|conv| {

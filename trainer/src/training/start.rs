@@ -66,20 +66,22 @@ fn rounded(
     let network = network.map_err(InitError::from)?.folded(device);
     let scales = qat::scales(run, &network.valid(), val).map_err(TrainError::Qat)?;
     run.write_scales(&scales).map_err(InitError::from)?;
-    let grafted = Grafted {
-        taken: network.convs().len(),
-        ..Default::default()
-    };
+    let grafted = all_of(&network);
     Ok((network.with_scales(Some(scales.into())), grafted))
 }
 
 /// All weights of a network of the same layout, its last layer's too.
 fn whole(network: Network, weights: &Path) -> Result<(Network, Grafted), CheckpointError> {
-    let grafted = Grafted {
+    let grafted = all_of(&network);
+    Ok((load_network(network, weights)?, grafted))
+}
+
+/// What is told where every layer is taken over as it is.
+fn all_of(network: &Network) -> Grafted {
+    Grafted {
         taken: network.convs().len(),
         ..Default::default()
-    };
-    Ok((load_network(network, weights)?, grafted))
+    }
 }
 
 impl InitConfig {

@@ -35,10 +35,8 @@ pub fn resolve(args: &TrainArgs) -> anyhow::Result<RunConfig> {
             .with_context(|| path.display().to_string())?,
         None => Table::new(),
     };
-    if args.qat && args.config.is_none() {
-        // They are about the run that this one goes on from.
-        table.remove("provenance");
-        table.remove("init");
+    if args.qat {
+        fine_tune(&mut table, args.config.is_none())?;
     }
     if let Some(family) = &args.model {
         let model = ModelConfig::family(family).context("--model: no such family")?;
@@ -56,9 +54,6 @@ pub fn resolve(args: &TrainArgs) -> anyhow::Result<RunConfig> {
                 .with_context(|| format!("--{option}: a path that is not UTF-8"))?;
             table.insert(key.into(), path.into());
         }
-    }
-    if args.qat {
-        fine_tune(&mut table, args.config.is_none())?;
     }
     for assignment in &args.set {
         set(&mut table, assignment)?;
@@ -113,6 +108,9 @@ fn before(args: &TrainArgs) -> anyhow::Result<Option<PathBuf>> {
 fn fine_tune(table: &mut Table, as_before: bool) -> anyhow::Result<()> {
     set(table, "training.qat=true")?;
     if as_before {
+        // They are about that run alone.
+        table.remove("provenance");
+        table.remove("init");
         let optimizer = table.get("optimizer").and_then(|table| table.get("lr"));
         let before = optimizer
             .and_then(Value::as_float)

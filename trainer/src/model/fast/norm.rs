@@ -11,7 +11,7 @@ use super::nhwc::zeros;
 use super::tile::{load, store};
 
 /// Pixels whose sums are kept in `f32` before they go to `f64`.
-const BLOCK: usize = 64;
+pub(super) const BLOCK: usize = 64;
 
 /// The clamp after a normalisation: `(-∞, ∞)`, `(0, ∞)` or `(0, 6)`.
 pub(super) type Bounds = (f32, f32);

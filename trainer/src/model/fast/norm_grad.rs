@@ -6,11 +6,8 @@
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::norm::{Bounds, Channels, add_lanes, sum_pictures};
+use super::norm::{BLOCK, Bounds, Channels, add_lanes, sum_pictures};
 use super::tile::{load, store};
-
-/// Pixels whose sums are kept in `f32` before they go to `f64`.
-const BLOCK: usize = 64;
 
 /// Gradients of one fused batch normalisation.
 pub(super) struct Gradients {

@@ -7,10 +7,8 @@ use pulp::Arch;
 use rayon::prelude::*;
 
 use super::nhwc::zeros;
-use super::norm::sum_pictures;
+use super::norm::{BLOCK, sum_pictures};
 
-/// Pixels whose sums are kept in `f32` before they go to `f64`.
-const BLOCK: usize = 64;
 /// `x + MAGIC - MAGIC` is the integer nearest to `x`, the even one of two, where `|x|` is below 2²².
 const MAGIC: f32 = 12_582_912.0;
 

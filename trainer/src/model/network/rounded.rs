@@ -6,7 +6,7 @@ use std::slice;
 use std::sync::Arc;
 
 use burn::module::Param;
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, Tensor};
 use kiln_runtime::quantize::Scale;
 
 use super::{Block, Chain, ConvNorm, Join, Network};
@@ -74,7 +74,7 @@ impl Network {
 impl ConvNorm {
     fn fold(&mut self, device: &Device) {
         let conv = &mut self.conv;
-        let [out, input, rows, columns] = conv.weight.dims();
+        let out = conv.weight.dims()[0];
         let (factor, shift) = match self.norm.take() {
             Some(norm) => {
                 let deviation = (norm.running_var.value_sync() + norm.epsilon).sqrt();
@@ -92,12 +92,8 @@ impl ConvNorm {
             None => shift,
         };
         let weight = conv.weight.val() * factor.reshape([out, 1, 1, 1]);
-        let data = |values: TensorData, shape: Vec<usize>| {
-            TensorData::new(values.convert::<f32>().iter::<f32>().collect(), shape)
-        };
-        let shape = vec![out, input, rows, columns];
-        conv.weight = Param::from_data(data(weight.into_data(), shape), device);
-        conv.bias = Some(Param::from_data(data(bias.into_data(), vec![out]), device));
+        conv.weight = Param::from_data(weight.into_data(), device);
+        conv.bias = Some(Param::from_data(bias.into_data(), device));
     }
 }
 
