@@ -2,6 +2,7 @@
 //!
 //! - [`compile`]: the quantized model, laid out for a target as a `.kiln` file.
 //! - [`engine`]: quantized models run; [`verify`]: against each other.
+//! - [`features`]: a classifier without its last layer.
 //! - [`files`]: files that are there whole or not at all.
 //! - [`recipe`]: the preprocessing recipe as text, in run files and inside models.
 //! - [`onnx`]: an ONNX file's nodes, weights and metadata.
@@ -19,6 +20,7 @@
 pub mod calibrate;
 pub mod compile;
 pub mod engine;
+pub mod features;
 pub mod files;
 pub mod float;
 pub mod float_graph;

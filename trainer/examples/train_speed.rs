@@ -86,12 +86,8 @@ fn measure(name: &str, steps: usize, rounds: usize) -> f64 {
         ),
         targets: labels.clone().one_hot(classes).float(),
         labels,
-        teacher: None,
-        loss: Loss {
-            label_smoothing: 0.0,
-            teacher_weight: 0.0,
-            temperature: 1.0,
-        },
+        lesson: None,
+        loss: Loss::new(0.0, None),
     };
     let mut step = |network: Network| {
         let output = TrainStep::step(&network, input.clone());

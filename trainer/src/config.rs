@@ -163,6 +163,12 @@ pub struct TeacherConfig {
     /// Divides both sides' logits before their softmax.
     #[serde(default = "TeacherConfig::default_temperature")]
     pub temperature: f64,
+    /// What is added to the loss where the student's features do not explain the teacher's, by a linear
+    /// layer that goes when training ends (Romero et al., <https://arxiv.org/abs/1412.6550>): this times the
+    /// unexplained share of their variance. 0 leaves features alone; above, the teacher is a run or an
+    /// ONNX file of integers.
+    #[serde(default)]
+    pub features: f64,
 }
 
 /// `[provenance]` of a run: what is needed to believe it or to repeat it.
@@ -291,6 +297,7 @@ impl TeacherConfig {
             model,
             weight: Self::default_weight(),
             temperature: Self::default_temperature(),
+            features: 0.0,
         }
     }
 }

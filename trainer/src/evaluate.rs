@@ -1,6 +1,6 @@
 //! How good a model is: loss, accuracy, confusion, calibration.
 
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 use crate::data::loader::{Batch, Loader, LoaderError};
@@ -97,8 +97,12 @@ pub fn log_softmax(logits: &[f32]) -> Vec<f64> {
 
 /// Logits of a burn network for a batch, `[n, classes]`.
 pub fn network_logits(network: &Network, batch: &Batch, device: &Device) -> Vec<f32> {
-    let logits = network.forward(batch.pixels.to_tensor(batch.shape, device));
-    logits.into_data().convert::<f32>().iter::<f32>().collect()
+    values(network.forward(batch.pixels.to_tensor(batch.shape, device)))
+}
+
+/// A tensor's values, read back from its device.
+pub fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+    tensor.into_data().convert::<f32>().iter::<f32>().collect()
 }
 
 /// Index of the highest value, the first of equals.

@@ -97,6 +97,9 @@ impl RunConfig {
             let fine = (0.0..=1.0).contains(&weight);
             range("teacher.weight", weight, fine, "between 0 and 1")?;
             positive("teacher.temperature", teacher.temperature)?;
+            let features = teacher.features;
+            let fine = features >= 0.0 && features.is_finite();
+            range("teacher.features", features, fine, "0 or above")?;
         }
         self.augment.check()?;
         self.recipe().check().map_err(ConfigError::Recipe)

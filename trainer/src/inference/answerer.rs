@@ -82,6 +82,22 @@ impl Session<'_> {
     }
 }
 
+/// The same as [`normalised`], into an input of a model.
+///
+/// # Errors
+/// The input has another size than the recipe gives.
+pub fn normalise_into(pixels: &[u8], recipe: &Recipe, input: &mut [f32]) -> Result<(), String> {
+    if pixels.len() != input.len() {
+        return Err(format!(
+            "the recipe gives {} values, the model takes {}",
+            pixels.len(),
+            input.len()
+        ));
+    }
+    input.copy_from_slice(&normalised(pixels, recipe));
+    Ok(())
+}
+
 /// What the float model sees of a preprocessed picture, NHWC.
 pub fn normalised(pixels: &[u8], recipe: &Recipe) -> Vec<f32> {
     let channels = recipe.channels();

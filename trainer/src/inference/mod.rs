@@ -13,12 +13,13 @@ use kiln_core::tensor::Shape;
 use kiln_run::engine::LoadedModel;
 use kiln_run::layout::Layout;
 use kiln_runtime::engine::OfGraph;
+use kiln_runtime::features::{Features, Head};
 use kiln_runtime::float::FloatModel;
 use kiln_runtime::onnx::{self, OnnxFile};
 use kiln_runtime::qgraph::QGraph;
 use kiln_runtime::quantized;
 
-pub use self::answerer::{Answerer, Session, normalised};
+pub use self::answerer::{Answerer, Session, normalise_into, normalised};
 pub use self::foreign::Foreign;
 use crate::data::dataset::SplitOptions;
 use crate::run::Run;
@@ -134,6 +135,23 @@ impl Model {
             Self::Float(file) => Answerer::Float(FloatModel::new(file)?),
             Self::Int8(_, _, model) | Self::Kiln(_, model) => Answerer::Engine(model.clone()),
         })
+    }
+
+    /// What gives a quantized classifier's features, and the layer that makes logits of them.
+    ///
+    /// # Errors
+    /// A model that is not an ONNX file of integers, or does not end in a fully connected layer.
+    pub fn features(&self) -> anyhow::Result<(Answerer, Head)> {
+        let Self::Int8(file, graph, _) = self else {
+            bail!("its features are not to be had: give a run's folder, or its model.int8.onnx")
+        };
+        let path = file.path.display();
+        let Some(Features { graph, head }) = Features::of(graph) else {
+            bail!("{path}: it does not end in a fully connected layer, so it has no features")
+        };
+        let model = LoadedModel::of(&graph)
+            .with_context(|| format!("{path}: without its last layer it does not compile"))?;
+        Ok((Answerer::Engine(model), head))
     }
 
     /// Like [`Self::answerer`], of a model whose input is a picture and whose outputs are its labels'

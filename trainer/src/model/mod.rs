@@ -7,5 +7,5 @@ pub mod network;
 pub mod spec;
 
 pub use config::ModelConfig;
-pub use network::Network;
+pub use network::{Answer, Network};
 pub use spec::{LayerCost, ModelSpec, SpecError};

@@ -118,15 +118,15 @@ impl Source<'_> {
             Ok(batch) => batch,
             Err(error) => return Some(Err(error.into())),
         };
-        let teacher = match self
+        let lesson = match self
             .teacher
-            .map(|teacher| teacher.logits(&batch))
+            .map(|teacher| teacher.lesson(&batch))
             .transpose()
         {
-            Ok(teacher) => teacher,
+            Ok(lesson) => lesson,
             Err(error) => return Some(Err(error.into())),
         };
-        Some(Ok(StepInput::new(&batch, teacher, self.loss, device)))
+        Some(Ok(StepInput::new(&batch, lesson, self.loss, device)))
     }
 }
 

@@ -10,7 +10,7 @@ use kiln_runtime::quantize::{self, Options, Scale, WeightRange};
 
 use crate::data::cache::Cache;
 use crate::export;
-use crate::inference::normalised;
+use crate::inference::normalise_into;
 use crate::model::Network;
 use crate::run::Run;
 
@@ -76,12 +76,7 @@ impl Calibration for Pictures<'_> {
     fn read(&mut self, index: usize, input: &mut [f32]) -> Result<(), String> {
         let picture = self.cache.picture(index * self.step, &mut self.buffer);
         let picture = picture.map_err(|error| error.to_string())?;
-        let values = normalised(picture.bytes, &self.recipe);
-        match values.len() == input.len() {
-            true => input.copy_from_slice(&values),
-            false => return Err("the recipe and the network differ in size".into()),
-        }
-        Ok(())
+        normalise_into(picture.bytes, &self.recipe, input)
     }
 }
 

@@ -64,14 +64,30 @@ impl<'a> Session<'a> {
         let network = network.with_bf16(setup.bf16);
         let optimizer = |network: &Network| optimizer::build(&config.optimizer, network);
         let averages = config.training.ema > 0.0;
+        let teacher = match &config.teacher {
+            Some(teacher) => {
+                let device = &setup.devices.list[0];
+                Some(Teacher::load(teacher, &run.labels, &recipe, device)?)
+            }
+            None => None,
+        };
+        let features = teacher.as_ref().and_then(Teacher::features);
+        let projected = |network: Network| match features {
+            Some(features) => network.with_projector(features, &device),
+            None => network,
+        };
         let loaded = match setup.resume {
-            true => Checkpoint::load(&run.checkpoints(), network.clone(), averages, optimizer)?,
+            true => {
+                let network = projected(network.clone());
+                Checkpoint::load(&run.checkpoints(), network, averages, optimizer)?
+            }
             false => None,
         };
         let state = match loaded {
             Some(state) => state,
             None => {
                 let network = start::from(run, network, &val, &device, observe)?;
+                let network = projected(network);
                 Checkpoint {
                     average: averages.then(|| network.valid()),
                     optimizer: optimizer(&network),
@@ -88,15 +104,6 @@ impl<'a> Session<'a> {
         if epochs > 0 {
             observe(Event::Resumed { epochs });
         }
-        let teacher = match &config.teacher {
-            Some(teacher) => Some(Teacher::load(
-                &teacher.model,
-                &run.labels,
-                &recipe,
-                &setup.devices.list[0],
-            )?),
-            None => None,
-        };
         Ok(Self {
             run,
             setup,
@@ -143,7 +150,7 @@ impl<'a> Session<'a> {
         let best = self.progress.best.is_none_or(|(_, loss)| val.loss < loss);
         if best {
             self.progress.best = Some((epoch, val.loss));
-            save_network(&weights, &self.run.weights())?;
+            save_network(&weights.without_projector(), &self.run.weights())?;
         }
         let checkpoint = Checkpoint {
             network: self.network.clone(),
@@ -199,17 +206,7 @@ impl<'a> Session<'a> {
                 batch: config.training.batch,
             });
         }
-        let loss = Loss {
-            label_smoothing: config.training.label_smoothing,
-            teacher_weight: config
-                .teacher
-                .as_ref()
-                .map_or(0.0, |teacher| teacher.weight),
-            temperature: config
-                .teacher
-                .as_ref()
-                .map_or(1.0, |teacher| teacher.temperature),
-        };
+        let loss = Loss::new(config.training.label_smoothing, config.teacher.as_ref());
         let start = Instant::now();
         let mut totals = Totals::default();
         let mut lr = 0.0;

@@ -4,16 +4,20 @@ use burn::tensor::Device;
 use burn::tensor::module::interpolate;
 use burn::tensor::ops::{InterpolateMode, InterpolateOptions};
 use kiln_core::preprocess::Recipe;
+use kiln_runtime::features::Head;
 use thiserror::Error;
 
+use crate::config::TeacherConfig;
 use crate::data::loader::{Batch, Pixels};
-use crate::evaluate::network_logits;
+use crate::evaluate::values;
 use crate::inference::{self, Answerer, Foreign};
 use crate::model::Network;
 
 /// A trained model that answers batches while another is trained.
 pub struct Teacher {
     model: Model,
+    /// Whether its features are asked for.
+    features: bool,
     /// Rows and columns that it takes.
     size: [usize; 2],
     device: Device,
@@ -24,6 +28,27 @@ enum Model {
     Run(Box<Network>),
     /// An exported one, on the CPU.
     Exported(Answerer),
+    /// What gives an exported one's features, and what makes logits of them.
+    Parts(Answerer, Head),
+}
+
+/// What a teacher says of a batch, or a student that learns from it.
+#[derive(Clone, Debug)]
+pub struct Lesson<T> {
+    /// `[n, classes]`.
+    pub logits: T,
+    /// What the teacher's last layer reads, `[n, features]`, where the student learns from that too.
+    pub features: Option<T>,
+}
+
+impl<T> Lesson<T> {
+    /// The same in another form.
+    pub fn map<U>(self, change: impl Fn(T) -> U) -> Lesson<U> {
+        Lesson {
+            logits: change(self.logits),
+            features: self.features.map(&change),
+        }
+    }
 }
 
 /// Why a model cannot teach.
@@ -58,12 +83,12 @@ impl Teacher {
     /// Loads a run folder, an ONNX file of floats or integers, or a `.kiln` file, and checks that it
     /// fits.
     pub fn load(
-        path: &std::path::Path,
+        config: &TeacherConfig,
         classes: &[String],
         recipe: &Recipe,
         device: &Device,
     ) -> Result<Self, TeacherError> {
-        let opened = inference::Model::open(path, &Foreign::default())?;
+        let opened = inference::Model::open(&config.model, &Foreign::default())?;
         let (found, sees) = (opened.labels()?, opened.recipe()?);
         if found != classes {
             let expected = classes.to_vec();
@@ -79,27 +104,62 @@ impl Teacher {
             let (found, expected) = (Box::new(sees), Box::new(*recipe));
             return Err(TeacherError::Recipe { found, expected });
         }
+        let features = config.features > 0.0;
         let model = match opened {
             inference::Model::Run(run) => {
                 let network = run.network(device).map_err(anyhow::Error::from)?;
                 Model::Run(Box::new(network))
             }
+            exported if features => {
+                let (answerer, head) = exported.features()?;
+                Model::Parts(answerer, head)
+            }
             exported => Model::Exported(exported.classifier()?),
         };
         Ok(Self {
             model,
+            features,
             size: [sees.height.into(), sees.width.into()],
             device: device.clone(),
         })
     }
 
-    /// Logits for a batch, `[n, classes]`.
-    pub fn logits(&self, batch: &Batch) -> Result<Vec<f32>, TeacherError> {
+    /// How many features a student learns from; `None` where it learns from answers alone.
+    pub fn features(&self) -> Option<usize> {
+        let features = match &self.model {
+            Model::Run(network) => network.classifier.weight.dims()[0],
+            Model::Exported(_) => return None,
+            Model::Parts(_, head) => head.features(),
+        };
+        self.features.then_some(features)
+    }
+
+    /// What it says of a batch.
+    pub fn lesson(&self, batch: &Batch) -> Result<Lesson<Vec<f32>>, TeacherError> {
         let enlarged = (batch.shape[2..] != self.size).then(|| self.enlarge(batch));
         let batch = enlarged.as_ref().unwrap_or(batch);
         match &self.model {
-            Model::Run(network) => Ok(network_logits(network, batch, &self.device)),
-            Model::Exported(model) => Ok(model.batch(batch)?),
+            Model::Run(network) => {
+                let answer = network.answer(batch.pixels.to_tensor(batch.shape, &self.device));
+                Ok(Lesson {
+                    logits: values(answer.logits),
+                    features: self.features.then(|| values(answer.features)),
+                })
+            }
+            Model::Exported(model) => Ok(Lesson {
+                logits: model.batch(batch)?,
+                features: None,
+            }),
+            Model::Parts(model, head) => {
+                let features = model.batch(batch)?;
+                let pictures = features.chunks_exact(head.features());
+                Ok(Lesson {
+                    logits: pictures
+                        .flat_map(|features| head.logits(features))
+                        .collect(),
+                    features: Some(features),
+                })
+            }
         }
     }
 
@@ -111,10 +171,9 @@ impl Teacher {
             .with_output_size(self.size);
         let pixels = interpolate(pixels, options);
         let shape = pixels.dims();
-        let values = pixels.into_data().convert::<f32>().iter::<f32>().collect();
         Batch {
             shape,
-            pixels: Pixels::Values(values),
+            pixels: Pixels::Values(values(pixels)),
             ..batch.clone()
         }
     }

@@ -15,7 +15,7 @@ use crate::cmd::eval::Part;
 use crate::cmd::npy;
 use crate::cmd::ui::LazyBar;
 use crate::data::Dataset;
-use crate::inference::normalised;
+use crate::inference::normalise_into;
 
 /// Picture files, some with their classes.
 pub struct Pictures {
@@ -94,16 +94,7 @@ impl Calibration for Pictures {
         let (path, _) = &self.files[index];
         let pixels =
             pixels(path, &self.recipe, &mut self.scratch).map_err(|error| error.to_string())?;
-        let values = normalised(&pixels, &self.recipe);
-        if values.len() != input.len() {
-            return Err(format!(
-                "the recipe gives {} values, the model takes {}",
-                values.len(),
-                input.len()
-            ));
-        }
-        input.copy_from_slice(&values);
-        Ok(())
+        normalise_into(&pixels, &self.recipe, input)
     }
 
     fn label(&self, index: usize) -> Option<usize> {

@@ -9,7 +9,8 @@ use burn::module::Param;
 use burn::tensor::{Device, Tensor};
 use kiln_runtime::quantize::Scale;
 
-use super::{Block, Chain, ConvNorm, Join, Network};
+use super::blocks::{Block, Chain, ConvNorm, Join};
+use super::{Answer, Network};
 use crate::model::fast::{self, Grid};
 use crate::model::spec::Pooling;
 
@@ -48,8 +49,8 @@ impl Network {
         1 + blocks + pooling + self.hidden.len() + 1
     }
 
-    /// [`Network::forward`] with rounding.
-    pub(super) fn forward_rounded(&self, x: Tensor<4>, scales: &[Scale]) -> Tensor<2> {
+    /// [`Network::answer`] with rounding.
+    pub(super) fn answer_rounded(&self, x: Tensor<4>, scales: &[Scale]) -> Answer {
         let mut rounding = Rounding(scales.iter());
         let mut x = rounding.plain(x);
         for block in &self.blocks {
@@ -67,7 +68,10 @@ impl Network {
         for layer in &self.hidden {
             x = rounding.linear(layer, x);
         }
-        rounding.linear(&self.classifier, self.dropout.forward(x))
+        Answer {
+            features: x.clone(),
+            logits: rounding.linear(&self.classifier, self.dropout.forward(x)),
+        }
     }
 }
 

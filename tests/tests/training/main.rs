@@ -1,5 +1,7 @@
 //! Training from outside: repeated, killed, resumed, taught, spread over machines, diverging.
 
+mod teachers;
+
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -75,6 +77,23 @@ fn weights(run: &Path) -> Vec<u8> {
     fs::read(run.join("model.onnx")).unwrap()
 }
 
+/// Kills a run of 6 epochs after the second, and lets it go on to its end.
+fn kill_and_resume(pictures: &Path, run: &Path, options: &[&str]) {
+    let mut child = train(pictures, run, options)
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    wait_for_epochs(run, 2);
+    // SIGKILL: nothing is tidied up.
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let done = metrics(run).len();
+    assert!(done < 6, "the run was killed too late to show anything");
+    let mut resume = kiln();
+    resume.args(["train", "--resume", "--device", "cpu", "--out"]);
+    succeed(resume.arg(run));
+}
+
 fn failure(command: &mut Command) -> (Option<i32>, String) {
     let output = command.output().unwrap();
     (
@@ -90,23 +109,7 @@ fn a_killed_run_goes_on_to_the_same_metrics_and_weights() {
     let [whole, killed] = ["whole", "killed"].map(|name| temporary.path().join(name));
     let options = [&RICH[..], &["--epochs", "6"]].concat();
     succeed(&mut train(&pictures, &whole, &options));
-
-    let mut child = train(&pictures, &killed, &options)
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    wait_for_epochs(&killed, 2);
-    // SIGKILL: nothing is tidied up.
-    child.kill().unwrap();
-    child.wait().unwrap();
-    let done = metrics(&killed).len();
-    assert!(done < 6, "the run was killed too late to show anything");
-
-    succeed(
-        kiln()
-            .args(["train", "--resume", "--device", "cpu", "--out"])
-            .arg(&killed),
-    );
+    kill_and_resume(&pictures, &killed, &options);
     assert_eq!(metrics(&killed), metrics(&whole));
     assert_eq!(weights(&killed), weights(&whole));
     assert!(whole.join("curves.png").metadata().unwrap().len() > 1000);
@@ -145,68 +148,6 @@ fn a_seed_gives_its_weights_and_another_seed_gives_others() {
     let first = run("first", "5");
     assert_eq!(first, run("second", "5"));
     assert_ne!(first, run("third", "6"));
-}
-
-#[test]
-fn a_teacher_is_a_run_or_a_file_and_both_teach_alike() {
-    let temporary = TempDir::new().unwrap();
-    let pictures = pictures(&temporary);
-    let teacher = temporary.path().join("teacher");
-    let common = ["--size", "24", "--batch", "16", "--epochs", "2"];
-    succeed(&mut train(&pictures, &teacher, &common));
-    weights(&teacher);
-    let file = teacher.join("model.onnx");
-    let losses = [teacher.to_str().unwrap(), file.to_str().unwrap()].map(|from| {
-        let name = if from.ends_with("onnx") {
-            "by-file"
-        } else {
-            "by-run"
-        };
-        let student = temporary.path().join(name);
-        let options = [&common[..], &["--model", "ds-cnn", "--teacher", from]].concat();
-        succeed(&mut train(&pictures, &student, &options));
-        metrics(&student).last().unwrap()["train_loss"]
-            .as_f64()
-            .unwrap()
-    });
-    assert!((losses[0] - losses[1]).abs() < 1e-3, "{losses:?}");
-
-    // A student that sees less: the teacher gets its pictures enlarged. It may be of integers, too.
-    let int8 = temporary.path().join("teacher.int8.onnx");
-    let compiled = temporary.path().join("teacher.kiln");
-    let mut quantize = kiln();
-    quantize.arg("quantize").arg(&file).arg("--out").arg(&int8);
-    succeed(quantize.arg("--calibrate").arg(&pictures));
-    let mut compile = kiln();
-    compile
-        .arg("compile")
-        .arg(&int8)
-        .arg("--out")
-        .arg(&compiled);
-    succeed(&mut compile);
-    let small = [
-        "--size", "20", "--batch", "16", "--epochs", "2", "--model", "ds-cnn",
-    ];
-    let losses = [&teacher, &file, &int8, &compiled].map(|from| {
-        let student = from.with_added_extension("student");
-        let options = [&small[..], &["--teacher", from.to_str().unwrap()]].concat();
-        succeed(&mut train(&pictures, &student, &options));
-        metrics(&student).last().unwrap()["train_loss"]
-            .as_f64()
-            .unwrap()
-    });
-    assert!((losses[0] - losses[1]).abs() < 1e-3, "{losses:?}");
-    assert!((losses[0] - losses[2]).abs() < 3e-2, "{losses:?}");
-    assert_eq!(losses[2], losses[3], "the same integers");
-
-    let misfit = temporary.path().join("misfit");
-    let options = ["--size", "32", "--teacher", teacher.to_str().unwrap()];
-    let (code, said) = failure(&mut train(&pictures, &misfit, &options));
-    assert_eq!(code, Some(2));
-    assert!(
-        said.contains("--teacher") && said.contains("recipe"),
-        "{said}"
-    );
 }
 
 #[test]

@@ -1,0 +1,246 @@
+//! What a network consists of: convolutions with what follows them, pools, and chains around a shortcut.
+
+use burn::module::Module;
+use burn::nn::conv::{Conv2d, Conv2dConfig};
+use burn::nn::pool::MaxPool2d;
+use burn::nn::{BatchNorm, BatchNormConfig, Initializer, PaddingConfig2d};
+use burn::tensor::{Device, Tensor};
+
+use crate::model::fast;
+use crate::model::spec::{Activation, BlockSpec, ConvSpec};
+
+/// One block of a [`Network`](super::Network).
+#[derive(Module, Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "a network has tens of blocks, and burn's derive takes no boxes"
+)]
+pub enum Block {
+    /// One convolution.
+    Conv(ConvNorm),
+    /// Max-pooling.
+    Pool(MaxPool2d),
+    /// Convolutions in a row, around a shortcut if there is one.
+    Chain(Chain),
+}
+
+/// Convolutions in a row: separable, residual and inverted residual blocks.
+#[derive(Module, Debug)]
+pub struct Chain {
+    /// The first 3×3 of a residual block.
+    pub conv1: Option<ConvNorm>,
+    /// The second 3×3 of a residual block.
+    pub conv2: Option<ConvNorm>,
+    /// The 1×1 that widens an inverted residual.
+    pub expand: Option<ConvNorm>,
+    /// The depthwise 3×3.
+    pub depthwise: Option<ConvNorm>,
+    /// The 1×1 of a separable block.
+    pub pointwise: Option<ConvNorm>,
+    /// The linear 1×1 of an inverted residual.
+    pub project: Option<ConvNorm>,
+    /// The 1×1 on a residual block's shortcut.
+    pub shortcut: Option<ConvNorm>,
+    #[module(skip)]
+    pub(super) joins: Join,
+}
+
+/// What becomes of a chain's input at its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Join {
+    /// Nothing.
+    Dropped,
+    /// It is added.
+    Added,
+    /// It is added, and the activation follows.
+    AddedThenActivated,
+}
+
+/// A convolution with what follows it: batch norm and activation, each where there is one.
+#[derive(Module, Debug)]
+pub struct ConvNorm {
+    /// The convolution; it has a bias where no batch norm follows.
+    pub conv: Conv2d,
+    /// Batch normalisation.
+    pub norm: Option<BatchNorm>,
+    #[module(skip)]
+    act: Option<Activation>,
+    /// Whether the convolution is computed in bf16.
+    #[module(skip)]
+    pub(super) bf16: bool,
+}
+
+impl From<Option<Activation>> for fast::Activation {
+    fn from(activation: Option<Activation>) -> Self {
+        match activation {
+            None => Self::None,
+            Some(Activation::Relu) => Self::Relu,
+            Some(Activation::Relu6) => Self::Relu6,
+        }
+    }
+}
+
+impl ConvNorm {
+    pub(super) fn new(
+        spec: &ConvSpec,
+        input: usize,
+        activation: Activation,
+        device: &Device,
+    ) -> Self {
+        let [rows, columns] = spec.padding();
+        let conv = Conv2dConfig::new([input, spec.out], spec.kernel)
+            .with_stride(spec.stride)
+            .with_padding(PaddingConfig2d::Explicit(rows, columns, rows, columns))
+            .with_groups(if spec.depthwise { input } else { 1 })
+            .with_bias(!spec.norm)
+            .with_initializer(Initializer::KaimingNormal {
+                gain: std::f64::consts::SQRT_2,
+                fan_out_only: true,
+            })
+            .init(device);
+        Self {
+            conv,
+            norm: spec
+                .norm
+                .then(|| BatchNormConfig::new(spec.out).init(device)),
+            act: spec.act.then_some(activation),
+            bf16: false,
+        }
+    }
+
+    fn convolve(&self, x: Tensor<4>) -> Tensor<4> {
+        match self.bf16 {
+            true => fast::conv2d_bf16(x, &self.conv),
+            false => fast::conv2d(x, &self.conv),
+        }
+    }
+
+    pub(super) fn set_activation(&mut self, activation: Activation) {
+        self.act = self.act.map(|_| activation);
+    }
+
+    /// `[n, c, h, w]` → `[n, out, h', w']`.
+    pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        let x = self.convolve(x);
+        match &self.norm {
+            Some(norm) => fast::batch_norm(x, norm, self.act.into()),
+            None => fast::Activation::from(self.act).forward(x),
+        }
+    }
+
+    /// The same with `shortcut` added before `act`, which stands in for the layer's own activation.
+    fn forward_added(
+        &self,
+        x: Tensor<4>,
+        shortcut: Tensor<4>,
+        act: Option<Activation>,
+    ) -> Tensor<4> {
+        let x = self.convolve(x);
+        match &self.norm {
+            Some(norm) => fast::batch_norm_add(x, shortcut, norm, act.into()),
+            None => fast::Activation::from(act).forward(x + shortcut),
+        }
+    }
+
+    /// The same as [`ConvNorm::forward`], then `pool`.
+    pub(super) fn forward_pooled(&self, x: Tensor<4>, pool: &MaxPool2d) -> Tensor<4> {
+        match &self.norm {
+            Some(norm) if pool.kernel_size == [2, 2] && pool.stride == [2, 2] => {
+                let x = self.convolve(x);
+                fast::batch_norm_max_pool(x, norm, self.act.into())
+            }
+            _ => pool.forward(self.forward(x)),
+        }
+    }
+}
+
+impl Chain {
+    pub(super) fn new(
+        spec: &BlockSpec,
+        input: usize,
+        activation: Activation,
+        device: &Device,
+    ) -> Self {
+        let mut channels = input;
+        let mut chain = Self {
+            conv1: None,
+            conv2: None,
+            expand: None,
+            depthwise: None,
+            pointwise: None,
+            project: None,
+            shortcut: None,
+            joins: match *spec {
+                BlockSpec::Residual { .. } => Join::AddedThenActivated,
+                BlockSpec::Inverted { out, stride, .. } if stride == 1 && out == input => {
+                    Join::Added
+                }
+                _ => Join::Dropped,
+            },
+        };
+        for (part, conv) in spec.convs(input) {
+            let from = if part == "shortcut" { input } else { channels };
+            channels = conv.out;
+            let conv = ConvNorm::new(&conv, from, activation, device);
+            *match part {
+                "conv1" => &mut chain.conv1,
+                "conv2" => &mut chain.conv2,
+                "expand" => &mut chain.expand,
+                "depthwise" => &mut chain.depthwise,
+                "pointwise" => &mut chain.pointwise,
+                "project" => &mut chain.project,
+                _ => &mut chain.shortcut,
+            } = Some(conv);
+        }
+        chain
+    }
+
+    /// Its convolutions, in order; the shortcut's is last.
+    pub fn convs(&self) -> Vec<&ConvNorm> {
+        self.parts().into_iter().flatten().collect()
+    }
+
+    pub(super) fn parts(&self) -> [&Option<ConvNorm>; 7] {
+        [
+            &self.conv1,
+            &self.conv2,
+            &self.expand,
+            &self.depthwise,
+            &self.pointwise,
+            &self.project,
+            &self.shortcut,
+        ]
+    }
+
+    pub(super) fn parts_mut(&mut self) -> [&mut Option<ConvNorm>; 7] {
+        [
+            &mut self.conv1,
+            &mut self.conv2,
+            &mut self.expand,
+            &mut self.depthwise,
+            &mut self.pointwise,
+            &mut self.project,
+            &mut self.shortcut,
+        ]
+    }
+
+    pub(super) fn forward(&self, x: Tensor<4>, activation: Activation) -> Tensor<4> {
+        // All but the shortcut's, which is last.
+        let convs: Vec<&ConvNorm> = self.parts()[..6].iter().copied().flatten().collect();
+        let run = |convs: &[&ConvNorm], x| convs.iter().fold(x, |x, conv| conv.forward(x));
+        let act = match self.joins {
+            Join::Dropped => return run(&convs, x),
+            Join::Added => None,
+            Join::AddedThenActivated => Some(activation),
+        };
+        let [x, shortcut] = fast::fork(x);
+        let shortcut = match &self.shortcut {
+            Some(conv) => conv.forward(shortcut),
+            None => shortcut,
+        };
+        match convs.split_last() {
+            Some((last, first)) => last.forward_added(run(first, x), shortcut, act),
+            None => x,
+        }
+    }
+}
