@@ -16,6 +16,7 @@ mod evaluate;
 mod ops;
 mod order;
 mod patterns;
+mod slots;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]

@@ -1,15 +1,14 @@
 //! Walks a file's nodes and builds the graph.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
 
 use kiln_core::tensor::Shape;
 
 use super::call::{Call, Problem, Slot};
-use super::constant::Constant;
-use super::evaluate::{evaluate, foldable};
+use super::evaluate::foldable;
 use super::order::{Index, name_of};
 use super::patterns::{self, Pattern};
+use super::slots::Slots;
 use super::view::{Kind, View, size};
 use super::{Loaded, MAX_TOTAL_VALUES, MAX_VALUES, Unsupported, ops};
 use crate::graph::{Axis, Graph, Layout, Node, Op, Value, ValueId};
@@ -23,7 +22,7 @@ pub struct Walk<'f> {
     file: &'f OnnxFile,
     index: &'f Index<'f>,
     pub graph: Graph,
-    slots: HashMap<&'f str, Slot>,
+    slots: Slots<'f>,
     /// How often each name is read.
     uses: HashMap<&'f str, usize>,
     /// Nodes of the graph that are MatMuls and may still take up a bias.
@@ -41,7 +40,7 @@ impl<'f> Walk<'f> {
                 layout,
                 ..Graph::default()
             },
-            slots: HashMap::new(),
+            slots: Slots::new(index),
             uses: HashMap::new(),
             bare: HashSet::new(),
             total_values: 0,
@@ -112,19 +111,13 @@ impl<'f> Walk<'f> {
     fn patterns(&mut self, order: &[usize]) -> HashMap<usize, Pattern<'f>> {
         let mut found = HashMap::new();
         for node in order {
-            if self
-                .index
-                .node(*node)
-                .input
-                .iter()
-                .all(|name| self.is_constant(name))
-            {
+            if self.slots.all_constant(*node) {
                 // What fails is said in the walk proper, if it is needed.
-                let _ = self.fold(*node);
+                let _ = self.slots.fold(*node);
             }
         }
         for node in order {
-            let scalar = |name: &str| match self.slot(name) {
+            let scalar = |name: &str| match self.slots.peek(name) {
                 Some(Slot::Constant(constant)) => constant.scalar(),
                 _ => None,
             };
@@ -133,81 +126,6 @@ impl<'f> Walk<'f> {
             }
         }
         found
-    }
-
-    fn is_constant(&self, name: &str) -> bool {
-        name.is_empty()
-            || self.index.initializers.contains_key(name)
-            || matches!(self.slots.get(name), Some(Slot::Constant(_)))
-    }
-
-    /// What a name stands for; weights are decoded at their first use.
-    fn slot(&self, name: &str) -> Option<Slot> {
-        if let Some(slot) = self.slots.get(name) {
-            return Some(slot.clone());
-        }
-        let tensor = self.index.initializers.get(name)?;
-        Some(match Constant::decode(tensor) {
-            Ok(constant) => Slot::Constant(Arc::new(constant)),
-            Err(_) => Slot::Broken,
-        })
-    }
-
-    /// As [`Walk::slot`], keeping what was decoded, and saying why it was not.
-    fn read(&mut self, name: &'f str) -> Result<Slot, Problem> {
-        if let Some(slot) = self.slots.get(name) {
-            return Ok(slot.clone());
-        }
-        let Some(tensor) = self.index.initializers.get(name) else {
-            return Err(Problem::broken(format!(
-                "it reads `{name}`, which nothing writes"
-            )));
-        };
-        let constant = Constant::decode(tensor)
-            .map_err(|why| Problem::broken(format!("its weight `{name}` {why}")))?;
-        let slot = Slot::Constant(Arc::new(constant));
-        self.slots.insert(name, slot.clone());
-        Ok(slot)
-    }
-
-    fn call(&mut self, node: usize) -> Result<Call<'f>, Problem> {
-        let node = self.index.node(node);
-        let mut inputs = vec![];
-        for name in &node.input {
-            inputs.push(match &name[..] {
-                "" => None,
-                name => Some(self.read(name)?),
-            });
-        }
-        Ok(Call::new(node, inputs, self.index.opset))
-    }
-
-    /// Evaluates a node of constants; false where it is not one.
-    fn fold(&mut self, node: usize) -> Result<bool, Problem> {
-        let call = self.call(node)?;
-        let mut constants = vec![];
-        for input in &call.inputs {
-            constants.push(match input {
-                None => None,
-                Some(Slot::Constant(constant)) => Some(constant.clone()),
-                Some(_) => return Ok(false),
-            });
-        }
-        let own = call.node.domain.is_empty() || call.node.domain == "ai.onnx";
-        let outputs = match ops::constant(&call, &constants) {
-            Some(constant) => vec![constant?],
-            None if !own || constants.is_empty() => return Ok(false),
-            None => match evaluate(call.node, &constants, call.opset) {
-                Some(outputs) => outputs.map_err(Problem::broken)?,
-                None => return Ok(false),
-            },
-        };
-        let names = call.node.output.iter().filter(|name| !name.is_empty());
-        for (name, constant) in names.zip(outputs) {
-            let constant = Slot::Constant(Arc::new(constant));
-            self.slots.insert(name, constant);
-        }
-        Ok(true)
     }
 
     fn node(&mut self, index: usize, pattern: Option<&Pattern<'f>>) {
@@ -232,7 +150,7 @@ impl<'f> Walk<'f> {
     }
 
     fn pattern(&mut self, node: usize, pattern: &Pattern<'f>) -> Result<Option<Slot>, Problem> {
-        let inputs = vec![Some(self.read(pattern.source)?)];
+        let inputs = vec![Some(self.slots.read(pattern.source)?)];
         let call = Call::new(self.index.node(node), inputs, self.index.opset);
         if let Some(Slot::Broken) = call.inputs[0] {
             return Ok(Some(Slot::Broken));
@@ -241,17 +159,10 @@ impl<'f> Walk<'f> {
     }
 
     fn convert(&mut self, node: usize) -> Result<Option<Slot>, Problem> {
-        let outputs = &self.index.node(node).output;
-        if outputs
-            .iter()
-            .any(|name| matches!(self.slots.get(&name[..]), Some(Slot::Constant(_))))
-        {
+        if self.slots.is_folded(node) || self.slots.fold(node)? {
             return Ok(None);
         }
-        if self.fold(node)? {
-            return Ok(None);
-        }
-        let call = self.call(node)?;
+        let call = self.slots.call(node)?;
         let broken = |input: &Option<Slot>| matches!(input, Some(Slot::Broken));
         let broken = call.inputs.iter().any(broken);
         let known = ops::known(&call.node.domain, &call.node.op_type);
@@ -276,7 +187,7 @@ impl<'f> Walk<'f> {
     fn finish(mut self, sizes: &[usize]) -> Result<Loaded, Vec<Unsupported>> {
         let output = self.index.output;
         if self.problems.is_empty() {
-            match self.read(output) {
+            match self.slots.read(output) {
                 Ok(Slot::View(view)) => {
                     self.graph.output = view.value;
                     self.graph.softmax = view.softmax;

@@ -1,5 +1,7 @@
 //! From each Quantize back to the Dequantizes before it.
 
+mod integers;
+
 use std::collections::{HashMap, HashSet};
 
 use super::layer::{self, Core};
@@ -20,6 +22,22 @@ pub struct Builder<'g> {
     done: HashSet<usize>,
     broken: HashSet<ValueId>,
     problems: Vec<Unsupported>,
+}
+
+/// What a Quantize's input comes from.
+struct Behind {
+    source: Source,
+    /// Of the clamps between.
+    bounds: Option<(f32, f32)>,
+    /// The nodes between, the source's among them; the last first.
+    passed: Vec<usize>,
+}
+
+enum Source {
+    /// A quantized value.
+    Tensor(TensorId),
+    /// A node that computes in floats.
+    Node(usize),
 }
 
 /// Why a part of the graph is no layer: what is in the way, and what to do.
@@ -162,109 +180,29 @@ impl<'g> Builder<'g> {
         Ok(())
     }
 
-    /// An operator that reads integers as they are, between no Dequantize and Quantize.
-    fn on_integers(&mut self, index: usize) -> Result<(), Refusal> {
-        let node = &self.graph.nodes[index];
-        let input = self.graph.input;
-        if node.inputs[0] == input && !self.tensors.contains_key(&input) {
-            let Some(quant) = self.quant_ahead(index) else {
-                return Ok(());
-            };
-            self.tensor(input, quant);
-        }
-        let inputs: Option<Vec<TensorId>> = node
-            .inputs
-            .iter()
-            .map(|value| self.tensors.get(value).copied())
-            .collect();
-        let Some(inputs) = inputs else {
-            return Ok(());
-        };
-        let quant = self.result.tensors[inputs[0]].quant;
-        if inputs
-            .iter()
-            .any(|input| self.result.tensors[*input].quant != quant)
-        {
-            return Err((
-                "it joins integers of different scales".into(),
-                "put it between DequantizeLinear and QuantizeLinear",
-            ));
-        }
-        let op = match &node.op {
-            Op::MaxPool(window) => QOp::MaxPool(*window),
-            Op::Resize(factors) => QOp::Resize(*factors),
-            Op::Concat(axis) => QOp::Concat(*axis),
-            Op::Pad { padding, value } => QOp::Pad {
-                padding: *padding,
-                value: value.round_ties_even() as i8,
-            },
-            _ => return Err(("it computes on integers".into(), PARTLY)),
-        };
-        let output = self.tensor(node.output, quant);
-        self.push(index, op, inputs, output);
-        Ok(())
-    }
-
-    /// The scale that integers have at the next Dequantize after a node.
-    fn quant_ahead(&self, index: usize) -> Option<Quant> {
-        let mut value = self.graph.nodes[index].output;
-        for node in &self.graph.nodes[index + 1..] {
-            if !node.inputs.contains(&value) {
-                continue;
-            }
-            match &node.op {
-                Op::Dequantize(quant) => return Some(*quant),
-                Op::MaxPool(_) | Op::Resize(_) | Op::Concat(_) | Op::Pad { .. } => {
-                    value = node.output
-                }
-                _ => return None,
-            }
-        }
-        None
-    }
-
     fn quantize(&mut self, index: usize, quant: Quant) -> Result<(), Refusal> {
         let graph = self.graph;
         let node = &graph.nodes[index];
         self.done.insert(index);
-        let mut value = node.inputs[0];
-        if value == graph.input {
+        if node.inputs[0] == graph.input {
             return self.float_input(node, quant);
         }
-        // Activations that only clamp, the last first.
-        let mut bounds = None;
-        let mut passed = vec![];
-        let core = loop {
-            if self.real.contains_key(&value) {
-                break None;
-            }
-            let producer = graph.producer(value);
-            let Some(producer) = producer else {
-                return Err(("its input is not quantized".into(), PARTLY));
-            };
-            if self.broken.contains(&value) {
-                self.broken.insert(node.output);
-                return Ok(());
-            }
-            passed.push(producer);
-            match &graph.nodes[producer].op {
-                Op::Pointwise(function) if function.clamp().is_some() => {
-                    let own = function.clamp().unwrap_or_default();
-                    bounds = Some(bounds.map_or(own, |after| compose(own, after)));
-                    value = graph.nodes[producer].inputs[0];
-                }
-                _ => break Some(producer),
-            }
+        let Some(behind) = self.behind(node.inputs[0])? else {
+            self.broken.insert(node.output);
+            return Ok(());
         };
+        let bounds = behind.bounds;
         let bounds = bounds.filter(|bounds| !saturated(*bounds, quant));
-        let Some(core) = core else {
-            self.done.extend(passed);
-            let tensor = self.real[&value];
-            return self.reencode(index, tensor, bounds, quant, node.output);
+        let core = match behind.source {
+            Source::Tensor(tensor) => {
+                self.done.extend(behind.passed);
+                return self.reencode(index, tensor, bounds, quant, node.output);
+            }
+            Source::Node(core) => core,
         };
         if self.after_broken(core) {
             self.broken.insert(node.output);
-            self.done.extend(passed);
+            self.done.extend(behind.passed);
             return Ok(());
         }
         let Some(inputs) = self.real_inputs(core) else {
@@ -272,7 +210,7 @@ impl<'g> Builder<'g> {
             self.broken.insert(node.output);
             return Ok(());
         };
-        self.done.extend(passed);
+        self.done.extend(behind.passed);
         let quants: Vec<Quant> = inputs
             .iter()
             .map(|input| self.result.tensors[*input].quant)
@@ -297,6 +235,36 @@ impl<'g> Builder<'g> {
                 Ok(())
             }
         }
+    }
+
+    /// Goes back from a value, through activations that only clamp; `None` where a failed region is met.
+    fn behind(&self, mut value: ValueId) -> Result<Option<Behind>, Refusal> {
+        let (mut bounds, mut passed) = (None, vec![]);
+        let source = loop {
+            if let Some(tensor) = self.real.get(&value) {
+                break Source::Tensor(*tensor);
+            }
+            let Some(producer) = self.graph.producer(value) else {
+                return Err(("its input is not quantized".into(), PARTLY));
+            };
+            if self.broken.contains(&value) {
+                return Ok(None);
+            }
+            passed.push(producer);
+            match &self.graph.nodes[producer].op {
+                Op::Pointwise(function) if function.clamp().is_some() => {
+                    let own = function.clamp().unwrap_or_default();
+                    bounds = Some(bounds.map_or(own, |after| compose(own, after)));
+                    value = self.graph.nodes[producer].inputs[0];
+                }
+                _ => break Source::Node(producer),
+            }
+        };
+        Ok(Some(Behind {
+            source,
+            bounds,
+            passed,
+        }))
     }
 
     fn after_broken(&self, core: usize) -> bool {
