@@ -82,6 +82,11 @@ impl Session<'_> {
     }
 }
 
+/// What the float model sees of a preprocessed picture, NHWC.
+pub fn normalised(pixels: &[u8], recipe: &Recipe) -> Vec<f32> {
+    values(pixels, recipe).collect()
+}
+
 /// The same as [`normalised`], into an input of a model.
 ///
 /// # Errors
@@ -94,13 +99,14 @@ pub fn normalise_into(pixels: &[u8], recipe: &Recipe, input: &mut [f32]) -> Resu
             input.len()
         ));
     }
-    input.copy_from_slice(&normalised(pixels, recipe));
+    for (input, value) in input.iter_mut().zip(values(pixels, recipe)) {
+        *input = value;
+    }
     Ok(())
 }
 
-/// What the float model sees of a preprocessed picture, NHWC.
-pub fn normalised(pixels: &[u8], recipe: &Recipe) -> Vec<f32> {
+fn values(pixels: &[u8], recipe: &Recipe) -> impl Iterator<Item = f32> {
     let channels = recipe.channels();
-    let value = |(index, &value)| recipe.normalise(index % channels, value);
-    pixels.iter().enumerate().map(value).collect()
+    let pixels = pixels.iter().enumerate();
+    pixels.map(move |(index, &value)| recipe.normalise(index % channels, value))
 }

@@ -91,6 +91,7 @@ mod tests {
     use kiln_runtime::quantize::quantize;
 
     use super::*;
+    use crate::evaluate::values;
     use crate::model::ModelConfig;
     use crate::training::checkpoint::save_network;
 
@@ -143,10 +144,6 @@ mod tests {
         }
     }
 
-    fn numbers(logits: Tensor<2>) -> Vec<f32> {
-        logits.into_data().try_to_vec().unwrap()
-    }
-
     /// The root of the mean squared difference.
     fn distance(left: &[f32], right: &[f32]) -> f32 {
         assert_eq!(left.len(), right.len());
@@ -176,9 +173,9 @@ mod tests {
                 }
             });
             let mut inputs = Inputs::draw(24, &device);
-            let floats = numbers(network.forward(inputs.tensor()));
+            let floats = values(network.forward(inputs.tensor()));
             let folded = network.folded(&device);
-            let kept = distance(&floats, &numbers(folded.forward(inputs.tensor())));
+            let kept = distance(&floats, &values(folded.forward(inputs.tensor())));
             assert!(
                 kept < 1e-3,
                 "{family}: folding changes the logits by {kept}"
@@ -190,7 +187,7 @@ mod tests {
             run.write_scales(&scales).unwrap();
             save_network(&folded, &run.weights()).unwrap();
             let rounded = run.network(&device).unwrap();
-            let rounded = numbers(rounded.forward(inputs.tensor()));
+            let rounded = values(rounded.forward(inputs.tensor()));
 
             let file = export::export(&run).unwrap();
             let options = Options {
