@@ -91,9 +91,9 @@ const fn colour(name: &'static str) -> Limits {
     }
 }
 
-/// RAM of the link and of all else that does not depend on the model: a little more than there is.
-pub const OTHER_RAM: usize = 2560;
+/// RAM of the link and of all else that does not depend on the model: a little less than there is, so that what
+/// is refused by it does not fit in any case. The linker has the last word.
+pub const OTHER_RAM: usize = 1_792;
 
-/// Flash of the program without the model: a little less than there is, so that what is refused by it does not
-/// fit in any case. The linker has the last word.
+/// Flash of the program without the model: as careful.
 pub const PROGRAM: usize = 50_000;

@@ -97,7 +97,7 @@ pub fn log_softmax(logits: &[f32]) -> Vec<f64> {
 
 /// Logits of a burn network for a batch, `[n, classes]`.
 pub fn network_logits(network: &Network, batch: &Batch, device: &Device) -> Vec<f32> {
-    values(network.forward(batch.pixels.to_tensor(batch.shape, device)))
+    values(network.forward(batch.inputs.to_tensor(device)))
 }
 
 /// A tensor's values, read back from its device.

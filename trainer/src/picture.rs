@@ -1,9 +1,11 @@
-//! Pictures for people: the confusion matrix and contact sheets, as PNG.
+//! Pictures for people, as PNG: the confusion matrix, contact sheets, and what others draw.
 
 use std::path::{Path, PathBuf};
 use std::sync::Once;
 
-use anyhow::anyhow;
+use anyhow::{Context, anyhow};
+use image::{ExtendedColorType, ImageFormat};
+use plotters::coord::Shift;
 use plotters::element::BitMapElement;
 use plotters::prelude::*;
 use plotters::style::{FontStyle, register_font, text_anchor::*};
@@ -14,8 +16,8 @@ use kiln_core::preprocess::{resize, scratch_len};
 /// The sans-serif face of all drawings. It travels with the binary: a server may have no fonts.
 pub const FONT: &str = "sans-serif";
 
-/// Makes [`FONT`] known to plotters; call it before drawing text.
-pub fn load_font() {
+/// Makes [`FONT`] known to plotters.
+fn load_font() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         // The font is a part of the binary and parses; without it plotters would report each text.
@@ -23,30 +25,56 @@ pub fn load_font() {
     });
 }
 
-type Drawn = Result<(), Box<dyn std::error::Error>>;
+/// What is drawn on.
+pub type Canvas<'a> = DrawingArea<BitMapBackend<'a>, Shift>;
+/// Whether plotters could draw it.
+pub type Drawn = Result<(), Box<dyn std::error::Error>>;
 
-fn report(path: &Path, result: Drawn) -> anyhow::Result<()> {
-    result.map_err(|error| anyhow!("{}: {error}", path.display()))
+/// Writes what `draw` draws on white, `size` being its columns and rows.
+///
+/// # Errors
+///
+/// It cannot be drawn or written, by the file's name.
+pub fn write_png(
+    path: &Path,
+    size: (u32, u32),
+    draw: impl FnOnce(&Canvas<'_>) -> Drawn,
+) -> anyhow::Result<()> {
+    load_font();
+    let (width, height) = size;
+    let mut rgb = vec![0; width as usize * height as usize * 3];
+    let drawn = || {
+        let canvas = BitMapBackend::with_buffer(&mut rgb, size).into_drawing_area();
+        canvas.fill(&WHITE)?;
+        draw(&canvas)?;
+        canvas.present()?;
+        Drawn::Ok(())
+    };
+    drawn().map_err(|error| anyhow!("{}: {error}", path.display()))?;
+    let (color, format) = (ExtendedColorType::Rgb8, ImageFormat::Png);
+    image::save_buffer_with_format(path, &rgb, width, height, color, format)
+        .with_context(|| path.display().to_string())
 }
 
 /// Draws counts, rows the truth and columns the answer, shaded by each row's shares.
 pub fn draw_confusion(path: &Path, labels: &[String], counts: &[Vec<usize>]) -> anyhow::Result<()> {
-    load_font();
-    report(path, confusion(path, labels, counts))
-}
-
-fn confusion(path: &Path, labels: &[String], counts: &[Vec<usize>]) -> Drawn {
     let n = labels.len() as i32;
     // Cells shrink with the number of classes, down to a few pixels.
     let cell = (640 / n.max(1)).clamp(4, 120);
-    let margin = 130;
-    let (width, height) = (margin + n * cell + 24, 60 + margin + n * cell + 24);
-    let root = BitMapBackend::new(path, (width as u32, height as u32)).into_drawing_area();
-    root.fill(&WHITE)?;
-    let (left, top) = (margin, 60 + margin - 60);
+    let (width, height) = (MARGIN + n * cell + 24, 60 + MARGIN + n * cell + 24);
+    write_png(path, (width as u32, height as u32), |canvas| {
+        confusion(canvas, cell, labels, counts)
+    })
+}
+
+/// Pixels beside and above the cells of a confusion matrix.
+const MARGIN: i32 = 130;
+
+fn confusion(canvas: &Canvas<'_>, cell: i32, labels: &[String], counts: &[Vec<usize>]) -> Drawn {
+    let (left, top) = (MARGIN, MARGIN);
     let text = |size: i32| (FONT, size).into_font().color(&BLACK);
     let size = (cell / 4).clamp(10, 22);
-    root.draw_text("rows: the truth, columns: the answer", &text(16), (12, 16))?;
+    canvas.draw_text("rows: the truth, columns: the answer", &text(16), (12, 16))?;
     for (row, line) in counts.iter().enumerate() {
         let total = line.iter().sum::<usize>().max(1);
         for (column, &count) in line.iter().enumerate() {
@@ -58,7 +86,7 @@ fn confusion(path: &Path, labels: &[String], counts: &[Vec<usize>]) -> Drawn {
             };
             let (x, y) = (left + column as i32 * cell, top + row as i32 * cell);
             let corners = [(x, y), (x + cell - 1, y + cell - 1)];
-            root.draw(&Rectangle::new(
+            canvas.draw(&Rectangle::new(
                 corners,
                 color.mix(0.05 + 0.9 * share).filled(),
             ))?;
@@ -66,20 +94,20 @@ fn confusion(path: &Path, labels: &[String], counts: &[Vec<usize>]) -> Drawn {
                 let ink = if share > 0.5 { WHITE } else { BLACK };
                 let style = (FONT, size).into_font().color(&ink);
                 let style = style.pos(Pos::new(HPos::Center, VPos::Center));
-                root.draw_text(&count.to_string(), &style, (x + cell / 2, y + cell / 2))?;
+                canvas.draw_text(&count.to_string(), &style, (x + cell / 2, y + cell / 2))?;
             }
         }
         if cell >= 12 {
             let middle = row as i32 * cell + cell / 2;
             let side = text(size.min(18)).pos(Pos::new(HPos::Right, VPos::Center));
-            root.draw_text(
+            canvas.draw_text(
                 &shortened(&labels[row], 14),
                 &side,
                 (left - 8, top + middle),
             )?;
             let above = text(size.min(18)).pos(Pos::new(HPos::Center, VPos::Bottom));
             if cell >= 60 {
-                root.draw_text(
+                canvas.draw_text(
                     &shortened(&labels[row], 12),
                     &above,
                     (left + middle, top - 6),
@@ -87,7 +115,6 @@ fn confusion(path: &Path, labels: &[String], counts: &[Vec<usize>]) -> Drawn {
             }
         }
     }
-    root.present()?;
     Ok(())
 }
 
@@ -111,51 +138,45 @@ pub struct Tile {
 
 const SIDE: u32 = 128;
 const COLUMNS: usize = 8;
+/// Columns and rows of pixels that a tile takes.
+const CELL: (u32, u32) = (SIDE + 12, SIDE + 44);
 
 /// Draws pictures in rows of eight with their titles.
 pub fn draw_sheet(path: &Path, tiles: &[Tile]) -> anyhow::Result<()> {
-    load_font();
-    report(path, sheet(path, tiles))
-}
-
-fn sheet(path: &Path, tiles: &[Tile]) -> Drawn {
-    let (cell_width, cell_height) = (SIDE as i32 + 12, SIDE as i32 + 44);
     let columns = tiles.len().clamp(3, COLUMNS);
     let rows = tiles.len().div_ceil(columns).max(1);
-    let size = (
-        columns as u32 * cell_width as u32 + 12,
-        rows as u32 * cell_height as u32 + 12,
-    );
-    let root = BitMapBackend::new(path, size).into_drawing_area();
-    root.fill(&WHITE)?;
+    let size = (columns as u32 * CELL.0 + 12, rows as u32 * CELL.1 + 12);
+    write_png(path, size, |canvas| sheet(canvas, columns, tiles))
+}
+
+fn sheet(canvas: &Canvas<'_>, columns: usize, tiles: &[Tile]) -> Drawn {
     if tiles.is_empty() {
-        root.draw_text(
+        canvas.draw_text(
             "no mistakes",
             &(FONT, 20).into_font().color(&BLACK),
             (12, 12),
         )?;
     }
     for (index, tile) in tiles.iter().enumerate() {
-        let x = 12 + (index % columns) as i32 * cell_width;
-        let y = 12 + (index / columns) as i32 * cell_height;
+        let x = 12 + (index % columns) as i32 * CELL.0 as i32;
+        let y = 12 + (index / columns) as i32 * CELL.1 as i32;
         if let Some((width, height, rgb)) = thumbnail(&tile.file) {
             let corner = (
                 x + (SIDE - width) as i32 / 2,
                 y + (SIDE - height) as i32 / 2,
             );
             let image = BitMapElement::with_owned_buffer(corner, (width, height), rgb);
-            root.draw(&image.ok_or("a thumbnail of the wrong size")?)?;
+            canvas.draw(&image.ok_or("a thumbnail of the wrong size")?)?;
         }
         let title = (FONT, 15).into_font().color(&BLACK);
-        root.draw_text(
+        canvas.draw_text(
             &shortened(&tile.title, 20),
             &title,
             (x, y + SIDE as i32 + 3),
         )?;
         let name = (FONT, 12).into_font().color(&BLACK.mix(0.6));
-        root.draw_text(&shortened(&tile.name, 22), &name, (x, y + SIDE as i32 + 20))?;
+        canvas.draw_text(&shortened(&tile.name, 22), &name, (x, y + SIDE as i32 + 20))?;
     }
-    root.present()?;
     Ok(())
 }
 

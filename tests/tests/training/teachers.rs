@@ -58,7 +58,8 @@ fn a_teacher_is_a_run_or_a_file_and_both_teach_alike() {
     });
     assert!((losses[0] - losses[1]).abs() < 1e-3, "{losses:?}");
 
-    // A student that sees less: the teacher gets its pictures enlarged. It may be of integers, too.
+    // A student that takes smaller pictures: the teacher sees the same parts in its own size. It may be of
+    // integers, too.
     let int8 = integers(&pictures, &teacher);
     let compiled = compiled(&int8);
     let small = [

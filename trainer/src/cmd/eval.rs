@@ -135,7 +135,11 @@ pub fn ask(model: &Model, pictures: &Pictures, device: &DeviceChoice) -> anyhow:
         }
         Model::Float(_) | Model::Int8(..) | Model::Kiln(..) => {
             let answerer = model.classifier()?;
-            Answers::of(pictures.loader()?, |batch| answerer.batch(batch), &progress)?
+            Answers::of(
+                pictures.loader()?,
+                |batch| answerer.batch(&batch.inputs),
+                &progress,
+            )?
         }
     };
     bar.clear();
@@ -179,7 +183,7 @@ pub fn evaluate(args: &EvalArgs) -> anyhow::Result<Evaluation> {
         let [c, h, w] = [recipe.channels(), recipe.height.into(), recipe.width.into()];
         let mut values = Vec::new();
         for batch in pictures.loader()? {
-            values.extend_from_slice(&batch?.pixels.values());
+            values.extend_from_slice(&batch?.inputs.values());
         }
         let shape = [answers.labels.len(), c, h, w].map(|n| n as u64);
         npy::write(path, &shape, values.into_iter())?;

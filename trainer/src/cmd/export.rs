@@ -48,10 +48,10 @@ pub fn run(args: &ExportArgs) -> anyhow::Result<ExitCode> {
     let pictures = Pictures::open(&data, "val", &samples, &model)?;
     let mut inputs = Vec::new();
     for batch in pictures.loader()? {
-        let batch = batch?;
-        let pixels = batch.pixels.values();
-        let values = pixels.len() / batch.shape[0].max(1);
-        inputs.extend(pixels.chunks_exact(values.max(1)).map(<[f32]>::to_vec));
+        let batch = batch?.inputs;
+        let values = batch.values();
+        let pictures = values.chunks_exact(batch.values_of_one().max(1));
+        inputs.extend(pictures.map(<[f32]>::to_vec));
     }
     let difference = match export::compare(&run, &file, &inputs) {
         Err(error @ ExportError::Differs { .. }) => {

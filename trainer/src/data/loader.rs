@@ -6,23 +6,23 @@
 //! in turn.
 
 mod pixels;
+mod worker;
 
-use std::ops::Range;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::{self, JoinHandle};
 
-use kiln_core::preprocess::{PictureView, PreprocessError, Recipe};
+use kiln_core::preprocess::{PreprocessError, Recipe};
 use rand::seq::SliceRandom;
 
-pub use self::pixels::Pixels;
-use self::pixels::{normalise, tables};
-use super::augment::{AugmentConfig, AugmentError, augment, augment_pixels, mix};
+pub use self::pixels::{Inputs, Pixels};
+use self::worker::{Plan, Seen};
+use super::augment::{AugmentConfig, AugmentError};
 use super::cache::{Cache, CacheError, Form};
 use super::random::stream;
 
 /// Which batches, in which order, and how they are prepared.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct LoaderOptions {
     /// Pictures in a batch.
     pub batch: usize,
@@ -40,6 +40,8 @@ pub struct LoaderOptions {
     pub drop_last: bool,
     /// Whether pictures that are not mixed stay bytes, for the device to normalise.
     pub bytes: bool,
+    /// The recipe of a teacher that takes another size: it sees the same part of each picture in that.
+    pub teacher: Option<Recipe>,
     /// Worker threads, at least 1.
     pub threads: usize,
     /// Batches that wait in each worker's queue at most.
@@ -59,6 +61,7 @@ impl LoaderOptions {
             shuffle: true,
             drop_last: true,
             bytes: false,
+            teacher: None,
             threads: (cores / 2).clamp(1, 8),
             ahead: 2,
         }
@@ -104,10 +107,10 @@ pub enum LoaderError {
 pub struct Batch {
     /// Which of the epoch's, from 0.
     pub number: usize,
-    /// `[n, channels, height, width]`.
-    pub shape: [usize; 4],
     /// The pictures.
-    pub pixels: Pixels,
+    pub inputs: Inputs,
+    /// The same, augmented alike, as [`LoaderOptions::teacher`] says.
+    pub teacher: Option<Inputs>,
     /// `[n, classes]`: each row sums to 1; one-hot but for mixup and cutmix.
     pub targets: Vec<f32>,
     /// `[n]`: the pictures' own classes.
@@ -132,7 +135,7 @@ impl Loader {
     /// # Errors
     ///
     /// Options, recipe or augmentation that cannot be used, or that ask for another [`Form`] than the
-    /// cache's: random crops need working copies, an exact cache its own recipe.
+    /// cache's: random crops and a teacher need working copies, an exact cache its own recipe.
     pub fn new(
         cache: Arc<Cache>,
         recipe: &Recipe,
@@ -140,6 +143,7 @@ impl Loader {
         options: &LoaderOptions,
     ) -> Result<Self, LoaderError> {
         recipe.check()?;
+        options.teacher.as_ref().map_or(Ok(()), Recipe::check)?;
         config.check()?;
         check(&cache, recipe, config, options)?;
         let mut order: Vec<usize> = (0..cache.len()).collect();
@@ -154,8 +158,8 @@ impl Loader {
         let first = options.first_batch.min(batches);
         let plan = Arc::new(Plan {
             cache,
-            recipe: *recipe,
-            tables: tables(recipe),
+            seen: Seen::by(recipe),
+            teacher: options.teacher.as_ref().map(Seen::by),
             config: *config,
             options: options.clone(),
             order,
@@ -248,114 +252,16 @@ fn check(
         if config.crop {
             return refuse("random crops need a cache of working copies, not an exact one".into());
         }
+        if options.teacher.is_some() {
+            return refuse(
+                "a teacher that takes another size needs a cache of working copies".into(),
+            );
+        }
         if !cache.form().same_bytes(&Form::Exact(*recipe)) {
             return refuse("the cache was made for another recipe".into());
         }
     }
     Ok(())
-}
-
-/// What the workers share.
-struct Plan {
-    cache: Arc<Cache>,
-    recipe: Recipe,
-    /// `[channels]`: from a byte to the normalised value.
-    tables: Vec<[f32; 256]>,
-    config: AugmentConfig,
-    options: LoaderOptions,
-    /// The epoch's pictures in order.
-    order: Vec<usize>,
-}
-
-/// One worker's buffers.
-#[derive(Default)]
-struct Buffers {
-    stored: Vec<u8>,
-    scratch: Vec<i32>,
-    /// `[height, width, channels]`.
-    bytes: Vec<u8>,
-}
-
-impl Plan {
-    fn prepare(
-        &self,
-        numbers: std::iter::StepBy<Range<usize>>,
-        queue: &SyncSender<Result<Batch, LoaderError>>,
-    ) {
-        let mut buffers = Buffers::default();
-        for number in numbers {
-            let batch = self.batch(number, &mut buffers);
-            let failed = batch.is_err();
-            if queue.send(batch).is_err() || failed {
-                return;
-            }
-        }
-    }
-
-    fn batch(&self, number: usize, buffers: &mut Buffers) -> Result<Batch, LoaderError> {
-        let Self {
-            recipe, options, ..
-        } = self;
-        let start = number * options.batch;
-        let end = (start + options.batch).min(self.order.len());
-        let indices = self.order[start..end].to_vec();
-        let (height, width) = (usize::from(recipe.height), usize::from(recipe.width));
-        let shape = [indices.len(), recipe.channels(), height, width];
-        let bytes = options.bytes && !self.config.mixes();
-        let mut pixels = Pixels::zeros(bytes, indices.len(), recipe);
-        let mut targets = vec![0.0; indices.len() * options.classes];
-        let mut labels = Vec::with_capacity(indices.len());
-        buffers.bytes.resize(recipe.len(), 0);
-        for (row, &index) in indices.iter().enumerate() {
-            self.picture(index, buffers)?;
-            let place = row * recipe.len()..(row + 1) * recipe.len();
-            match &mut pixels {
-                Pixels::Values(values) => {
-                    normalise(&self.tables, &buffers.bytes, &mut values[place]);
-                }
-                Pixels::Bytes(bytes, _) => bytes[place].copy_from_slice(&buffers.bytes),
-            }
-            let class = self.cache.samples()[index].class;
-            targets[row * options.classes + class] = 1.0;
-            labels.push(class);
-        }
-        let numbers = [options.seed, options.epoch, number as u64];
-        let mut rng = stream("mix", &numbers);
-        if let Pixels::Values(values) = &mut pixels {
-            mix(&self.config, &mut rng, shape, values, &mut targets);
-        }
-        Ok(Batch {
-            number,
-            shape,
-            pixels,
-            targets,
-            labels,
-            indices,
-        })
-    }
-
-    /// Fills `buffers.bytes` with an augmented picture.
-    fn picture(&self, index: usize, buffers: &mut Buffers) -> Result<(), LoaderError> {
-        let Buffers {
-            stored,
-            scratch,
-            bytes,
-        } = buffers;
-        let numbers = [self.options.seed, self.options.epoch, index as u64];
-        let mut rng = stream("augment", &numbers);
-        let picture = self.cache.picture(index, stored)?;
-        match self.cache.form() {
-            Form::Exact(_) => {
-                bytes.copy_from_slice(picture.bytes);
-                augment_pixels(&self.recipe, &self.config, &mut rng, bytes);
-            }
-            Form::Working { .. } => {
-                let view = PictureView::new(picture.width, picture.height, picture.bytes)?;
-                augment(view, &self.recipe, &self.config, &mut rng, scratch, bytes)?;
-            }
-        }
-        Ok(())
-    }
 }
 
 #[cfg(test)]

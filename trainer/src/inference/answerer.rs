@@ -7,7 +7,7 @@ use kiln_run::engine::{Engine, Input, LoadedModel};
 use kiln_run::layout::{Layout, reorder};
 use kiln_runtime::float::FloatModel;
 
-use crate::data::loader::Batch;
+use crate::data::loader::Inputs;
 use rayon::prelude::*;
 
 /// What answers; shared by threads.
@@ -36,11 +36,10 @@ impl Answerer {
         }
     }
 
-    /// Logits of a batch of normalised pictures, NCHW, on all cores.
-    pub fn batch(&self, batch: &Batch) -> anyhow::Result<Vec<f32>> {
-        let pixels = batch.pixels.values();
-        let values = pixels.len() / batch.shape[0].max(1);
-        let pictures = pixels.par_chunks_exact(values.max(1));
+    /// Logits of a batch's inputs, on all cores.
+    pub fn batch(&self, inputs: &Inputs) -> anyhow::Result<Vec<f32>> {
+        let pixels = inputs.values();
+        let pictures = pixels.par_chunks_exact(inputs.values_of_one().max(1));
         let logits: anyhow::Result<Vec<_>> = pictures
             .map_init(
                 || self.session(),

@@ -3,6 +3,7 @@
 pub mod config;
 pub mod fast;
 pub mod init;
+mod layout;
 pub mod network;
 pub mod spec;
 

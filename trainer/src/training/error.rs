@@ -43,8 +43,8 @@ pub enum TrainError {
         source: io::Error,
     },
     /// The curves could not be drawn.
-    #[error("{0}")]
-    Curves(String),
+    #[error("{0:#}")]
+    Curves(anyhow::Error),
     /// Not one batch.
     #[error("train: {pictures} pictures do not fill one batch of {batch}; use a smaller --batch")]
     TooFew {

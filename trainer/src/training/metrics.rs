@@ -8,7 +8,7 @@ use kiln_runtime::files::write_atomic;
 use plotters::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::picture::{FONT, load_font};
+use crate::picture::{Canvas, Drawn, FONT, write_png};
 
 /// One line of `metrics.jsonl`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -64,12 +64,9 @@ const VAL: RGBColor = RGBColor(27, 118, 187);
 type Get = fn(&EpochMetrics) -> f64;
 
 /// Draws loss and accuracy by epoch, training and validation, to a PNG.
-pub fn draw_curves(path: &Path, epochs: &[EpochMetrics]) -> Result<(), String> {
-    load_font();
-    let root = BitMapBackend::new(path, (1200, 480)).into_drawing_area();
-    let draw = || -> Result<(), Box<dyn std::error::Error>> {
-        root.fill(&WHITE)?;
-        let (left, right) = root.split_horizontally(600);
+pub fn draw_curves(path: &Path, epochs: &[EpochMetrics]) -> anyhow::Result<()> {
+    write_png(path, (1200, 480), |canvas| {
+        let (left, right) = canvas.split_horizontally(600);
         panel(&left, "Loss", epochs, |m| m.train_loss, |m| m.val_loss)?;
         panel(
             &right,
@@ -77,23 +74,11 @@ pub fn draw_curves(path: &Path, epochs: &[EpochMetrics]) -> Result<(), String> {
             epochs,
             |m| m.train_accuracy,
             |m| m.val_accuracy,
-        )?;
-        root.present()?;
-        Ok(())
-    };
-    draw().map_err(|error| format!("{}: {error}", path.display()))
+        )
+    })
 }
 
-fn panel<B: DrawingBackend>(
-    area: &DrawingArea<B, plotters::coord::Shift>,
-    title: &str,
-    epochs: &[EpochMetrics],
-    train: Get,
-    val: Get,
-) -> Result<(), Box<dyn std::error::Error>>
-where
-    B::ErrorType: 'static,
-{
+fn panel(area: &Canvas<'_>, title: &str, epochs: &[EpochMetrics], train: Get, val: Get) -> Drawn {
     let values = epochs.iter().flat_map(|m| [train(m), val(m)]);
     let values: Vec<f64> = values.filter(|value| value.is_finite()).collect();
     let low = values.iter().copied().fold(f64::INFINITY, f64::min);

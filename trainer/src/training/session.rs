@@ -55,7 +55,15 @@ impl<'a> Session<'a> {
     ) -> Result<Self, TrainError> {
         let config = &run.config;
         let recipe = config.recipe();
-        let form = Form::for_training(&recipe, &config.augment);
+        let teacher = match &config.teacher {
+            Some(teacher) => {
+                let device = &setup.devices.list[0];
+                Some(Teacher::load(teacher, &run.labels, &recipe, device)?)
+            }
+            None => None,
+        };
+        let seen = teacher.as_ref().and_then(Teacher::recipe);
+        let form = Form::for_training(&recipe, &config.augment, seen.as_ref());
         let train = open_cache(run, setup, Split::Train, form, observe)?;
         let val = open_cache(run, setup, Split::Val, Form::Exact(recipe), observe)?;
         let device = setup.devices.list[0].clone().autodiff();
@@ -64,13 +72,6 @@ impl<'a> Session<'a> {
         let network = network.with_bf16(setup.bf16);
         let optimizer = |network: &Network| optimizer::build(&config.optimizer, network);
         let averages = config.training.ema > 0.0;
-        let teacher = match &config.teacher {
-            Some(teacher) => {
-                let device = &setup.devices.list[0];
-                Some(Teacher::load(teacher, &run.labels, &recipe, device)?)
-            }
-            None => None,
-        };
         let features = teacher.as_ref().and_then(Teacher::features);
         let projected = |network: Network| match features {
             Some(features) => network.with_projector(features, &device),
@@ -191,6 +192,7 @@ impl<'a> Session<'a> {
         );
         let options = LoaderOptions {
             bytes: self.setup.devices.take_bytes(),
+            teacher: self.teacher.as_ref().and_then(Teacher::recipe),
             ..LoaderOptions::training(
                 self.run.labels.len(),
                 config.training.batch,

@@ -56,14 +56,14 @@ impl StepInput {
         loss: Loss,
         device: &Device,
     ) -> Self {
-        let [n, ..] = batch.shape;
+        let n = batch.labels.len();
         let rows = |values: Vec<f32>| {
             let columns = values.len() / n.max(1);
             Tensor::<2>::from_data(TensorData::new(values, [n, columns]), device)
         };
         let labels: Vec<i32> = batch.labels.iter().map(|&label| label as i32).collect();
         Self {
-            pixels: batch.pixels.to_tensor(batch.shape, device),
+            pixels: batch.inputs.to_tensor(device),
             targets: rows(batch.targets.clone()),
             labels: Tensor::from_data(TensorData::new(labels, [n]), device),
             lesson: lesson.map(|lesson| lesson.map(rows)),

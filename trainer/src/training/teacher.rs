@@ -1,14 +1,12 @@
 //! The network whose answers another learns from.
 
 use burn::tensor::Device;
-use burn::tensor::module::interpolate;
-use burn::tensor::ops::{InterpolateMode, InterpolateOptions};
 use kiln_core::preprocess::Recipe;
 use kiln_runtime::features::Head;
 use thiserror::Error;
 
 use crate::config::TeacherConfig;
-use crate::data::loader::{Batch, Pixels};
+use crate::data::loader::Batch;
 use crate::evaluate::values;
 use crate::inference::{self, Answerer, Foreign};
 use crate::model::Network;
@@ -18,8 +16,8 @@ pub struct Teacher {
     model: Model,
     /// Whether its features are asked for.
     features: bool,
-    /// Rows and columns that it takes.
-    size: [usize; 2],
+    /// What it takes, where the size is not its student's.
+    recipe: Option<Recipe>,
     device: Device,
 }
 
@@ -67,9 +65,9 @@ pub enum TeacherError {
     },
     /// It sees something else.
     #[error(
-        "--teacher: its recipe differs ({found:?} against {expected:?}); a teacher sees the very \
-         pixels that its student sees, enlarged if it takes larger pictures, so train it with the same \
-         [recipe] or a larger width and height"
+        "--teacher: its recipe differs ({found:?} against {expected:?}); a teacher sees what its \
+         student sees, in its own size, so train it with the same [recipe] but for width and height, \
+         which may be larger"
     )]
     Recipe {
         /// The teacher's.
@@ -119,7 +117,7 @@ impl Teacher {
         Ok(Self {
             model,
             features,
-            size: [sees.height.into(), sees.width.into()],
+            recipe: (sees != *recipe).then_some(sees),
             device: device.clone(),
         })
     }
@@ -134,24 +132,28 @@ impl Teacher {
         self.features.then_some(features)
     }
 
+    /// What it takes, where the size is not its student's: a batch has its pictures in both then.
+    pub fn recipe(&self) -> Option<Recipe> {
+        self.recipe
+    }
+
     /// What it says of a batch.
     pub fn lesson(&self, batch: &Batch) -> Result<Lesson<Vec<f32>>, TeacherError> {
-        let enlarged = (batch.shape[2..] != self.size).then(|| self.enlarge(batch));
-        let batch = enlarged.as_ref().unwrap_or(batch);
+        let inputs = batch.teacher.as_ref().unwrap_or(&batch.inputs);
         match &self.model {
             Model::Run(network) => {
-                let answer = network.answer(batch.pixels.to_tensor(batch.shape, &self.device));
+                let answer = network.answer(inputs.to_tensor(&self.device));
                 Ok(Lesson {
                     logits: values(answer.logits),
                     features: self.features.then(|| values(answer.features)),
                 })
             }
             Model::Exported(model) => Ok(Lesson {
-                logits: model.batch(batch)?,
+                logits: model.batch(inputs)?,
                 features: None,
             }),
             Model::Parts(model, head) => {
-                let features = model.batch(batch)?;
+                let features = model.batch(inputs)?;
                 let pictures = features.chunks_exact(head.features());
                 Ok(Lesson {
                     logits: pictures
@@ -160,21 +162,6 @@ impl Teacher {
                     features: Some(features),
                 })
             }
-        }
-    }
-
-    /// A batch in the size that the teacher takes, bilinear.
-    fn enlarge(&self, batch: &Batch) -> Batch {
-        let pixels = batch.pixels.to_tensor(batch.shape, &self.device);
-        let options = InterpolateOptions::new(InterpolateMode::Bilinear)
-            .with_align_corners(false)
-            .with_output_size(self.size);
-        let pixels = interpolate(pixels, options);
-        let shape = pixels.dims();
-        Batch {
-            shape,
-            pixels: Pixels::Values(values(pixels)),
-            ..batch.clone()
         }
     }
 }

@@ -27,15 +27,20 @@ pub enum Form {
 pub(super) type Made = (u32, u32, Vec<u8>);
 
 impl Form {
-    /// The form that training needs: exact, or, for random crops, a working copy of twice the input's longer
-    /// side, so that a crop of a quarter of the area is still not enlarged.
-    pub fn for_training(recipe: &Recipe, augment: &AugmentConfig) -> Self {
-        if augment.crop {
-            Self::Working {
-                side: 2 * u32::from(recipe.width.max(recipe.height)),
-            }
-        } else {
-            Self::Exact(*recipe)
+    /// The form that training needs: exact, or, for random crops and for a `teacher` that takes another size,
+    /// a working copy of twice the larger input's longer side, so that a crop of a quarter of the area is still
+    /// not enlarged.
+    pub fn for_training(
+        recipe: &Recipe,
+        augment: &AugmentConfig,
+        teacher: Option<&Recipe>,
+    ) -> Self {
+        let side = |recipe: &Recipe| u32::from(recipe.width.max(recipe.height));
+        match teacher {
+            None if !augment.crop => Self::Exact(*recipe),
+            _ => Self::Working {
+                side: 2 * side(recipe).max(teacher.map_or(0, side)),
+            },
         }
     }
 

@@ -5,7 +5,51 @@ use std::borrow::Cow;
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use kiln_core::preprocess::Recipe;
 
-/// Pictures of one size.
+/// Pictures of one size, as a network takes them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Inputs {
+    /// `[n, channels, height, width]`.
+    pub shape: [usize; 4],
+    /// Their pixels.
+    pub pixels: Pixels,
+}
+
+impl Inputs {
+    /// Room for `n` inputs of the recipe.
+    pub(super) fn zeros(bytes: bool, n: usize, recipe: &Recipe) -> Self {
+        let (height, width) = (recipe.height.into(), recipe.width.into());
+        Self {
+            shape: [n, recipe.channels(), height, width],
+            pixels: Pixels::zeros(bytes, n, recipe),
+        }
+    }
+
+    /// Sets an input: `picture` is `[height, width, channels]`.
+    pub(super) fn put(&mut self, row: usize, tables: &[[f32; 256]], picture: &[u8]) {
+        let place = row * picture.len()..(row + 1) * picture.len();
+        match &mut self.pixels {
+            Pixels::Values(values) => normalise(tables, picture, &mut values[place]),
+            Pixels::Bytes(bytes, _) => bytes[place].copy_from_slice(picture),
+        }
+    }
+
+    /// All of them on `device`, normalised.
+    pub fn to_tensor(&self, device: &Device) -> Tensor<4> {
+        self.pixels.to_tensor(self.shape, device)
+    }
+
+    /// One input after the other, normalised, `[channels, height, width]`.
+    pub fn values(&self) -> Cow<'_, [f32]> {
+        self.pixels.values()
+    }
+
+    /// Values of an input.
+    pub fn values_of_one(&self) -> usize {
+        self.shape[1..].iter().product()
+    }
+}
+
+/// The pixels of pictures of one size.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Pixels {
     /// `[n, channels, height, width]`, normalised by the recipe.
@@ -16,7 +60,7 @@ pub enum Pixels {
 
 impl Pixels {
     /// Room for `n` inputs of the recipe.
-    pub(super) fn zeros(bytes: bool, n: usize, recipe: &Recipe) -> Self {
+    fn zeros(bytes: bool, n: usize, recipe: &Recipe) -> Self {
         match bytes {
             true => Self::Bytes(vec![0; n * recipe.len()], *recipe),
             false => Self::Values(vec![0.0; n * recipe.len()]),
@@ -24,7 +68,7 @@ impl Pixels {
     }
 
     /// `[n, channels, height, width]`, normalised.
-    pub fn values(&self) -> Cow<'_, [f32]> {
+    fn values(&self) -> Cow<'_, [f32]> {
         let (bytes, recipe) = match self {
             Self::Values(values) => return values.into(),
             Self::Bytes(bytes, recipe) => (bytes, recipe),
@@ -39,7 +83,7 @@ impl Pixels {
     }
 
     /// `[n, channels, height, width]` on `device`, normalised there if need be.
-    pub fn to_tensor(&self, shape: [usize; 4], device: &Device) -> Tensor<4> {
+    fn to_tensor(&self, shape: [usize; 4], device: &Device) -> Tensor<4> {
         let (bytes, recipe) = match self {
             Self::Values(values) => {
                 return Tensor::from_data(TensorData::new(values.clone(), shape), device);
@@ -65,7 +109,7 @@ pub(super) fn tables(recipe: &Recipe) -> Vec<[f32; 256]> {
 }
 
 /// From bytes, `[height, width, channels]`, to normalised planes, `[channels, height, width]`.
-pub(super) fn normalise(tables: &[[f32; 256]], bytes: &[u8], planes: &mut [f32]) {
+fn normalise(tables: &[[f32; 256]], bytes: &[u8], planes: &mut [f32]) {
     match tables {
         [red, green, blue] => {
             let (pixels, _) = bytes.as_chunks::<3>();

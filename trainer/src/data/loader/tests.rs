@@ -1,5 +1,5 @@
 use image::{Rgb, RgbImage};
-use kiln_core::preprocess::{Color, Fit, preprocess};
+use kiln_core::preprocess::{Color, Fit, PictureView, preprocess};
 
 use super::super::Sample;
 use super::super::cache::{CacheOptions, Source};
@@ -12,6 +12,13 @@ const RECIPE: Recipe = Recipe {
     color: Color::Rgb,
     mean: [0.4, 0.5, 0.6],
     std: [0.2, 0.25, 0.3],
+};
+
+/// What a teacher takes: a pixel is a quarter of one of [`RECIPE`]'s.
+const LARGER: Recipe = Recipe {
+    width: 20,
+    height: 12,
+    ..RECIPE
 };
 
 /// 23 pictures of three classes, all different.
@@ -153,7 +160,7 @@ fn evaluation_gives_the_normalised_preprocessed_pictures_in_order() {
             let batch = batch.unwrap();
             let n = batch.indices.len();
             assert_eq!(n, if batch.number == 4 { 3 } else { 5 });
-            assert_eq!(batch.shape, [n, recipe.channels(), 6, 10]);
+            assert_eq!(batch.inputs.shape, [n, recipe.channels(), 6, 10]);
             for (row, &index) in batch.indices.iter().enumerate() {
                 assert_eq!(index, seen);
                 seen += 1;
@@ -172,7 +179,7 @@ fn evaluation_gives_the_normalised_preprocessed_pictures_in_order() {
                         for x in 0..10 {
                             let byte = bytes[(y * 10 + x) * recipe.channels() + c];
                             let plane = row * recipe.channels() + c;
-                            let got = batch.pixels.values()[(plane * 6 + y) * 10 + x];
+                            let got = batch.inputs.values()[(plane * 6 + y) * 10 + x];
                             assert_eq!(got, recipe.normalise(c, byte), "{c} {y} {x}");
                         }
                     }
@@ -271,8 +278,13 @@ fn what_does_not_fit_together_is_refused() {
         ..training.clone()
     };
     let bad_erase = AugmentConfig { erase: 2.0, ..off };
+    let taught = LoaderOptions {
+        teacher: Some(LARGER),
+        ..training.clone()
+    };
     let cases = [
         (RECIPE, crop, &training, "working copies"),
+        (RECIPE, off, &taught, "teacher"),
         (grey, off, &training, "another recipe"),
         (RECIPE, off, &few, "02.png is of class 2"),
         (RECIPE, off, &empty, "at least 1"),
@@ -303,13 +315,69 @@ fn bytes_for_the_device_are_the_same_pictures() {
     let found = batches(&cache, &plain, &for_device);
     assert_eq!(found.len(), want.len());
     for (found, want) in found.iter().zip(&want) {
-        assert!(matches!(found.pixels, Pixels::Bytes(..)));
-        assert_eq!(found.pixels.values(), want.pixels.values());
-        assert_eq!((found.shape, &found.targets), (want.shape, &want.targets));
+        assert!(matches!(found.inputs.pixels, Pixels::Bytes(..)));
+        assert_eq!(found.inputs.values(), want.inputs.values());
+        assert_eq!(found.inputs.shape, want.inputs.shape);
+        assert_eq!(found.targets, want.targets);
     }
     // Mixed pictures are no bytes any more.
     assert_eq!(
         batches(&cache, &everything(), &for_device),
         batches(&cache, &everything(), &options)
     );
+}
+
+/// What a student sees of a pixel, from the four pixels of its teacher.
+fn mean_of_four(teacher: &[f32], shape: [usize; 4]) -> Vec<f32> {
+    let [n, channels, height, width] = shape;
+    let at = |plane: usize, y: usize, x: usize| teacher[(plane * 2 * height + y) * 2 * width + x];
+    let mut means = Vec::new();
+    for plane in 0..n * channels {
+        for y in 0..height {
+            for x in 0..width {
+                let (y, x) = (2 * y, 2 * x);
+                let four = [(y, x), (y, x + 1), (y + 1, x), (y + 1, x + 1)];
+                means.push(four.map(|(y, x)| at(plane, y, x)).iter().sum::<f32>() / 4.0);
+            }
+        }
+    }
+    means
+}
+
+#[test]
+fn a_teacher_sees_what_its_student_sees_in_its_own_size() {
+    let (_dir, cache) = cache(WORKING, true);
+    let alone = LoaderOptions::training(3, 4, 7, 2);
+    let taught = LoaderOptions {
+        teacher: Some(LARGER),
+        ..alone.clone()
+    };
+    let config = AugmentConfig {
+        erase: 0.0,
+        cutmix: 0.0,
+        ..everything()
+    };
+    let without = batches(&cache, &config, &alone);
+    let with = batches(&cache, &config, &taught);
+    assert_eq!(with.len(), without.len());
+    let mut apart = Vec::new();
+    for (with, without) in with.iter().zip(&without) {
+        assert_eq!(with.inputs, without.inputs);
+        assert_eq!(with.targets, without.targets);
+        assert_eq!(without.teacher, None);
+        let teacher = with.teacher.as_ref().unwrap();
+        let shape = with.inputs.shape;
+        assert_eq!(teacher.shape, [4, 3, 12, 20]);
+        let means = mean_of_four(&teacher.values(), shape);
+        let student = with.inputs.values();
+        apart.extend(means.iter().zip(student.iter()).map(|(a, b)| (a - b).abs()));
+        // Another picture of the batch is something else.
+        let mut turned = student.to_vec();
+        turned.rotate_left(with.inputs.values_of_one());
+        let other = means.iter().zip(&turned).map(|(a, b)| (a - b).abs());
+        assert!(other.sum::<f32>() / turned.len() as f32 > 0.3);
+    }
+    // Values have a standard deviation near 1. A byte is 0.02; what is enlarged is blurred at the rim.
+    let mean = apart.iter().sum::<f32>() / apart.len() as f32;
+    assert!(mean < 0.05, "{mean}");
 }
