@@ -79,12 +79,12 @@ fn a_session_answers_as_the_engine_does_picture_after_picture() {
 #[test]
 fn maps_add_up_to_what_tells_the_classes_apart() {
     let mut session = session(NANO).unwrap();
-    assert_eq!(session.map_size(), [3, 3]);
+    assert_eq!(session.map_size(), [10, 10]);
     classify(&mut session, 90, 70);
     let sums: Vec<i64> = (0..2)
         .map(|class| {
             let map = session.map(class).unwrap();
-            assert_eq!(map.len(), 9);
+            assert_eq!(map.len(), 100);
             map.iter().copied().map(i64::from).sum()
         })
         .collect();
