@@ -47,13 +47,13 @@ pub struct ConvRecord {
     pub limits: [i8; 2],
     /// Constants: i8.
     pub weights: u32,
-    /// Constants: i8 an output channel, or [`NONE`].
+    /// Constants: i8 an output channel, or [`NONE`](super::NONE).
     pub weight_zero_points: u32,
     /// Constants: i32 an output channel.
     pub bias: u32,
     /// Constants: f32 an output channel.
     pub multipliers: u32,
-    /// Constants: i32 an output channel, or [`NONE`].
+    /// Constants: i32 an output channel, or [`NONE`](super::NONE).
     pub fixed: u32,
     /// What fast kernels need.
     pub scratch: Scratch,
@@ -117,7 +117,7 @@ pub struct CopyRecord {
     pub at: [u32; 3],
     /// What the rest of the output is filled with, if this layer fills it.
     pub fill: Option<i8>,
-    /// Constants: 256 i8, or [`NONE`].
+    /// Constants: 256 i8, or [`NONE`](super::NONE).
     pub table: u32,
 }
 

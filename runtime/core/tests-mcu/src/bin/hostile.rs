@@ -23,8 +23,8 @@ impl Operators for Needed {
 
 /// Changed files.
 const TRIALS: u32 = 3000;
-/// Inferences, after which it is enough.
-const RUNS: u32 = 500;
+/// Inferences, after which it is enough: a quarter of a minute on an emulated core.
+const RUNS: u32 = 200;
 /// The header and the records of layers: most changes go there.
 const RECORDS: usize = 4096;
 /// Bytes around the arena that nobody writes.
