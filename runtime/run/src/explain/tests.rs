@@ -89,7 +89,7 @@ fn activation_maps_are_the_cores() {
     let maps = [0, 1].map(|class| activation(&mut engine, &pixels, class).unwrap().unwrap());
     assert_eq!(
         (maps[0].rows, maps[0].columns, maps[0].method),
-        (3, 3, Method::Activation)
+        (10, 10, Method::Activation)
     );
     assert_ne!(maps[0].values, maps[1].values);
     let model = engine.loaded().clone();
