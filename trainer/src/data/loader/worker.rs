@@ -1,6 +1,6 @@
 //! What a worker thread of the loader does.
 
-use std::iter::StepBy;
+use std::iter::{self, StepBy};
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
@@ -79,12 +79,9 @@ impl Plan {
         let mut targets = vec![0.0; indices.len() * options.classes];
         let mut labels = Vec::with_capacity(indices.len());
         for (row, &index) in indices.iter().enumerate() {
-            self.picture(index, &self.seen, buffers)?;
-            inputs.put(row, &self.seen.tables, &buffers.bytes);
-            if let Some((seen, inputs)) = self.teacher.as_ref().zip(teacher.as_mut()) {
-                self.picture(index, seen, buffers)?;
-                inputs.put(row, &seen.tables, &buffers.bytes);
-            }
+            let own = iter::once((&self.seen, &mut inputs));
+            let views = own.chain(self.teacher.iter().zip(teacher.as_mut()));
+            self.picture(index, row, views, buffers)?;
             let class = self.cache.samples()[index].class;
             targets[row * options.classes + class] = 1.0;
             labels.push(class);
@@ -112,11 +109,13 @@ impl Plan {
         }
     }
 
-    /// Fills `buffers.bytes` with an augmented picture: whoever sees it, what is drawn is the same.
-    fn picture(
+    /// Puts an augmented picture into a batch's row, as each of `views` sees it: the same part of it, alike in
+    /// all but the noise of erasing.
+    fn picture<'a>(
         &self,
         index: usize,
-        Seen { recipe, .. }: &Seen,
+        row: usize,
+        views: impl Iterator<Item = (&'a Seen, &'a mut Inputs)>,
         buffers: &mut Buffers,
     ) -> Result<(), LoaderError> {
         let Buffers {
@@ -125,18 +124,21 @@ impl Plan {
             bytes,
         } = buffers;
         let numbers = [self.options.seed, self.options.epoch, index as u64];
-        let mut rng = stream("augment", &numbers);
         let picture = self.cache.picture(index, stored)?;
-        bytes.resize(recipe.len(), 0);
-        match self.cache.form() {
-            Form::Exact(_) => {
-                bytes.copy_from_slice(picture.bytes);
-                augment_pixels(recipe, &self.config, &mut rng, bytes);
+        for (Seen { recipe, tables }, inputs) in views {
+            let mut rng = stream("augment", &numbers);
+            bytes.resize(recipe.len(), 0);
+            match self.cache.form() {
+                Form::Exact(_) => {
+                    bytes.copy_from_slice(picture.bytes);
+                    augment_pixels(recipe, &self.config, &mut rng, bytes);
+                }
+                Form::Working { .. } => {
+                    let view = PictureView::new(picture.width, picture.height, picture.bytes)?;
+                    augment(view, recipe, &self.config, &mut rng, scratch, bytes)?;
+                }
             }
-            Form::Working { .. } => {
-                let view = PictureView::new(picture.width, picture.height, picture.bytes)?;
-                augment(view, recipe, &self.config, &mut rng, scratch, bytes)?;
-            }
+            inputs.put(row, tables, bytes);
         }
         Ok(())
     }
