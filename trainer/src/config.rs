@@ -139,7 +139,8 @@ pub struct TrainingConfig {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct InitConfig {
-    /// A run folder, a `.safetensors` file or what PyTorch's `torch.save` writes.
+    /// A run folder, a `.onnx` file of `kiln export`, a `.safetensors` file or what PyTorch's `torch.save`
+    /// writes.
     pub weights: PathBuf,
     /// What the file's batch normalisations add to the variance: 1e-5 in PyTorch, 1e-3 in networks
     /// that come from TensorFlow, EfficientNet among them.

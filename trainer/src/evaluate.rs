@@ -1,6 +1,7 @@
 //! How good a model is: loss, accuracy, confusion, calibration.
 
 use burn::tensor::{Device, Tensor};
+use kiln_runtime::quantize::Temperature;
 use serde::{Deserialize, Serialize};
 
 use crate::data::loader::{Batch, Loader, LoaderError};
@@ -161,6 +162,12 @@ impl Answers {
     pub fn rows(&self) -> impl Iterator<Item = (usize, &[f32])> {
         let rows = self.logits.chunks_exact(self.classes().max(1));
         self.labels.iter().copied().zip(rows)
+    }
+
+    /// The temperature that suits the logits best, and the losses without and with it.
+    pub fn tempered(&self) -> Temperature {
+        let rows = self.rows().map(|(label, logits)| (logits, label));
+        Temperature::of(&rows.collect::<Vec<_>>())
     }
 
     /// Wrong answers, the most confident first.

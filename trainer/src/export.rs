@@ -9,6 +9,7 @@ use kiln_runtime::onnx::{self, NodeProto, OnnxError, OnnxFile};
 use thiserror::Error;
 
 use crate::model::Network;
+use crate::model::network::parameter_name;
 use crate::model::spec::Activation;
 use crate::run::{Run, RunError};
 
@@ -152,21 +153,13 @@ fn linear_to_gemm(file: &mut OnnxFile) {
         .retain(|weight| used.contains(&weight.name));
 }
 
-/// A module's path without the names of burn's enum variants: `blocks.0.Conv.norm` is `blocks.0.norm`.
-fn plain_path(path: &str) -> String {
-    let parts = path
-        .split('.')
-        .filter(|part| !matches!(*part, "Conv" | "Chain"));
-    parts.collect::<Vec<_>>().join(".")
-}
-
 /// Names nodes and values by the module: a node with weights by their path, any other by its block
 /// and its operator.
 fn name_nodes(file: &mut OnnxFile) {
     let graph = file.graph_mut();
     let mut renamed = HashMap::new();
     for weight in &mut graph.initializer {
-        let name = plain_path(&weight.name);
+        let name = parameter_name(&weight.name);
         renamed.insert(std::mem::replace(&mut weight.name, name.clone()), name);
     }
     if let (Some(input), Some(output)) = (graph.input.first_mut(), graph.output.first_mut()) {
@@ -186,7 +179,7 @@ fn name_nodes(file: &mut OnnxFile) {
         let own = weights.find(|(path, _)| !path.starts_with("relu6"));
         let name = match own {
             Some((path, _)) => {
-                let path = plain_path(path);
+                let path = parameter_name(path);
                 block = path.splitn(3, '.').take(2).collect::<Vec<_>>().join(".");
                 path
             }

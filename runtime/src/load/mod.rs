@@ -24,6 +24,7 @@ pub(crate) mod tests;
 mod view;
 mod walk;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -31,6 +32,7 @@ use thiserror::Error;
 
 use crate::graph::{Axis, Graph, Layout};
 use crate::onnx::{self, OnnxError, OnnxFile};
+use constant::{Constant, Data};
 use order::Index;
 use walk::Walk;
 
@@ -116,6 +118,36 @@ pub struct Loaded {
     /// For each axis of the file's output the graph's axes that it runs over, the slowest first;
     /// axes of size 1 are left out.
     pub output_axes: Vec<Vec<Axis>>,
+}
+
+/// A constant tensor of floats.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Floats {
+    /// Its sizes.
+    pub shape: Vec<usize>,
+    /// Its values, row by row.
+    pub values: Vec<f32>,
+}
+
+/// The constant tensors of a file that hold floats, by name.
+///
+/// # Errors
+/// [`LoadError::Malformed`] for a tensor whose sizes and values do not agree.
+pub fn floats(file: &OnnxFile) -> Result<BTreeMap<String, Floats>, LoadError> {
+    let graph = file.proto.graph.iter();
+    let tensors = graph.flat_map(|graph| &graph.initializer);
+    let mut floats = BTreeMap::new();
+    for tensor in tensors {
+        let constant = Constant::decode(tensor).map_err(|cause| LoadError::Malformed {
+            path: file.path.clone(),
+            what: format!("`{}` {cause}", tensor.name),
+        })?;
+        if let Data::F32(values) = constant.data {
+            let shape = constant.dims;
+            floats.insert(tensor.name.clone(), Floats { shape, values });
+        }
+    }
+    Ok(floats)
 }
 
 /// Reads the graph of a file.

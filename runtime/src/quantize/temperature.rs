@@ -57,19 +57,27 @@ pub fn scale_logits(
     if answers.is_empty() {
         return Err(QuantizeError::NoLabels);
     }
-    let factor = best_factor(&answers);
+    let found = Temperature::of(&answers);
     let scale = graph.output_scale();
-    graph.logit_scale = Some((f64::from(scale) * factor) as f32);
-    Ok(Temperature {
-        temperature: 1.0 / factor,
-        pictures: answers.len(),
-        loss_before: loss(&answers, 1.0),
-        loss_after: loss(&answers, factor),
-    })
+    graph.logit_scale = Some((f64::from(scale) / found.temperature) as f32);
+    Ok(found)
+}
+
+impl Temperature {
+    /// The temperature that makes the loss least on `answers`, each the logits and the class of a picture.
+    pub fn of<L: AsRef<[f32]>>(answers: &[(L, usize)]) -> Self {
+        let factor = best_factor(answers);
+        Self {
+            temperature: 1.0 / factor,
+            pictures: answers.len(),
+            loss_before: loss(answers, 1.0),
+            loss_after: loss(answers, factor),
+        }
+    }
 }
 
 /// The factor of the logits with the least loss. The loss is convex in it, so its slope has one zero at most.
-fn best_factor(answers: &[(Vec<f32>, usize)]) -> f64 {
+fn best_factor<L: AsRef<[f32]>>(answers: &[(L, usize)]) -> f64 {
     let (mut low, mut high) = (1.0 / MOST, 1.0 / LEAST);
     for _ in 0..60 {
         let middle = (low * high).sqrt();
@@ -82,8 +90,9 @@ fn best_factor(answers: &[(Vec<f32>, usize)]) -> f64 {
 }
 
 /// The derivative of the loss by the factor.
-fn slope(answers: &[(Vec<f32>, usize)], factor: f64) -> f64 {
-    let one = |(logits, label): &(Vec<f32>, usize)| {
+fn slope<L: AsRef<[f32]>>(answers: &[(L, usize)], factor: f64) -> f64 {
+    let one = |(logits, label): &(L, usize)| {
+        let logits = logits.as_ref();
         let weights = weights(logits, factor);
         let sum: f64 = weights.iter().sum();
         let mean = weights
@@ -96,8 +105,9 @@ fn slope(answers: &[(Vec<f32>, usize)], factor: f64) -> f64 {
 }
 
 /// Mean cross-entropy in nats.
-fn loss(answers: &[(Vec<f32>, usize)], factor: f64) -> f64 {
-    let one = |(logits, label): &(Vec<f32>, usize)| {
+fn loss<L: AsRef<[f32]>>(answers: &[(L, usize)], factor: f64) -> f64 {
+    let one = |(logits, label): &(L, usize)| {
+        let logits = logits.as_ref();
         let weights = weights(logits, factor);
         let own = weights.get(*label).copied().unwrap_or(0.0);
         (weights.iter().sum::<f64>() / own.max(f64::MIN_POSITIVE)).ln()

@@ -140,11 +140,7 @@ fn beside<T: DeserializeOwned>(
 fn training(run: &Run) -> anyhow::Result<Option<Training>> {
     let path = run.metrics();
     let lines = metrics::read(&path, usize::MAX).with_context(|| path.display().to_string())?;
-    let best = lines
-        .iter()
-        .filter(|line| line.val_loss.is_finite())
-        .min_by(|a, b| a.val_loss.total_cmp(&b.val_loss));
-    let best = best.map(|line| line.epoch);
+    let best = metrics::best(&lines).map(|line| line.epoch);
     let epoch = |line: &metrics::EpochMetrics| Epoch {
         epoch: line.epoch,
         lr: line.lr,

@@ -74,7 +74,8 @@ pub struct TrainArgs {
     /// Everything random follows from it.
     #[arg(long)]
     pub seed: Option<u64>,
-    /// Weights to start from: a run folder, a .safetensors file or one of PyTorch's.
+    /// Weights to start from: a run folder, a model.onnx of `kiln export`, a .safetensors file or one of
+    /// PyTorch's.
     #[arg(long, value_name = "WEIGHTS")]
     pub init: Option<PathBuf>,
     /// Go on from the run in --init as its integers will compute it (quantization-aware training), with its

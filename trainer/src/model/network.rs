@@ -184,6 +184,15 @@ impl Network {
     }
 }
 
+/// What a parameter at a module's path is called outside, which is the path without the names of burn's
+/// enum variants: `blocks.0.Conv.norm` is `blocks.0.norm`.
+pub fn parameter_name(path: &str) -> String {
+    let parts = path
+        .split('.')
+        .filter(|part| !matches!(*part, "Conv" | "Chain"));
+    parts.collect::<Vec<_>>().join(".")
+}
+
 #[cfg(test)]
 mod tests {
     use burn::tensor::Distribution;

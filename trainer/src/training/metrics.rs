@@ -25,12 +25,30 @@ pub struct EpochMetrics {
     pub train_accuracy: f64,
     /// Mean cross-entropy on the validation split.
     pub val_loss: f64,
+    /// The same once the logits are divided by the temperature that makes it least, which is what an epoch
+    /// is judged by: late epochs are too sure rather than wrong, and `kiln quantize --temperature` mends
+    /// that (Berta et al., <https://arxiv.org/abs/2501.19195>).
+    #[serde(default)]
+    pub val_tempered_loss: Option<f64>,
     /// Share of validation pictures answered rightly.
     pub val_accuracy: f64,
     /// Training pictures a second, validation left out.
     pub images_per_second: f64,
     /// Seconds for the epoch, validation included.
     pub seconds: f64,
+}
+
+impl EpochMetrics {
+    /// What an epoch is judged by: the least is the best.
+    pub fn judged(&self) -> f64 {
+        self.val_tempered_loss.unwrap_or(self.val_loss)
+    }
+}
+
+/// The epoch whose weights a run keeps.
+pub fn best(epochs: &[EpochMetrics]) -> Option<&EpochMetrics> {
+    let finite = epochs.iter().filter(|epoch| epoch.val_loss.is_finite());
+    finite.min_by(|a, b| a.judged().total_cmp(&b.judged()))
 }
 
 /// Reads the lines up to `epochs`; later ones belong to a stopped attempt.

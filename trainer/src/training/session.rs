@@ -144,13 +144,15 @@ impl<'a> Session<'a> {
             Some(average) => average.clone(),
             None => self.network.valid(),
         };
-        let val = self.validate(&weights)?;
+        let answers = self.validate(&weights)?;
+        let val = Evaluation::new(&answers);
         if !val.loss.is_finite() {
             return Err(self.diverged(epoch, epoch - 1, "the validation loss"));
         }
-        let best = self.progress.best.is_none_or(|(_, loss)| val.loss < loss);
+        let tempered = answers.tempered().loss_after;
+        let best = self.progress.best.is_none_or(|(_, loss)| tempered < loss);
         if best {
-            self.progress.best = Some((epoch, val.loss));
+            self.progress.best = Some((epoch, tempered));
             save_network(&weights.without_projector(), &self.run.weights())?;
         }
         let checkpoint = Checkpoint {
@@ -166,6 +168,7 @@ impl<'a> Session<'a> {
             train_loss: totals.loss(),
             train_accuracy: totals.accuracy(),
             val_loss: val.loss,
+            val_tempered_loss: Some(tempered),
             val_accuracy: val.accuracy,
             images_per_second: totals.pictures as f64 / trained,
             seconds: start.elapsed().as_secs_f64(),
@@ -266,7 +269,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    fn validate(&self, network: &Network) -> Result<Evaluation, TrainError> {
+    fn validate(&self, network: &Network) -> Result<Answers, TrainError> {
         let batch = self.run.config.training.batch.max(64);
         let options = LoaderOptions {
             bytes: self.setup.devices.take_bytes(),
@@ -275,8 +278,7 @@ impl<'a> Session<'a> {
         let off = AugmentConfig::off();
         let loader = Loader::new(self.val.clone(), &self.recipe, &off, &options)?;
         let device = &self.setup.devices.list[0];
-        let answers = Answers::of_network(network, loader, device, &|_| {})?;
-        Ok(Evaluation::new(&answers))
+        Ok(Answers::of_network(network, loader, device, &|_| {})?)
     }
 }
 

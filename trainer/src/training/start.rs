@@ -11,7 +11,7 @@ use super::{Event, Observer, TrainError, qat};
 use crate::config::InitConfig;
 use crate::data::cache::Cache;
 use crate::model::Network;
-use crate::model::init::{self, Grafted, InitError};
+use crate::model::init::{self, Grafted, InitError, all_of};
 use crate::run::Run;
 
 /// `network`, with the weights that `[init]` of the run names, if it names some; `val` are pictures by
@@ -41,7 +41,10 @@ pub fn from(
         }
     } else {
         config.checked_hash()?;
-        init::from_file(network, &spec, path, config.epsilon as f32, device)?
+        match path.extension().is_some_and(|ext| ext == "onnx") {
+            true => init::from_exported(network, &spec, &run.labels, path, device)?,
+            false => init::from_file(network, &spec, path, config.epsilon as f32, device)?,
+        }
     };
     observe(Event::Started(&grafted));
     Ok(network)
@@ -74,14 +77,6 @@ fn rounded(
 fn whole(network: Network, weights: &Path) -> Result<(Network, Grafted), CheckpointError> {
     let grafted = all_of(&network);
     Ok((load_network(network, weights)?, grafted))
-}
-
-/// What is told where every layer is taken over as it is.
-fn all_of(network: &Network) -> Grafted {
-    Grafted {
-        taken: network.convs().len(),
-        ..Default::default()
-    }
 }
 
 impl InitConfig {

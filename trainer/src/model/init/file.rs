@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
+use kiln_runtime::load::Floats;
 use pytorch_reader::{DType, PytorchReader};
 use safetensors::{Dtype, SafeTensors};
 
+use super::InitError;
 use super::donor::{Donor, DonorBlock, Layer, Norm};
 use super::natural::natural;
-use super::{InitError, Weights};
 
 /// Bytes of a file at most.
 const LARGEST: u64 = 1 << 30;
@@ -38,7 +39,7 @@ pub fn read(path: &Path, epsilon: f32) -> Result<Donor, InitError> {
 }
 
 /// 32-bit floats of one to four axes by name; what else a file holds is left out.
-type Tensors = BTreeMap<String, Weights>;
+type Tensors = BTreeMap<String, Floats>;
 
 fn pytorch(path: &Path) -> Result<Tensors, String> {
     let reader = PytorchReader::new(path).map_err(|error| error.to_string())?;
@@ -51,7 +52,7 @@ fn pytorch(path: &Path) -> Result<Tensors, String> {
                 .map(|b| f32::from_ne_bytes([b[0], b[1], b[2], b[3]]))
                 .collect();
             let shape = tensor.shape().to_vec();
-            tensors.insert(name.clone(), Weights { shape, values });
+            tensors.insert(name.clone(), Floats { shape, values });
         }
     }
     Ok(tensors)
@@ -69,7 +70,7 @@ fn safetensors(path: &Path) -> Result<Tensors, String> {
                 .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
                 .collect();
             let shape = view.shape().to_vec();
-            tensors.insert(name.to_owned(), Weights { shape, values });
+            tensors.insert(name.to_owned(), Floats { shape, values });
         }
     }
     Ok(tensors)
@@ -78,7 +79,7 @@ fn safetensors(path: &Path) -> Result<Tensors, String> {
 /// The tensors of one block: names begin with the same path.
 #[derive(Default)]
 struct Group<'a> {
-    convs: Vec<(&'a str, &'a Weights)>,
+    convs: Vec<(&'a str, &'a Floats)>,
     norms: Vec<(&'a str, Norm)>,
 }
 
@@ -175,7 +176,7 @@ fn block(group: Group<'_>) -> Result<DonorBlock, String> {
     let names = names.join(", ");
     let (mut convs, mut norms) = (group.convs, group.norms);
     norms.sort_by_key(|(name, _)| natural(name));
-    let depthwise = |conv: &Weights| conv.shape[1] == 1 && conv.shape[2] > 1;
+    let depthwise = |conv: &Floats| conv.shape[1] == 1 && conv.shape[2] > 1;
     let Some(at) = convs.iter().position(|(_, conv)| depthwise(conv)) else {
         return Err(format!("{names}: no depthwise convolution among them"));
     };
@@ -206,7 +207,7 @@ fn block(group: Group<'_>) -> Result<DonorBlock, String> {
     })
 }
 
-fn layer(name: &str, conv: &Weights, norm: Option<Norm>) -> Result<Layer, String> {
+fn layer(name: &str, conv: &Floats, norm: Option<Norm>) -> Result<Layer, String> {
     let shape: [usize; 4] = conv.shape[..].try_into().map_err(|_| name.to_owned())?;
     let norm = norm.filter(|norm| norm.gamma.len() == shape[0]);
     Ok(Layer {

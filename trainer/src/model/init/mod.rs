@@ -1,7 +1,8 @@
-//! Starting from the weights of a network that was trained before: a run of Kiln's or a file of
-//! PyTorch's.
+//! Starting from the weights of a network that was trained before: a run of Kiln's, what it exported, or
+//! a file of PyTorch's.
 
 mod donor;
+mod exported;
 mod file;
 mod graft;
 mod natural;
@@ -14,16 +15,10 @@ use burn::tensor::Device;
 use thiserror::Error;
 
 use self::donor::Donor;
+use self::exported::Exported;
 pub use self::graft::Grafted;
 use super::{ModelSpec, Network};
 use crate::run::RunError;
-
-/// A tensor of a file.
-struct Weights {
-    shape: Vec<usize>,
-    /// Row by row.
-    values: Vec<f32>,
-}
 
 /// Why a network cannot start from those weights.
 #[derive(Debug, Error)]
@@ -94,6 +89,26 @@ pub fn from_file(
     graft::graft(network, spec, &file::read(path, epsilon)?, device)
 }
 
+/// Gives `network` the weights of an ONNX file that Kiln exported; the last layer's too where the file has
+/// the very same layers and the classes `labels`.
+pub fn from_exported(
+    network: Network,
+    spec: &ModelSpec,
+    labels: &[String],
+    path: &Path,
+    device: &Device,
+) -> Result<(Network, Grafted), InitError> {
+    let exported = Exported::read(path)?;
+    if exported.fits(&network, labels) {
+        return Ok(exported.give(network, labels, device));
+    }
+    let donor = exported.donor().map_err(|cause| InitError::File {
+        path: path.to_owned(),
+        cause,
+    })?;
+    graft::graft(network, spec, &donor, device)
+}
+
 /// Gives `network` the weights of another network of this program.
 pub fn from_network(
     network: Network,
@@ -103,4 +118,12 @@ pub fn from_network(
 ) -> Result<(Network, Grafted), InitError> {
     let donor = Donor::of_network(donor).ok_or(InitError::Family)?;
     graft::graft(network, spec, &donor, device)
+}
+
+/// What is told where every layer is taken over as it is.
+pub fn all_of(network: &Network) -> Grafted {
+    Grafted {
+        taken: network.convs().len(),
+        ..Default::default()
+    }
 }

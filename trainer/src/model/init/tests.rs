@@ -27,7 +27,7 @@ fn spec(config: MobilenetV2Config, classes: usize) -> ModelSpec {
 }
 
 /// A network that differs from a drawn one in all that is taken over.
-fn trained(spec: &ModelSpec, device: &Device) -> Network {
+pub fn trained(spec: &ModelSpec, device: &Device) -> Network {
     device.seed(7);
     let mut network = Network::new(spec, device);
     network.for_each_conv(|conv| {
@@ -43,7 +43,7 @@ fn trained(spec: &ModelSpec, device: &Device) -> Network {
     network
 }
 
-fn features(network: &Network, device: &Device) -> Vec<f32> {
+pub fn features(network: &Network, device: &Device) -> Vec<f32> {
     // A weight that nobody has asked for yet is drawn now, before the seed.
     let shape = network.classifier.weight.val().dims();
     device.seed(9);

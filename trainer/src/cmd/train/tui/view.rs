@@ -14,7 +14,7 @@ use ratatui::widgets::{Axis, Block, Chart, Dataset, Gauge, GraphType, Paragraph}
 
 use crate::cmd::ui;
 use crate::training::Event;
-use crate::training::metrics::EpochMetrics;
+use crate::training::metrics::{self, EpochMetrics};
 
 const TRAIN: Color = Color::Yellow;
 const VAL: Color = Color::Cyan;
@@ -55,10 +55,7 @@ impl View {
 
     /// Epochs of a run that goes on.
     pub fn former(&mut self, epochs: Vec<EpochMetrics>) {
-        let best = epochs
-            .iter()
-            .min_by(|a, b| a.val_loss.total_cmp(&b.val_loss));
-        self.best = best.cloned();
+        self.best = metrics::best(&epochs).cloned();
         self.history = epochs;
     }
 

@@ -13,6 +13,7 @@ fn metrics(epoch: usize) -> EpochMetrics {
         train_loss: 0.7 / epoch as f64,
         train_accuracy: 0.6,
         val_loss: 0.8 / epoch as f64,
+        val_tempered_loss: None,
         val_accuracy: 0.625,
         images_per_second: 100.0,
         seconds: 30.0,

@@ -1,0 +1,173 @@
+//! An ONNX file that `kiln export` wrote: its weights have the names of a network's parameters.
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::tensor::{Device, Tensor, TensorData};
+use kiln_runtime::load::{self, Floats};
+use kiln_runtime::onnx::OnnxFile;
+
+use super::donor::{Donor, DonorBlock, Layer, Norm};
+use super::graft::Grafted;
+use super::{InitError, all_of};
+use crate::model::Network;
+use crate::model::network::parameter_name;
+
+/// What burn's batch normalisations add to the variance, and so the files that Kiln writes.
+const EPSILON: f32 = 1e-5;
+
+/// The weights of an exported network.
+pub struct Exported {
+    tensors: BTreeMap<String, Floats>,
+    /// The classes in the order of the last layer; none where the file does not say.
+    labels: Vec<String>,
+}
+
+impl Exported {
+    /// Reads a file.
+    pub fn read(path: &Path) -> Result<Self, InitError> {
+        let unusable = |cause: String| InitError::File {
+            path: path.to_owned(),
+            cause,
+        };
+        let file = OnnxFile::load(path).map_err(|error| unusable(error.to_string()))?;
+        let tensors = load::floats(&file).map_err(|error| unusable(error.to_string()))?;
+        Ok(Self {
+            tensors,
+            labels: file.labels().unwrap_or_default(),
+        })
+    }
+
+    /// Whether the network has the very same layers, but for the last where the classes, `labels`, are
+    /// others.
+    pub fn fits(&self, network: &Network, labels: &[String]) -> bool {
+        let mut parameters = Parameters::default();
+        network.visit(&mut parameters);
+        parameters.found.iter().all(|(name, shape)| {
+            let found = self.tensors.get(name);
+            !self.gives(name, labels) || found.is_some_and(|found| found.shape == *shape)
+        })
+    }
+
+    /// Gives a network that [fits](Self::fits) all weights; the last layer stays as it was drawn where the
+    /// classes are others.
+    pub fn give(&self, network: Network, labels: &[String], device: &Device) -> (Network, Grafted) {
+        let grafted = all_of(&network);
+        let mut take = Take {
+            from: self,
+            labels,
+            device,
+            path: Vec::new(),
+        };
+        (network.map(&mut take), grafted)
+    }
+
+    fn gives(&self, name: &str, labels: &[String]) -> bool {
+        self.labels == labels || !name.starts_with("classifier.")
+    }
+
+    /// Its stem, blocks and last 1×1, for a network that has fewer of them or fewer channels.
+    pub fn donor(&self) -> Result<Donor, String> {
+        let (mut stem, mut head, mut blocks) = (None, None, Vec::new());
+        for index in 0.. {
+            let part = |name: &str| self.layer(&format!("blocks.{index}{name}"));
+            match (part(""), part(".depthwise")) {
+                (Some(conv), _) if stem.is_none() => stem = Some(conv),
+                (Some(conv), _) if head.is_none() => head = Some(conv),
+                (None, Some(depthwise)) if head.is_none() => {
+                    let last = part(".project").or_else(|| part(".pointwise"));
+                    blocks.push(DonorBlock {
+                        expand: part(".expand"),
+                        depthwise,
+                        project: last.ok_or_else(|| format!("blocks.{index} has no last 1×1"))?,
+                    });
+                }
+                _ => break,
+            }
+        }
+        let stem = stem.filter(|_| !blocks.is_empty()).ok_or(
+            "its weights are not named as those of `kiln export`, or it is not of depthwise separable \
+             blocks with batch normalisations; of another program's network, take PyTorch's file or the \
+             .safetensors",
+        )?;
+        let donor = Donor { stem, blocks, head };
+        donor.check()?;
+        Ok(donor)
+    }
+
+    /// A convolution with the normalisation behind it.
+    fn layer(&self, path: &str) -> Option<Layer> {
+        let weight = self.tensors.get(&format!("{path}.conv.weight"))?;
+        let shape: [usize; 4] = weight.shape[..].try_into().ok()?;
+        let part = |name: &str| {
+            let values = &self.tensors.get(&format!("{path}.norm.{name}"))?.values;
+            (values.len() == shape[0]).then(|| values.clone())
+        };
+        Some(Layer {
+            shape,
+            weight: weight.values.clone(),
+            norm: Norm {
+                gamma: part("gamma")?,
+                beta: part("beta")?,
+                mean: part("running_mean")?,
+                variance: part("running_var")?,
+                epsilon: EPSILON,
+            },
+        })
+    }
+}
+
+/// The names and sizes of a network's parameters.
+#[derive(Default)]
+struct Parameters {
+    path: Vec<String>,
+    found: Vec<(String, Vec<usize>)>,
+}
+
+impl ModuleVisitor for Parameters {
+    fn enter_module(&mut self, name: &str, _: &str) {
+        self.path.push(name.into());
+    }
+
+    fn exit_module(&mut self, _: &str, _: &str) {
+        self.path.pop();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let name = parameter_name(&self.path.join("."));
+        self.found.push((name, param.val().dims().to_vec()));
+    }
+}
+
+/// Gives each parameter the file's tensor of its name.
+struct Take<'a> {
+    from: &'a Exported,
+    labels: &'a [String],
+    device: &'a Device,
+    path: Vec<String>,
+}
+
+impl ModuleMapper for Take<'_> {
+    fn enter_module(&mut self, name: &str, _: &str) {
+        self.path.push(name.into());
+    }
+
+    fn exit_module(&mut self, _: &str, _: &str) {
+        self.path.pop();
+    }
+
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let name = parameter_name(&self.path.join("."));
+        match self.from.tensors.get(&name) {
+            Some(found) if self.from.gives(&name, self.labels) => {
+                let data = TensorData::new(found.values.clone(), found.shape.clone());
+                Param::from_data(data, self.device)
+            }
+            _ => param,
+        }
+    }
+}
