@@ -59,9 +59,8 @@ fn prepare(board: &Limits) -> Result<(), String> {
     fits(&plan, board, &text).map_err(|error| format!("{}: {error}", path.display()))?;
     write(&out.join("model.kiln"), &bytes)?;
     let sizes = format!(
-        "const SCRATCH: usize = {};\nconst ROW: usize = {};\nconst LAYERS: usize = {};\nconst OPERATORS: u32 = {};\n",
-        plan.scratch,
-        plan.row,
+        "const ARENA: usize = {};\nconst LAYERS: usize = {};\nconst OPERATORS: u32 = {};\n",
+        plan.arena,
         plan.layers,
         Set::of(&model).bits()
     );
@@ -99,12 +98,10 @@ fn fits(plan: &Plan, board: &Limits, map: &str) -> Result<(), String> {
     let needed = plan.ram() + board.frame + OTHER_RAM + stack;
     if needed > ram {
         return Err(format!(
-            "too much RAM for {name}: arena {} + preprocessing {} + a row {} + times of layers {} + frame \
-             buffer {} + link {OTHER_RAM} + stack {stack} = {needed} of {ram} bytes. Train with a smaller \
-             --size or a narrower network, or take a larger board",
+            "too much RAM for {name}: arena {} + times of layers {} + frame buffer {} + link {OTHER_RAM} + \
+             stack {stack} = {needed} of {ram} bytes. Train with a smaller --size or a narrower network, or \
+             take a larger board",
             plan.arena,
-            plan.scratch * 4,
-            plan.row,
             plan.layers * 4,
             board.frame
         ));

@@ -1,7 +1,7 @@
 //! The model that was given to the build, and the app's memory for it.
 
+use kiln_core::Aligned;
 use kiln_core::operators::{Operators, Set};
-use kiln_core::{Aligned, Model};
 
 use crate::app::{Buffers, Line};
 
@@ -28,12 +28,8 @@ pub fn bytes() -> &'static [u8] {
 /// The app's memory.
 #[derive(Debug)]
 pub struct Statics {
-    /// The model's arena.
-    pub arena: Aligned<[u8; Model::arena_len(BYTES)]>,
-    /// Scratch to preprocess with.
-    pub scratch: [i32; SCRATCH],
-    /// A row of the largest picture.
-    pub row: [u8; ROW],
+    /// The model's arena, where pictures are preprocessed too.
+    pub arena: Aligned<[u8; ARENA]>,
     /// The ticks of each layer.
     pub layers: [u32; LAYERS],
     /// The line.
@@ -44,9 +40,7 @@ impl Statics {
     /// All zeros, so that it takes no flash.
     pub const fn new() -> Self {
         Self {
-            arena: Aligned([0; Model::arena_len(BYTES)]),
-            scratch: [0; SCRATCH],
-            row: [0; ROW],
+            arena: Aligned([0; ARENA]),
             layers: [0; LAYERS],
             line: Line::new(),
         }
@@ -57,8 +51,6 @@ impl Statics {
         Buffers {
             line: &mut self.line,
             arena: &mut self.arena.0,
-            scratch: &mut self.scratch,
-            row: &mut self.row,
             layers: &mut self.layers,
         }
     }

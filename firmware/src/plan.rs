@@ -2,6 +2,7 @@
 //! both ask here, so that a model that does not fit is refused with numbers before anything is built.
 
 use kiln_core::Model;
+use kiln_core::operators::Operators;
 use kiln_core::preprocess::scratch_len;
 
 /// What the app is given for a model.
@@ -9,37 +10,72 @@ use kiln_core::preprocess::scratch_len;
 pub struct Plan {
     /// The model's file, in flash.
     pub model: usize,
-    /// The arena.
+    /// The arena, and in it the desk; more than the model's where the desk does not fit beside the input.
     pub arena: usize,
-    /// Words of scratch to preprocess with.
-    pub scratch: usize,
-    /// A row of a picture, in RGB.
-    pub row: usize,
+    /// Where pictures are preprocessed.
+    pub desk: Desk,
     /// The number of layers: a word of time for each.
     pub layers: usize,
 }
 
 impl Plan {
     /// For pictures of at most `largest` columns and rows.
-    pub fn of(model: &Model<'_>, largest: [u16; 2]) -> Self {
-        let [width, height] = largest.map(u32::from);
-        let (scratch, row) = model.recipe().map_or((0, 0), |recipe| {
-            let input = (u32::from(recipe.width), u32::from(recipe.height));
-            let scratch = scratch_len(width, height, input.0, input.1);
-            (scratch, width as usize * 3)
-        });
+    pub fn of<O: Operators>(model: &Model<'_, O>, largest: [u16; 2]) -> Self {
+        let desk = Desk::of(model, largest);
         Self {
             model: model.file_bytes(),
-            arena: model.arena_bytes(),
-            scratch,
-            row,
+            arena: model.arena_bytes().max(desk.at + desk.len()),
+            desk,
             layers: model.layer_count(),
         }
     }
 
     /// Bytes of RAM, without frame buffer, link and stack.
     pub const fn ram(&self) -> usize {
-        self.arena + self.scratch * 4 + self.row + self.layers * 4
+        self.arena + self.layers * 4
+    }
+}
+
+/// Where a picture is preprocessed: a part of the arena that the input leaves free, and that nothing else needs
+/// before the model runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Desk {
+    /// The first byte in the arena.
+    pub at: usize,
+    /// Words of scratch, which come first.
+    pub scratch: usize,
+    /// Bytes of a row of a picture, in RGB.
+    pub row: usize,
+}
+
+impl Desk {
+    fn of<O: Operators>(model: &Model<'_, O>, [width, height]: [u16; 2]) -> Self {
+        let Some(recipe) = model.recipe() else {
+            return Self::default();
+        };
+        let [width, height] = [width, height].map(u32::from);
+        let side = (u32::from(recipe.width), u32::from(recipe.height));
+        let desk = Self {
+            at: 0,
+            scratch: scratch_len(width, height, side.0, side.1),
+            row: width as usize * 3,
+        };
+        let (start, len) = (model.input().offset as usize, model.input().shape.len());
+        match desk.len() <= start {
+            true => desk,
+            false => Self {
+                at: start + len,
+                ..desk
+            },
+        }
+    }
+
+    /// Bytes, with what it takes to begin the scratch at a word.
+    const fn len(&self) -> usize {
+        match self.scratch {
+            0 => 0,
+            words => 3 + words * 4 + self.row,
+        }
     }
 }
 

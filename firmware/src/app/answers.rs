@@ -108,10 +108,15 @@ impl<B: Board> App<'_, B> {
 
     pub(super) fn memory(&self) -> Answer<'_> {
         let memory = self.board.memory();
-        let model = self.model.as_ref().map_or(0, Model::file_bytes);
+        let (model, arena) = match &self.model {
+            Some(model) => (model.file_bytes(), model.arena_bytes()),
+            None => (0, self.arena.len()),
+        };
+        // What is beyond the model's arena is for pictures alone.
+        let arena = self.arena.get(..arena).unwrap_or_default();
         Answer::Memory(Memory {
-            arena_reserved: count(self.arena.len()),
-            arena_used: count(arena::used(self.arena)),
+            arena_reserved: count(arena.len()),
+            arena_used: count(arena::used(arena)),
             program: memory.program.saturating_sub(count(model)),
             model: count(model),
             ..memory

@@ -11,17 +11,19 @@ use crate::ui::{Cost, Guess, Heat, Screen};
 
 impl<B: Board> App<'_, B> {
     /// Runs the model on what has come, and shows picture and answer.
-    pub(super) fn infer(&mut self, input: &mut Input<'_>) -> Result<Answer<'_>, CallError> {
+    pub(super) fn infer(&mut self) -> Result<Answer<'_>, CallError> {
         let model = self.model.ok_or(CallError::Model)?;
-        let Input { done, total, .. } = *input;
-        let picture = match input.kind {
+        let Input {
+            done, total, ticks, ..
+        } = self.input;
+        let picture = match self.input.kind {
             Kind::Nothing => return Err(CallError::NothingBegun),
             _ if done < total => return Err(CallError::Incomplete { done, total }),
             Kind::Picture { .. } => true,
             Kind::Tensor => false,
         };
-        let mut preprocess_ticks = input.ticks;
-        input.clear();
+        let mut preprocess_ticks = ticks;
+        self.input = Input::NOTHING;
         self.thinking(&model, picture).ok_or(CallError::Model)?;
         if picture {
             let start = self.board.ticks();
@@ -116,17 +118,13 @@ impl<B: Board> App<'_, B> {
     }
 
     /// Runs a golden vector, and compares every layer.
-    pub(super) fn verify(
-        &mut self,
-        input: &mut Input<'_>,
-        vector: u16,
-    ) -> Result<Answer<'_>, CallError> {
+    pub(super) fn verify(&mut self, vector: u16) -> Result<Answer<'_>, CallError> {
         let model = self.model.ok_or(CallError::Model)?;
         let golden = model.golden().nth(vector.into());
         let golden = golden.ok_or_else(|| CallError::NoSuch {
             count: u16::try_from(model.golden().count()).unwrap_or(u16::MAX),
         })?;
-        input.clear();
+        self.input = Input::NOTHING;
         self.inferred = None;
         let place = model.input_mut(self.arena);
         let place = place.map_err(|_| CallError::Model)?;

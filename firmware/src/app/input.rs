@@ -1,34 +1,16 @@
 use kiln_core::Model;
 use kiln_core::operators::Operators;
-use kiln_core::preprocess::RowPreprocessor;
-use kiln_link::{Answer, Call, CallError};
+use kiln_core::preprocess::{PausedRows, RowPreprocessor};
+use kiln_link::{Answer, CallError};
 
 use super::{App, Board, draw};
+use crate::plan::Desk;
 use crate::ui::Screen;
-
-/// What is to come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Begin {
-    Nothing,
-    Picture { width: u16, height: u16 },
-    Tensor,
-}
-
-impl Begin {
-    /// What a call begins.
-    pub fn by(call: &Call<'_>) -> Option<Self> {
-        match *call {
-            Call::Picture { width, height } => Some(Self::Picture { width, height }),
-            Call::Tensor => Some(Self::Tensor),
-            _ => None,
-        }
-    }
-}
 
 /// What is coming.
 #[derive(Debug)]
-pub struct Input<'s> {
-    pub kind: Kind<'s>,
+pub struct Input {
+    pub kind: Kind,
     /// Bytes that have come.
     pub done: u32,
     /// Bytes that are needed.
@@ -37,44 +19,26 @@ pub struct Input<'s> {
     pub ticks: u32,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 #[allow(
     clippy::large_enum_variant,
     reason = "there is one, and it is not moved"
 )]
-pub enum Kind<'s> {
+pub enum Kind {
     Nothing,
     Picture {
-        rows: RowPreprocessor<'s>,
+        rows: PausedRows,
         /// Bytes of a row.
         row: usize,
     },
     Tensor,
 }
 
-impl<'s> Input<'s> {
-    /// Nothing, if the model cannot take it.
-    pub fn of<O: Operators>(
-        begin: Begin,
-        model: Option<&Model<'_, O>>,
-        scratch: &'s mut [i32],
-    ) -> Self {
-        let (kind, total) = match (begin, model) {
-            (Begin::Picture { width, height }, Some(model)) => {
-                let rows = model.recipe().and_then(|recipe| {
-                    RowPreprocessor::new(width.into(), height.into(), &recipe, scratch).ok()
-                });
-                match rows {
-                    Some(rows) => {
-                        let row = usize::from(width) * 3;
-                        (Kind::Picture { rows, row }, picture_len(width, height))
-                    }
-                    None => (Kind::Nothing, 0),
-                }
-            }
-            (Begin::Tensor, Some(model)) => (Kind::Tensor, model.input().shape.len() as u32),
-            _ => (Kind::Nothing, 0),
-        };
+impl Input {
+    /// Nothing has begun.
+    pub const NOTHING: Self = Self::of(Kind::Nothing, 0);
+
+    const fn of(kind: Kind, total: u32) -> Self {
         Self {
             kind,
             done: 0,
@@ -82,15 +46,34 @@ impl<'s> Input<'s> {
             ticks: 0,
         }
     }
+}
 
-    /// Nothing has begun any more.
-    pub(super) fn clear(&mut self) {
-        *self = Self {
-            kind: Kind::Nothing,
-            done: 0,
-            total: 0,
-            ticks: 0,
+/// Parts of the arena while a picture comes.
+struct Parts<'a> {
+    input: &'a mut [u8],
+    scratch: &'a mut [i32],
+    /// A row of the largest picture.
+    row: &'a mut [u8],
+}
+
+impl<'a> Parts<'a> {
+    /// None if the arena is too small.
+    fn of<O: Operators>(model: &Model<'_, O>, desk: &Desk, arena: &'a mut [u8]) -> Option<Self> {
+        let input = model.input();
+        let (start, len) = (input.offset as usize, input.shape.len());
+        let (before, rest) = arena.split_at_mut_checked(start)?;
+        let (input, after) = rest.split_at_mut_checked(len)?;
+        let free = match desk.at.checked_sub(start + len) {
+            Some(gap) => after.get_mut(gap..)?,
+            None => before.get_mut(desk.at..)?,
         };
+        let (words, row) = free.split_at_mut_checked(3 + desk.scratch * 4)?;
+        let (_, words, _) = bytemuck::pod_align_to_mut(words);
+        Some(Self {
+            input,
+            scratch: words.get_mut(..desk.scratch)?,
+            row: row.get_mut(..desk.row)?,
+        })
     }
 }
 
@@ -103,42 +86,42 @@ fn picture_len(width: u16, height: u16) -> u32 {
 const STEPS: u64 = 8;
 
 impl<B: Board> App<'_, B> {
-    /// A picture may begin.
+    /// A picture begins.
     pub(super) fn picture(&mut self, width: u16, height: u16) -> Result<Answer<'_>, CallError> {
         let model = self.model.as_ref().ok_or(CallError::Model)?;
-        if model.recipe().is_none() {
-            return Err(CallError::NoRecipe);
-        }
+        let recipe = model.recipe().ok_or(CallError::NoRecipe)?;
         let [columns, rows] = B::LARGEST;
         if !(1..=columns).contains(&width) || !(1..=rows).contains(&height) {
             let largest = B::LARGEST;
             return Err(CallError::PictureSize { largest });
         }
-        Ok(self.begun(picture_len(width, height)))
+        let parts = Parts::of(model, &self.desk, self.arena).ok_or(CallError::Model)?;
+        let rows = RowPreprocessor::new(width.into(), height.into(), &recipe, parts.scratch);
+        let kind = Kind::Picture {
+            rows: rows.map_err(|_| CallError::Model)?.pause(),
+            row: usize::from(width) * 3,
+        };
+        Ok(self.begin(kind, picture_len(width, height)))
     }
 
-    /// A tensor may begin.
+    /// A tensor begins.
     pub(super) fn tensor(&mut self) -> Result<Answer<'_>, CallError> {
         let model = self.model.as_ref().ok_or(CallError::Model)?;
         let total = model.input().shape.len() as u32;
-        Ok(self.begun(total))
+        Ok(self.begin(Kind::Tensor, total))
     }
 
-    fn begun(&mut self, total: u32) -> Answer<'static> {
+    fn begin(&mut self, kind: Kind, total: u32) -> Answer<'static> {
         self.inferred = None;
+        self.input = Input::of(kind, total);
         draw(&mut self.board, &Screen::Receiving { done: 0, total }, None);
         Answer::Received { done: 0, total }
     }
 
     /// Takes the next bytes, and preprocesses the rows that they complete.
-    pub(super) fn data(
-        &mut self,
-        input: &mut Input<'_>,
-        offset: u32,
-        bytes: &[u8],
-    ) -> Result<Answer<'_>, CallError> {
-        let Input { done, total, .. } = *input;
-        if matches!(input.kind, Kind::Nothing) {
+    pub(super) fn data(&mut self, offset: u32, bytes: &[u8]) -> Result<Answer<'_>, CallError> {
+        let Input { done, total, .. } = self.input;
+        if matches!(self.input.kind, Kind::Nothing) {
             return Err(CallError::NothingBegun);
         }
         if offset != done {
@@ -148,8 +131,8 @@ impl<B: Board> App<'_, B> {
         let after = after.and_then(|len| done.checked_add(len));
         let after = after.filter(|&after| after <= total);
         let after = after.ok_or(CallError::TooMany { total })?;
-        self.take(input, bytes).ok_or(CallError::Model)?;
-        input.done = after;
+        self.take(bytes).ok_or(CallError::Model)?;
+        self.input.done = after;
         let step = |done: u32| u64::from(done) * STEPS / u64::from(total.max(1));
         if step(after) != step(done) {
             draw(
@@ -162,19 +145,22 @@ impl<B: Board> App<'_, B> {
     }
 
     /// Takes bytes that are due. None if the engine refuses.
-    fn take(&mut self, input: &mut Input<'_>, mut bytes: &[u8]) -> Option<()> {
-        let place = self.model.as_ref()?.input_mut(self.arena).ok()?;
-        let done = input.done as usize;
-        let (rows, len) = match &mut input.kind {
+    fn take(&mut self, mut bytes: &[u8]) -> Option<()> {
+        let model = self.model.as_ref()?;
+        let done = self.input.done as usize;
+        let (paused, len) = match &mut self.input.kind {
             Kind::Nothing => return None,
             Kind::Tensor => {
+                let place = model.input_mut(self.arena).ok()?;
                 let place = place.get_mut(done..)?.get_mut(..bytes.len())?;
                 place.copy_from_slice(bytes);
                 return Some(());
             }
             Kind::Picture { rows, row } => (rows, *row),
         };
-        let row = self.row.get_mut(..len)?;
+        let parts = Parts::of(model, &self.desk, self.arena)?;
+        let row = parts.row.get_mut(..len)?;
+        let mut rows = paused.resume(parts.scratch).ok()?;
         let mut filled = done % row.len().max(1);
         while !bytes.is_empty() {
             let rest = row.get_mut(filled..)?;
@@ -183,12 +169,13 @@ impl<B: Board> App<'_, B> {
             (filled, bytes) = (filled + now.len(), later);
             if filled == row.len() {
                 let start = self.board.ticks();
-                rows.push(row, place).ok()?;
+                rows.push(row, parts.input).ok()?;
                 let ticks = self.board.ticks().wrapping_sub(start);
-                input.ticks = input.ticks.wrapping_add(ticks);
+                self.input.ticks = self.input.ticks.wrapping_add(ticks);
                 filled = 0;
             }
         }
+        *paused = rows.pause();
         Some(())
     }
 }

@@ -5,7 +5,8 @@
 //! [`CallError::Frame`] and number 0; the next one can. A request that comes
 //! again, the same in every byte, is answered with the bytes of the first answer, and not done again.
 //!
-//! A picture is never held: its rows are preprocessed as they come, into the input's place in the arena.
+//! A picture is never held: its rows are preprocessed as they come, into the input's place in the arena, and on
+//! a part of the arena that is free until the model runs.
 //! An inference uses that up; another one needs another picture or tensor. So does a golden vector.
 //!
 //! Nothing here panics, whatever comes.
@@ -22,9 +23,10 @@ use kiln_link::frame::{Decoder, message};
 use kiln_link::{Answer, Call, CallError, Inferred, Reply, Request};
 
 pub use board::Board;
-use input::{Begin, Input};
+use input::Input;
 use kept::{Kept, refuse};
 
+use crate::plan::{Desk, Plan};
 use crate::ui::{self, Heat, Screen};
 
 /// The most bytes of a frame's content that a board takes, and keeps for an answer: all of a message.
@@ -55,12 +57,8 @@ impl Default for Line {
 pub struct Buffers<'b> {
     /// What has come over the line, and what has gone.
     pub line: &'b mut Line,
-    /// The model's arena.
+    /// The model's arena, with the desk in it.
     pub arena: &'b mut [u8],
-    /// Scratch to preprocess with.
-    pub scratch: &'b mut [i32],
-    /// `[width][3]`: a row of the largest picture.
-    pub row: &'b mut [u8],
     /// `[layers]`: the ticks of each layer in the last inference.
     pub layers: &'b mut [u32],
 }
@@ -73,36 +71,35 @@ pub struct App<'b, B: Board> {
     model: Option<Model<'b, B::Operators>>,
     checksum: u32,
     arena: &'b mut [u8],
-    row: &'b mut [u8],
+    desk: Desk,
     layers: &'b mut [u32],
+    input: Input,
     /// The last inference, if its logits are still in the arena.
     inferred: Option<Inferred>,
 }
 
 /// Serves until no byte will ever come: on a real board, for ever.
-pub fn run<B: Board>(board: B, model: &[u8], buffers: Buffers<'_>) {
-    let Buffers { line, scratch, .. } = buffers;
+pub fn run<B: Board>(board: B, model_bytes: &[u8], buffers: Buffers<'_>) {
     arena::paint(buffers.arena);
+    let model = Model::with_operators(model_bytes).ok();
+    let plan = model.as_ref().map(|model| Plan::of(model, B::LARGEST));
     let mut app = App {
         board,
-        model: Model::with_operators(model).ok(),
-        checksum: answers::checksum(model),
+        model,
+        checksum: answers::checksum(model_bytes),
         arena: buffers.arena,
-        row: buffers.row,
+        desk: plan.map_or_else(Desk::default, |plan| plan.desk),
         layers: buffers.layers,
+        input: Input::NOTHING,
         inferred: None,
     };
     app.welcome();
-    let mut next = Some(Begin::Nothing);
-    while let Some(begin) = next {
-        let mut input = Input::of(begin, app.model.as_ref(), scratch);
-        next = app.serve(line, &mut input);
-    }
+    app.serve(buffers.line);
 }
 
 impl<B: Board> App<'_, B> {
-    /// Serves until another picture or tensor begins, or no byte will ever come.
-    fn serve(&mut self, line: &mut Line, input: &mut Input<'_>) -> Option<Begin> {
+    /// Serves until no byte will ever come.
+    fn serve(&mut self, line: &mut Line) {
         let Line { decoder, kept } = line;
         loop {
             self.board.feed();
@@ -110,7 +107,7 @@ impl<B: Board> App<'_, B> {
                 if self.board.wait() {
                     continue;
                 }
-                return None;
+                return;
             };
             let bytes = match decoder.feed(byte) {
                 None => continue,
@@ -127,28 +124,24 @@ impl<B: Board> App<'_, B> {
             match message(bytes) {
                 Err(error) => refuse(&mut self.board, error),
                 Ok(Request { number, call }) => {
-                    let result = self.answer(call, input);
-                    let begin = Begin::by(&call).filter(|_| result.is_ok());
+                    let result = self.answer(call);
                     kept.keep(bytes, &Reply { number, result });
                     self.board.send(kept.frame());
-                    if begin.is_some() {
-                        return begin;
-                    }
                 }
             }
         }
     }
 
-    fn answer(&mut self, call: Call<'_>, input: &mut Input<'_>) -> Result<Answer<'_>, CallError> {
+    fn answer(&mut self, call: Call<'_>) -> Result<Answer<'_>, CallError> {
         match call {
             Call::Hello => Ok(self.hello()),
             Call::Picture { width, height } => self.picture(width, height),
             Call::Tensor => self.tensor(),
-            Call::Data { offset, bytes } => self.data(input, offset, bytes),
-            Call::Infer => self.infer(input),
+            Call::Data { offset, bytes } => self.data(offset, bytes),
+            Call::Infer => self.infer(),
             Call::Logits { offset } => self.logits(offset),
             Call::Label { class } => self.label(class),
-            Call::Verify { vector } => self.verify(input, vector),
+            Call::Verify { vector } => self.verify(vector),
             Call::Profile { layer } => self.profile(layer),
             Call::Screen { offset } => Ok(answers::bytes(self.board.frame_bytes(), offset)),
             Call::Memory => Ok(self.memory()),

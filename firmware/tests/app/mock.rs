@@ -110,9 +110,7 @@ impl Board for Mock<'_> {
 pub fn serve(model: &[u8], line: &[u8]) -> Served {
     let checked = Model::new(model).ok();
     let plan = checked.map(|model| Plan::of(&model, LARGEST));
-    let [arena, scratch, row, layers] = plan.map_or([0; 4], |plan| {
-        [plan.arena, plan.scratch, plan.row, plan.layers]
-    });
+    let [arena, layers] = plan.map_or([0; 2], |plan| [plan.arena, plan.layers]);
     let mut served = Served::default();
     let board = Mock {
         line: line.iter(),
@@ -124,8 +122,6 @@ pub fn serve(model: &[u8], line: &[u8]) -> Served {
     let buffers = Buffers {
         line: &mut Line::new(),
         arena: &mut vec![0; arena],
-        scratch: &mut vec![0; scratch],
-        row: &mut vec![0; row],
         layers: &mut vec![0; layers],
     };
     run(board, model, buffers);

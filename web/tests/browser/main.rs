@@ -164,7 +164,7 @@ fn broken_and_hostile_files_are_refused_in_words() {
         state["model"]
             .as_str()
             .unwrap()
-            .contains("catsdogs-nano 80 × 80"),
+            .contains("catsdogs-nano 88 × 88"),
         "{state}"
     );
     let state = browser.ask(json!({"step": "picture", "path": picture}));

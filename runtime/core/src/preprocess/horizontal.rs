@@ -15,14 +15,8 @@ impl<'s> Horizontal<'s> {
     /// Fills the tables at the beginning of `scratch` and gives back the rest of it; none if it
     /// is too small.
     pub fn new(axis: Axis, scratch: &'s mut [i32]) -> Option<(Self, &'s mut [i32])> {
-        let width = axis.output() as usize;
+        let ([starts, coefficients], rest) = tables(axis, scratch)?;
         let taps = axis.taps().get().max(1);
-        let len = match same(axis) {
-            true => 0,
-            false => width * taps as usize,
-        };
-        let (starts, rest) = scratch.split_at_mut_checked(width)?;
-        let (coefficients, rest) = rest.split_at_mut_checked(len)?;
         let columns = starts
             .iter_mut()
             .zip(coefficients.chunks_exact_mut(taps as usize));
@@ -34,6 +28,17 @@ impl<'s> Horizontal<'s> {
                 *coefficient = axis.coefficient(x, j, &window);
             }
         }
+        let horizontal = Self {
+            axis,
+            starts,
+            coefficients,
+        };
+        Some((horizontal, rest))
+    }
+
+    /// The same where [`new`](Self::new) has filled the tables.
+    pub fn filled(axis: Axis, scratch: &'s mut [i32]) -> Option<(Self, &'s mut [i32])> {
+        let ([starts, coefficients], rest) = tables(axis, scratch)?;
         let horizontal = Self {
             axis,
             starts,
@@ -78,8 +83,9 @@ impl<'s> Horizontal<'s> {
         let (out, _) = out.as_chunks_mut::<3>();
         let columns = self.starts.iter().zip(self.coefficients.chunks_exact(taps));
         for (out, (&start, coefficients)) in out.iter_mut().zip(columns) {
-            let start = start as usize;
-            let pixels = pixels.get(start..start + taps).unwrap_or_default();
+            // A start is any number where a paused preprocessor was given another scratch.
+            let pixels = pixels.get(start as usize..).and_then(|p| p.get(..taps));
+            let pixels = pixels.unwrap_or_default();
             let mut sums = [HALF; 3];
             for (&coefficient, pixel) in coefficients.iter().zip(pixels) {
                 for (sum, &value) in sums.iter_mut().zip(pixel) {
@@ -89,6 +95,18 @@ impl<'s> Horizontal<'s> {
             *out = sums.map(|sum| i32::from(clip(sum)));
         }
     }
+}
+
+/// The places of the starts and of the coefficients, and the rest.
+fn tables(axis: Axis, scratch: &mut [i32]) -> Option<([&mut [i32]; 2], &mut [i32])> {
+    let width = axis.output() as usize;
+    let len = match same(axis) {
+        true => 0,
+        false => width * axis.taps().get().max(1) as usize,
+    };
+    let (starts, rest) = scratch.split_at_mut_checked(width)?;
+    let (coefficients, rest) = rest.split_at_mut_checked(len)?;
+    Some(([starts, coefficients], rest))
 }
 
 /// Whether nothing changes along an axis. Where flash is dear, that is not told apart.

@@ -55,7 +55,7 @@ mod view;
 pub use error::PreprocessError;
 pub use recipe::{Color, Fit, Placement, Recipe, Rect};
 pub use resize::scratch_len;
-pub use stream::{RowPreprocessor, preprocess, resize};
+pub use stream::{PausedRows, RowPreprocessor, preprocess, resize};
 pub use view::PictureView;
 
 /// The longest side of a picture, in pixels: JPEG's.

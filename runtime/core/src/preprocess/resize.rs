@@ -30,17 +30,53 @@ const fn is_side(side: u32) -> bool {
 #[derive(Debug)]
 pub struct RowResizer<'s> {
     horizontal: Horizontal<'s>,
-    vertical: Axis,
     /// `[3][out_width * 3]`. Fewer rows out than in: the sums of output rows `taken` and `taken + 1`, the
     /// source row after the horizontal pass. Else source rows `pushed - 2` and `pushed - 1` after that
     /// pass, the sums of an output row.
     rows: [&'s mut [i32]; 3],
+    at: Position,
+}
+
+/// How far a resize is: all but its scratch.
+#[derive(Clone, Copy, Debug)]
+pub struct Position {
+    columns: Axis,
+    vertical: Axis,
     /// Source rows pushed.
     pushed: u32,
     /// Output rows taken.
     taken: u32,
     /// Of output rows `taken` and `taken + 1`.
     windows: [Window; 2],
+    /// Whether the first two rows of the scratch have changed places.
+    swapped: bool,
+}
+
+impl Position {
+    fn begin(columns: Axis, vertical: Axis) -> Self {
+        Self {
+            columns,
+            vertical,
+            pushed: 0,
+            taken: 0,
+            windows: [vertical.window(0), vertical.window(1)],
+            swapped: false,
+        }
+    }
+
+    /// Goes on with the scratch that the resize had. None if it is too small.
+    pub fn resume(self, scratch: &mut [i32]) -> Option<RowResizer<'_>> {
+        let (horizontal, rest) = Horizontal::filled(self.columns, scratch)?;
+        let mut rows = rows(self.columns, rest)?;
+        if self.swapped {
+            rows.swap(0, 1);
+        }
+        Some(RowResizer {
+            horizontal,
+            rows,
+            at: self,
+        })
+    }
 }
 
 impl<'s> RowResizer<'s> {
@@ -60,23 +96,27 @@ impl<'s> RowResizer<'s> {
         let columns = Axis::new(in_width, out_width).ok_or(PreprocessError::Size)?;
         let vertical = Axis::new(in_height, out_height).ok_or(PreprocessError::Size)?;
         let needed = scratch_len(in_width, in_height, out_width, out_height);
-        let (horizontal, rows) =
-            split(scratch, columns).ok_or(PreprocessError::Scratch { needed })?;
+        let split = Horizontal::new(columns, scratch)
+            .and_then(|(horizontal, rest)| Some((horizontal, rows(columns, rest)?)));
+        let (horizontal, rows) = split.ok_or(PreprocessError::Scratch { needed })?;
         Ok(Self {
             horizontal,
-            vertical,
             rows,
-            pushed: 0,
-            taken: 0,
-            windows: [vertical.window(0), vertical.window(1)],
+            at: Position::begin(columns, vertical),
         })
     }
 
     /// Begins the next picture of the same size. What was pushed of this one is dropped.
     pub fn restart(&mut self) {
-        self.pushed = 0;
-        self.taken = 0;
-        self.windows = [self.vertical.window(0), self.vertical.window(1)];
+        self.at = Position {
+            swapped: self.at.swapped,
+            ..Position::begin(self.at.columns, self.at.vertical)
+        };
+    }
+
+    /// How far it is, to go on from later with the same scratch.
+    pub fn pause(self) -> Position {
+        self.at
     }
 
     /// Takes the next source row, `in_width * 3` bytes.
@@ -90,7 +130,7 @@ impl<'s> RowResizer<'s> {
         if row.len() != needed {
             return Err(PreprocessError::Row { needed });
         }
-        if self.pushed == self.vertical.input() || self.ready().is_some() {
+        if self.at.pushed == self.at.vertical.input() || self.ready().is_some() {
             return Err(PreprocessError::Order);
         }
         self.add(row);
@@ -99,14 +139,15 @@ impl<'s> RowResizer<'s> {
 
     /// [`push`](Self::push) of a row that is the next.
     pub(super) fn add(&mut self, row: &[u8]) {
+        let at = &mut self.at;
         let [first, second, third] = &mut self.rows;
-        if self.vertical.shrinks() {
+        if at.vertical.shrinks() {
             self.horizontal.apply(row, third);
-            let rows = [first, second].into_iter().zip(&self.windows);
-            for (y, (sums, window)) in (self.taken..).zip(rows) {
-                if window.first <= self.pushed && self.pushed <= window.last {
-                    let coefficient = self.vertical.coefficient(y, self.pushed, window);
-                    if window.first == self.pushed {
+            let rows = [first, second].into_iter().zip(&at.windows);
+            for (y, (sums, window)) in (at.taken..).zip(rows) {
+                if window.first <= at.pushed && at.pushed <= window.last {
+                    let coefficient = at.vertical.coefficient(y, at.pushed, window);
+                    if window.first == at.pushed {
                         sums.fill(HALF);
                     }
                     for (sum, value) in sums.iter_mut().zip(third.iter()) {
@@ -116,14 +157,16 @@ impl<'s> RowResizer<'s> {
             }
         } else {
             core::mem::swap(first, second);
+            at.swapped = !at.swapped;
             self.horizontal.apply(row, second);
         }
-        self.pushed += 1;
+        at.pushed += 1;
     }
 
     /// The output row that can be taken now, if there is one.
     pub fn ready(&self) -> Option<u32> {
-        (self.windows[0].last < self.pushed).then_some(self.taken)
+        let at = &self.at;
+        (at.windows[0].last < at.pushed).then_some(at.taken)
     }
 
     /// Writes the row that is [`ready`](Self::ready), `out_width * 3` bytes, to `out`.
@@ -144,37 +187,37 @@ impl<'s> RowResizer<'s> {
 
     /// [`take`](Self::take) of a row that is ready, in the colours of a model.
     pub(super) fn store(&mut self, color: Color, out: &mut [u8]) {
-        let (y, [window, next]) = (self.taken, self.windows);
+        let at = &mut self.at;
+        let (y, [window, next]) = (at.taken, at.windows);
         let [first, second, third] = &mut self.rows;
-        if self.vertical.shrinks() {
+        if at.vertical.shrinks() {
             store(first, color, out);
             core::mem::swap(first, second);
+            at.swapped = !at.swapped;
         } else {
             // Here a window has one or two rows, the last of them pushed just before.
             let above = match window.first == window.last {
                 true => 0,
-                false => self.vertical.coefficient(y, window.first, &window),
+                false => at.vertical.coefficient(y, window.first, &window),
             };
-            let below = self.vertical.coefficient(y, window.last, &window);
+            let below = at.vertical.coefficient(y, window.last, &window);
             for ((sum, upper), lower) in third.iter_mut().zip(first.iter()).zip(second.iter()) {
                 *sum = add(add(HALF, above, *upper), below, *lower);
             }
             store(third, color, out);
         }
-        self.taken += 1;
-        self.windows = [next, self.vertical.window(y + 2)];
+        at.taken += 1;
+        at.windows = [next, at.vertical.window(y + 2)];
     }
 }
 
-type Parts<'s> = (Horizontal<'s>, [&'s mut [i32]; 3]);
-
-fn split(scratch: &mut [i32], columns: Axis) -> Option<Parts<'_>> {
-    let (horizontal, rest) = Horizontal::new(columns, scratch)?;
+/// The three rows at the beginning of the scratch that the horizontal pass has left.
+fn rows(columns: Axis, scratch: &mut [i32]) -> Option<[&mut [i32]; 3]> {
     let len = columns.output() as usize * 3;
-    let (even, rest) = rest.split_at_mut_checked(len)?;
+    let (even, rest) = scratch.split_at_mut_checked(len)?;
     let (odd, rest) = rest.split_at_mut_checked(len)?;
     let (third, _) = rest.split_at_mut_checked(len)?;
-    Some((horizontal, [even, odd, third]))
+    Some([even, odd, third])
 }
 
 /// From the sums of a row to a row of the output.

@@ -1,10 +1,42 @@
-use super::resize::RowResizer;
+use super::resize::{Position, RowResizer, scratch_len};
 use super::{Color, Fit, LETTERBOX_GREY, PictureView, Placement, PreprocessError, Recipe};
 
 /// Preprocessing as a stream: the rows of a picture are pushed from the top, as a camera or a
 /// decoder gives them, and the model's input fills up.
 #[derive(Debug)]
 pub struct RowPreprocessor<'s> {
+    frame: Frame,
+    resizer: RowResizer<'s>,
+}
+
+/// A [`RowPreprocessor`] that has put its scratch aside: a device keeps it between two rows where the
+/// scratch lies in the arena, which a borrow would close.
+#[derive(Clone, Copy, Debug)]
+pub struct PausedRows {
+    frame: Frame,
+    resizer: Position,
+}
+
+impl PausedRows {
+    /// Goes on. What `scratch` holds is what the preprocessor has left there; other numbers give
+    /// another picture.
+    ///
+    /// # Errors
+    ///
+    /// [`PreprocessError::Scratch`].
+    pub fn resume(self, scratch: &mut [i32]) -> Result<RowPreprocessor<'_>, PreprocessError> {
+        let Self { frame, resizer } = self;
+        let Placement { target, .. } = frame.placement;
+        let needed = scratch_len(frame.width, frame.height, target.width, target.height);
+        let resizer = resizer.resume(scratch);
+        let resizer = resizer.ok_or(PreprocessError::Scratch { needed })?;
+        Ok(RowPreprocessor { frame, resizer })
+    }
+}
+
+/// From what to what, and how many rows of it have come.
+#[derive(Clone, Copy, Debug)]
+struct Frame {
     /// Of the picture.
     width: u32,
     height: u32,
@@ -15,7 +47,6 @@ pub struct RowPreprocessor<'s> {
     /// The output's bytes, and those of its rows.
     len: usize,
     row_len: usize,
-    resizer: RowResizer<'s>,
     /// Source rows pushed.
     pushed: u32,
 }
@@ -37,13 +68,16 @@ impl<'s> RowPreprocessor<'s> {
         let placement = recipe.place(width, height)?;
         let Placement { source, target } = placement;
         Ok(Self {
-            width,
-            height,
-            placement,
-            color: recipe.color,
-            letterbox: recipe.fit == Fit::Letterbox,
-            len: recipe.len(),
-            row_len: usize::from(recipe.width) * recipe.channels(),
+            frame: Frame {
+                width,
+                height,
+                placement,
+                color: recipe.color,
+                letterbox: recipe.fit == Fit::Letterbox,
+                len: recipe.len(),
+                row_len: usize::from(recipe.width) * recipe.channels(),
+                pushed: 0,
+            },
             resizer: RowResizer::new(
                 source.width,
                 source.height,
@@ -51,13 +85,20 @@ impl<'s> RowPreprocessor<'s> {
                 target.height,
                 scratch,
             )?,
-            pushed: 0,
         })
+    }
+
+    /// Puts the scratch aside, as it is, for [`PausedRows::resume`].
+    pub fn pause(self) -> PausedRows {
+        PausedRows {
+            frame: self.frame,
+            resizer: self.resizer.pause(),
+        }
     }
 
     /// Begins the next picture of the same size. What was pushed of this one is dropped.
     pub fn restart(&mut self) {
-        self.pushed = 0;
+        self.frame.pushed = 0;
         self.resizer.restart();
     }
 
@@ -70,33 +111,34 @@ impl<'s> RowPreprocessor<'s> {
     /// [`PreprocessError::Row`] or [`PreprocessError::Output`] for another length,
     /// [`PreprocessError::Order`] after the last row. Nothing has then changed.
     pub fn push(&mut self, row: &[u8], out: &mut [u8]) -> Result<bool, PreprocessError> {
-        let needed = self.width as usize * 3;
+        let frame = &mut self.frame;
+        let needed = frame.width as usize * 3;
         if row.len() != needed {
             return Err(PreprocessError::Row { needed });
         }
-        if out.len() != self.len {
-            return Err(PreprocessError::Output { needed: self.len });
+        if out.len() != frame.len {
+            return Err(PreprocessError::Output { needed: frame.len });
         }
-        if self.pushed == self.height {
+        if frame.pushed == frame.height {
             return Err(PreprocessError::Order);
         }
-        let Placement { source, target } = self.placement;
-        let channels = self.color.channels();
-        if self.pushed == 0 && self.letterbox {
+        let Placement { source, target } = frame.placement;
+        let channels = frame.color.channels();
+        if frame.pushed == 0 && frame.letterbox {
             out.fill(LETTERBOX_GREY);
         }
-        if (source.y..source.y + source.height).contains(&self.pushed) {
+        if (source.y..source.y + source.height).contains(&frame.pushed) {
             let x = source.x as usize * 3;
             let row = row.get(x..x + source.width as usize * 3);
             self.resizer.add(row.unwrap_or_default());
             while let Some(y) = self.resizer.ready() {
-                let start = (target.y + y) as usize * self.row_len + target.x as usize * channels;
+                let start = (target.y + y) as usize * frame.row_len + target.x as usize * channels;
                 let out = out.get_mut(start..start + target.width as usize * channels);
-                self.resizer.store(self.color, out.unwrap_or_default());
+                self.resizer.store(frame.color, out.unwrap_or_default());
             }
         }
-        self.pushed += 1;
-        Ok(self.pushed == self.height)
+        frame.pushed += 1;
+        Ok(frame.pushed == frame.height)
     }
 }
 
@@ -158,8 +200,8 @@ mod tests {
     use std::vec;
     use std::vec::Vec;
 
+    use super::super::Color;
     use super::super::reference::{self, Random};
-    use super::super::{Color, scratch_len};
     use super::*;
 
     const FITS: [Fit; 3] = [Fit::Stretch, Fit::Crop, Fit::Letterbox];
@@ -258,6 +300,36 @@ mod tests {
             rows.restart();
             rows.push(&rgb[..36], &mut out).unwrap();
             rows.restart();
+        }
+    }
+
+    #[test]
+    fn a_pause_between_any_two_rows_changes_nothing() {
+        let mut random = Random(13);
+        for i in 0..60 {
+            let (width, height) = (random.side(40), random.side(40));
+            let rgb = random.picture(width, height);
+            let view = PictureView::new(width, height, &rgb).unwrap();
+            let sides = (random.side(24) as u16, random.side(24) as u16);
+            let recipe = recipe(sides.0, sides.1, FITS[i % 3], COLORS[i % 2]);
+            let len = recipe.scratch_len(width, height);
+            // Where the scratch lies changes too.
+            let mut places = [random.scratch(len), random.scratch(len)];
+            let mut out = vec![1; recipe.len()];
+            let rows = RowPreprocessor::new(width, height, &recipe, &mut places[0]).unwrap();
+            let mut paused = rows.pause();
+            for y in 0..height {
+                let [now, next] = &mut places;
+                let mut rows = paused.resume(now).unwrap();
+                let whole = rows.push(view.row(y), &mut out).unwrap();
+                assert_eq!(whole, y + 1 == height);
+                paused = rows.pause();
+                next.copy_from_slice(now);
+                places.swap(0, 1);
+            }
+            assert_eq!(out, reference::preprocess(view, &recipe), "{i}: {recipe:?}");
+            let error = paused.resume(&mut []).unwrap_err();
+            assert!(matches!(error, PreprocessError::Scratch { .. }));
         }
     }
 
