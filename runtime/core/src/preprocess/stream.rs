@@ -163,7 +163,7 @@ pub fn preprocess(
 }
 
 /// Resizes a picture to `out_width * out_height` pixels of RGB. `out` is
-/// `out_height * out_width * 3` bytes; `scratch` has at least [`scratch_len`](super::scratch_len)
+/// `out_height * out_width * 3` bytes; `scratch` has at least [`scratch_len`]
 /// words, whatever is in them.
 ///
 /// # Errors
