@@ -52,7 +52,7 @@ impl Default for Line {
     }
 }
 
-/// The app's memory, as [`Plan`](crate::plan::Plan) says.
+/// The app's memory, as [`Plan`] says.
 #[derive(Debug)]
 pub struct Buffers<'b> {
     /// What has come over the line, and what has gone.

@@ -84,7 +84,8 @@ impl<'s> Horizontal<'s> {
         let columns = self.starts.iter().zip(self.coefficients.chunks_exact(taps));
         for (out, (&start, coefficients)) in out.iter_mut().zip(columns) {
             // A start is any number where a paused preprocessor was given another scratch.
-            let pixels = pixels.get(start as usize..).and_then(|p| p.get(..taps));
+            let start = start as usize;
+            let pixels = pixels.get(start..start.wrapping_add(taps));
             let pixels = pixels.unwrap_or_default();
             let mut sums = [HALF; 3];
             for (&coefficient, pixel) in coefficients.iter().zip(pixels) {

@@ -37,10 +37,33 @@ pub struct RowResizer<'s> {
     at: Position,
 }
 
-/// How far a resize is: all but its scratch.
+/// A resize that has put its scratch aside.
 #[derive(Clone, Copy, Debug)]
-pub struct Position {
+pub struct Paused {
     columns: Axis,
+    at: Position,
+}
+
+impl Paused {
+    /// Goes on with the scratch that the resize had. None if it is too small.
+    pub fn resume(self, scratch: &mut [i32]) -> Option<RowResizer<'_>> {
+        let Self { columns, at } = self;
+        let (horizontal, rest) = Horizontal::filled(columns, scratch)?;
+        let mut rows = rows(columns, rest)?;
+        if at.swapped() {
+            rows.swap(0, 1);
+        }
+        Some(RowResizer {
+            horizontal,
+            rows,
+            at,
+        })
+    }
+}
+
+/// How far a resize is.
+#[derive(Clone, Copy, Debug)]
+struct Position {
     vertical: Axis,
     /// Source rows pushed.
     pushed: u32,
@@ -48,34 +71,27 @@ pub struct Position {
     taken: u32,
     /// Of output rows `taken` and `taken + 1`.
     windows: [Window; 2],
-    /// Whether the first two rows of the scratch have changed places.
-    swapped: bool,
 }
 
 impl Position {
-    fn begin(columns: Axis, vertical: Axis) -> Self {
+    // Inlined, it takes less of the page's engine.
+    #[inline(always)]
+    fn begin(vertical: Axis) -> Self {
         Self {
-            columns,
             vertical,
             pushed: 0,
             taken: 0,
             windows: [vertical.window(0), vertical.window(1)],
-            swapped: false,
         }
     }
 
-    /// Goes on with the scratch that the resize had. None if it is too small.
-    pub fn resume(self, scratch: &mut [i32]) -> Option<RowResizer<'_>> {
-        let (horizontal, rest) = Horizontal::filled(self.columns, scratch)?;
-        let mut rows = rows(self.columns, rest)?;
-        if self.swapped {
-            rows.swap(0, 1);
-        }
-        Some(RowResizer {
-            horizontal,
-            rows,
-            at: self,
-        })
+    /// Whether the first two rows of the scratch have changed places: they do with each row taken, or pushed.
+    const fn swapped(&self) -> bool {
+        let swaps = match self.vertical.shrinks() {
+            true => self.taken,
+            false => self.pushed,
+        };
+        swaps % 2 == 1
     }
 }
 
@@ -86,6 +102,8 @@ impl<'s> RowResizer<'s> {
     /// # Errors
     ///
     /// [`PreprocessError::Size`] if a side is not in `1..=MAX_SIDE`, [`PreprocessError::Scratch`].
+    // Inlined, it takes less of the page's engine.
+    #[inline(always)]
     pub fn new(
         in_width: u32,
         in_height: u32,
@@ -96,27 +114,30 @@ impl<'s> RowResizer<'s> {
         let columns = Axis::new(in_width, out_width).ok_or(PreprocessError::Size)?;
         let vertical = Axis::new(in_height, out_height).ok_or(PreprocessError::Size)?;
         let needed = scratch_len(in_width, in_height, out_width, out_height);
-        let split = Horizontal::new(columns, scratch)
-            .and_then(|(horizontal, rest)| Some((horizontal, rows(columns, rest)?)));
-        let (horizontal, rows) = split.ok_or(PreprocessError::Scratch { needed })?;
+        let too_small = PreprocessError::Scratch { needed };
+        let (horizontal, rest) = Horizontal::new(columns, scratch).ok_or(too_small)?;
+        let rows = rows(columns, rest).ok_or(too_small)?;
         Ok(Self {
             horizontal,
             rows,
-            at: Position::begin(columns, vertical),
+            at: Position::begin(vertical),
         })
     }
 
     /// Begins the next picture of the same size. What was pushed of this one is dropped.
     pub fn restart(&mut self) {
-        self.at = Position {
-            swapped: self.at.swapped,
-            ..Position::begin(self.at.columns, self.at.vertical)
-        };
+        if self.at.swapped() {
+            self.rows.swap(0, 1);
+        }
+        self.at = Position::begin(self.at.vertical);
     }
 
-    /// How far it is, to go on from later with the same scratch.
-    pub fn pause(self) -> Position {
-        self.at
+    /// Puts the scratch aside, as it is.
+    pub fn pause(self) -> Paused {
+        Paused {
+            columns: self.horizontal.axis(),
+            at: self.at,
+        }
     }
 
     /// Takes the next source row, `in_width * 3` bytes.
@@ -157,7 +178,6 @@ impl<'s> RowResizer<'s> {
             }
         } else {
             core::mem::swap(first, second);
-            at.swapped = !at.swapped;
             self.horizontal.apply(row, second);
         }
         at.pushed += 1;
@@ -193,7 +213,6 @@ impl<'s> RowResizer<'s> {
         if at.vertical.shrinks() {
             store(first, color, out);
             core::mem::swap(first, second);
-            at.swapped = !at.swapped;
         } else {
             // Here a window has one or two rows, the last of them pushed just before.
             let above = match window.first == window.last {

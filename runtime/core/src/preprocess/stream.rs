@@ -1,4 +1,4 @@
-use super::resize::{Position, RowResizer, scratch_len};
+use super::resize::{Paused, RowResizer, scratch_len};
 use super::{Color, Fit, LETTERBOX_GREY, PictureView, Placement, PreprocessError, Recipe};
 
 /// Preprocessing as a stream: the rows of a picture are pushed from the top, as a camera or a
@@ -14,7 +14,7 @@ pub struct RowPreprocessor<'s> {
 #[derive(Clone, Copy, Debug)]
 pub struct PausedRows {
     frame: Frame,
-    resizer: Position,
+    resizer: Paused,
 }
 
 impl PausedRows {
