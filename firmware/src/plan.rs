@@ -10,10 +10,8 @@ use kiln_core::preprocess::scratch_len;
 pub struct Plan {
     /// The model's file, in flash.
     pub model: usize,
-    /// The arena, and in it the desk; more than the model's where the desk does not fit beside the input.
+    /// The arena, and in it the [`Desk`]; more than the model's where the desk does not fit beside the input.
     pub arena: usize,
-    /// Where pictures are preprocessed.
-    pub desk: Desk,
     /// The number of layers: a word of time for each.
     pub layers: usize,
 }
@@ -25,7 +23,6 @@ impl Plan {
         Self {
             model: model.file_bytes(),
             arena: model.arena_bytes().max(desk.at + desk.len()),
-            desk,
             layers: model.layer_count(),
         }
     }
@@ -49,7 +46,8 @@ pub struct Desk {
 }
 
 impl Desk {
-    fn of<O: Operators>(model: &Model<'_, O>, [width, height]: [u16; 2]) -> Self {
+    /// For pictures of at most `width` columns and `height` rows.
+    pub fn of<O: Operators>(model: &Model<'_, O>, [width, height]: [u16; 2]) -> Self {
         let Some(recipe) = model.recipe() else {
             return Self::default();
         };
@@ -70,11 +68,15 @@ impl Desk {
         }
     }
 
-    /// Bytes, with what it takes to begin the scratch at a word.
     const fn len(&self) -> usize {
+        self.scratch_len() + self.row
+    }
+
+    /// Bytes of the scratch, with what it takes to begin it at a word.
+    pub const fn scratch_len(&self) -> usize {
         match self.scratch {
             0 => 0,
-            words => 3 + words * 4 + self.row,
+            words => 3 + words * 4,
         }
     }
 }

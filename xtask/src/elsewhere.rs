@@ -102,7 +102,7 @@ fn output(command: &mut Command) -> Result<String> {
 
 const CORTEX_M4: &str = "thumbv7em-none-eabihf";
 /// The model's arena, and some more.
-const ARENA: usize = 65_536;
+const ARENA: usize = 64 * 1024;
 
 /// Compiles the example firmware in C with the static library for a Cortex-M4, runs it on a board that
 /// QEMU plays, and compares what it prints with the same program here. Nothing in it can panic.

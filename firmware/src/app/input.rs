@@ -19,11 +19,8 @@ pub struct Input {
     pub ticks: u32,
 }
 
-#[derive(Clone, Copy, Debug)]
-#[allow(
-    clippy::large_enum_variant,
-    reason = "there is one, and it is not moved"
-)]
+#[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "there is one")]
 pub enum Kind {
     Nothing,
     Picture {
@@ -67,7 +64,7 @@ impl<'a> Parts<'a> {
             Some(gap) => after.get_mut(gap..)?,
             None => before.get_mut(desk.at..)?,
         };
-        let (words, row) = free.split_at_mut_checked(3 + desk.scratch * 4)?;
+        let (words, row) = free.split_at_mut_checked(desk.scratch_len())?;
         let (_, words, _) = bytemuck::pod_align_to_mut(words);
         Some(Self {
             input,

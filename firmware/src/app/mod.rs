@@ -26,7 +26,7 @@ pub use board::Board;
 use input::Input;
 use kept::{Kept, refuse};
 
-use crate::plan::{Desk, Plan};
+use crate::plan::Desk;
 use crate::ui::{self, Heat, Screen};
 
 /// The most bytes of a frame's content that a board takes, and keeps for an answer: all of a message.
@@ -52,7 +52,7 @@ impl Default for Line {
     }
 }
 
-/// The app's memory, as [`Plan`] says.
+/// The app's memory, as [`Plan`](crate::plan::Plan) says.
 #[derive(Debug)]
 pub struct Buffers<'b> {
     /// What has come over the line, and what has gone.
@@ -82,13 +82,13 @@ pub struct App<'b, B: Board> {
 pub fn run<B: Board>(board: B, model_bytes: &[u8], buffers: Buffers<'_>) {
     arena::paint(buffers.arena);
     let model = Model::with_operators(model_bytes).ok();
-    let plan = model.as_ref().map(|model| Plan::of(model, B::LARGEST));
+    let desk = model.as_ref().map(|model| Desk::of(model, B::LARGEST));
     let mut app = App {
         board,
         model,
         checksum: answers::checksum(model_bytes),
         arena: buffers.arena,
-        desk: plan.map_or_else(Desk::default, |plan| plan.desk),
+        desk: desk.unwrap_or_default(),
         layers: buffers.layers,
         input: Input::NOTHING,
         inferred: None,

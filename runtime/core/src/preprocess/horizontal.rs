@@ -15,7 +15,7 @@ impl<'s> Horizontal<'s> {
     /// Fills the tables at the beginning of `scratch` and gives back the rest of it; none if it
     /// is too small.
     pub fn new(axis: Axis, scratch: &'s mut [i32]) -> Option<(Self, &'s mut [i32])> {
-        let ([starts, coefficients], rest) = tables(axis, scratch)?;
+        let ([starts, coefficients], _) = tables(axis, scratch)?;
         let taps = axis.taps().get().max(1);
         let columns = starts
             .iter_mut()
@@ -28,12 +28,7 @@ impl<'s> Horizontal<'s> {
                 *coefficient = axis.coefficient(x, j, &window);
             }
         }
-        let horizontal = Self {
-            axis,
-            starts,
-            coefficients,
-        };
-        Some((horizontal, rest))
+        Self::filled(axis, scratch)
     }
 
     /// The same where [`new`](Self::new) has filled the tables.

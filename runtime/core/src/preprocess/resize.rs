@@ -45,15 +45,27 @@ pub struct Paused {
 }
 
 impl Paused {
-    /// Goes on with the scratch that the resize had. None if it is too small.
-    pub fn resume(self, scratch: &mut [i32]) -> Option<RowResizer<'_>> {
+    /// Goes on with the scratch that the resize had.
+    ///
+    /// # Errors
+    ///
+    /// [`PreprocessError::Scratch`].
+    pub fn resume(self, scratch: &mut [i32]) -> Result<RowResizer<'_>, PreprocessError> {
         let Self { columns, at } = self;
-        let (horizontal, rest) = Horizontal::filled(columns, scratch)?;
-        let mut rows = rows(columns, rest)?;
+        let vertical = at.vertical;
+        let needed = scratch_len(
+            columns.input(),
+            vertical.input(),
+            columns.output(),
+            vertical.output(),
+        );
+        let too_small = PreprocessError::Scratch { needed };
+        let (horizontal, rest) = Horizontal::filled(columns, scratch).ok_or(too_small)?;
+        let mut rows = rows(columns, rest).ok_or(too_small)?;
         if at.swapped() {
             rows.swap(0, 1);
         }
-        Some(RowResizer {
+        Ok(RowResizer {
             horizontal,
             rows,
             at,

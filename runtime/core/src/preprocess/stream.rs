@@ -1,4 +1,4 @@
-use super::resize::{Paused, RowResizer, scratch_len};
+use super::resize::{Paused, RowResizer};
 use super::{Color, Fit, LETTERBOX_GREY, PictureView, Placement, PreprocessError, Recipe};
 
 /// Preprocessing as a stream: the rows of a picture are pushed from the top, as a camera or a
@@ -25,12 +25,10 @@ impl PausedRows {
     ///
     /// [`PreprocessError::Scratch`].
     pub fn resume(self, scratch: &mut [i32]) -> Result<RowPreprocessor<'_>, PreprocessError> {
-        let Self { frame, resizer } = self;
-        let Placement { target, .. } = frame.placement;
-        let needed = scratch_len(frame.width, frame.height, target.width, target.height);
-        let resizer = resizer.resume(scratch);
-        let resizer = resizer.ok_or(PreprocessError::Scratch { needed })?;
-        Ok(RowPreprocessor { frame, resizer })
+        Ok(RowPreprocessor {
+            frame: self.frame,
+            resizer: self.resizer.resume(scratch)?,
+        })
     }
 }
 
@@ -67,6 +65,13 @@ impl<'s> RowPreprocessor<'s> {
         recipe.check()?;
         let placement = recipe.place(width, height)?;
         let Placement { source, target } = placement;
+        let resizer = RowResizer::new(
+            source.width,
+            source.height,
+            target.width,
+            target.height,
+            scratch,
+        )?;
         Ok(Self {
             frame: Frame {
                 width,
@@ -78,13 +83,7 @@ impl<'s> RowPreprocessor<'s> {
                 row_len: usize::from(recipe.width) * recipe.channels(),
                 pushed: 0,
             },
-            resizer: RowResizer::new(
-                source.width,
-                source.height,
-                target.width,
-                target.height,
-                scratch,
-            )?,
+            resizer,
         })
     }
 
@@ -163,7 +162,7 @@ pub fn preprocess(
 }
 
 /// Resizes a picture to `out_width * out_height` pixels of RGB. `out` is
-/// `out_height * out_width * 3` bytes; `scratch` has at least [`scratch_len`]
+/// `out_height * out_width * 3` bytes; `scratch` has at least [`scratch_len`](super::scratch_len)
 /// words, whatever is in them.
 ///
 /// # Errors
@@ -200,8 +199,8 @@ mod tests {
     use std::vec;
     use std::vec::Vec;
 
-    use super::super::Color;
     use super::super::reference::{self, Random};
+    use super::super::{Color, scratch_len};
     use super::*;
 
     const FITS: [Fit; 3] = [Fit::Stretch, Fit::Crop, Fit::Letterbox];
