@@ -17,11 +17,11 @@ use kiln_runtime::quantized::load_quantized;
 
 use crate::models;
 
-/// A graph as a board's file.
+/// A graph as a board's file, with so many golden vectors.
 ///
 /// # Panics
 /// It does not compile.
-pub fn compiled(graph: &QGraph, target: Target, name: &str, golden: &[Vec<i8>]) -> Vec<u8> {
+pub fn compiled(graph: &QGraph, target: Target, name: &str, golden: u16) -> Vec<u8> {
     let options = compile::Options {
         target,
         name: Some(name),
@@ -34,11 +34,11 @@ pub fn compiled(graph: &QGraph, target: Target, name: &str, golden: &[Vec<i8>]) 
         .bytes
 }
 
-/// One of the models in `models/`, as a board's file.
+/// One of the models in `models/`, as a board's file, with so many golden vectors.
 ///
 /// # Panics
 /// There is none of this name.
-pub fn shipped(name: &str, target: Target, golden: &[Vec<i8>]) -> Vec<u8> {
+pub fn shipped(name: &str, target: Target, golden: u16) -> Vec<u8> {
     let graph = load_graph(&models().join(name).join("model.int8.onnx"));
     compiled(&graph, target, name, golden)
 }

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use kiln_board::Board;
 use kiln_board::boards::{EMULATED, find};
 use kiln_core::Model;
+use kiln_core::format::Drawn;
 use kiln_core::layer::Layer;
 use kiln_core::preprocess::{resize, scratch_len};
 use kiln_link::Memory;
@@ -18,6 +19,8 @@ use kiln_tests::boards::{compiled, host_input, host_logits, load_graph, program,
 use kiln_tests::{draw_pictures, shared_data};
 
 const PICTURES: usize = 100;
+/// Golden vectors of most models.
+const VECTORS: u16 = 2;
 /// Inferences after which the arena is looked at: one alone may write the paint that was in a byte.
 const LOOKS: usize = 4;
 /// A bit of a weight.
@@ -50,7 +53,7 @@ fn pictures(count: usize) -> Vec<Picture> {
 
 /// Pictures of many sizes: the board preprocesses what comes in rows. Most are small, since an emulated
 /// line takes some 15 KB a second.
-fn answers_as_here(name: &str, model: &str, count: usize, vectors: usize) {
+fn answers_as_here(name: &str, model: &str, count: usize) {
     let board = find(name).unwrap();
     let mut pictures = pictures(count);
     for (index, picture) in (0..).zip(&mut pictures) {
@@ -58,12 +61,7 @@ fn answers_as_here(name: &str, model: &str, count: usize, vectors: usize) {
             *picture = resized(picture, 1 + index * 7 % 71, 1 + index * 11 % 67);
         }
     }
-    let plain = shipped(model, board.target, &[]);
-    let golden: Vec<Vec<i8>> = pictures[..vectors]
-        .iter()
-        .map(|picture| host_input(&plain, picture))
-        .collect();
-    let model = shipped(model, board.target, &golden);
+    let model = shipped(model, board.target, VECTORS);
     let elf = program(board, &model).unwrap();
     let mut board = start(board, &elf, &[]);
     assert!(board.about().intact);
@@ -81,7 +79,7 @@ fn answers_as_here(name: &str, model: &str, count: usize, vectors: usize) {
         );
         used = used.max(arena_used(&mut board, index));
     }
-    for vector in 0..golden.len() as u16 {
+    for vector in 0..VECTORS {
         assert_eq!(
             board.verify(vector).unwrap(),
             None,
@@ -121,43 +119,42 @@ fn resized(picture: &Picture, width: u32, height: u32) -> Picture {
 
 #[test]
 fn the_cortex_m3_answers_as_here() {
-    answers_as_here("lm3s6965evb", NANO, PICTURES, 1);
+    answers_as_here("lm3s6965evb", NANO, PICTURES);
 }
 
 #[test]
 fn the_cortex_m4_answers_as_here() {
-    answers_as_here("mps2-an386", NANO, PICTURES, 2);
+    answers_as_here("mps2-an386", NANO, PICTURES);
 }
 
 #[test]
 fn the_cortex_m7_answers_as_here() {
-    answers_as_here("mps2-an500", NANO, PICTURES, 2);
+    answers_as_here("mps2-an500", NANO, PICTURES);
 }
 
 #[test]
 fn the_cortex_m33_answers_as_here() {
-    answers_as_here("mps2-an505", NANO, PICTURES, 2);
+    answers_as_here("mps2-an505", NANO, PICTURES);
 }
 
 #[test]
 fn the_cortex_m55_answers_as_here() {
-    answers_as_here("mps3-an547", NANO, PICTURES, 2);
+    answers_as_here("mps3-an547", NANO, PICTURES);
 }
 
 #[test]
 fn catsdogs_on_the_cortex_m4_answers_as_here() {
-    answers_as_here("mps2-an386", "catsdogs", 10, 1);
+    answers_as_here("mps2-an386", "catsdogs", 10);
 }
 
-/// With a golden vector it does not fit this board's flash.
 #[test]
 fn catsdogs_on_the_cortex_m55_answers_as_here() {
-    answers_as_here("mps3-an547", "catsdogs", 10, 0);
+    answers_as_here("mps3-an547", "catsdogs", 10);
 }
 
 /// MLPerf Tiny on a board: `refused` are the networks that do not fit it. Where they are small, inputs go
-/// over the line; VWW's go into flash as golden vectors, and every layer is compared.
-fn mlperf_tiny(name: &str, refused: &[&str], in_flash: usize) {
+/// over the line; VWW's are golden vectors. Of those every layer is compared.
+fn mlperf_tiny(name: &str, refused: &[&str]) {
     let Some(folder) = shared_data().map(|data| data.join("../models/mlperf-tiny")) else {
         return;
     };
@@ -166,12 +163,12 @@ fn mlperf_tiny(name: &str, refused: &[&str], in_flash: usize) {
         let graph = load_graph(&folder.join(format!("{network}.int8-qdq.onnx")));
         let len = graph.tensors[graph.input].shape.len();
         let mut random = Random::new(9);
-        let mut inputs: Vec<Vec<i8>> = (0..PICTURES).map(|_| random.bytes(len)).collect();
-        let golden = match network {
-            "vww" => inputs.split_off(PICTURES - in_flash),
-            _ => Vec::new(),
+        let (sent, drawn) = match network {
+            "vww" => (1, PICTURES as u16),
+            _ => (PICTURES, VECTORS),
         };
-        let model = compiled(&graph, board.target, network, &golden);
+        let inputs: Vec<Vec<i8>> = (0..sent).map(|_| random.bytes(len)).collect();
+        let model = compiled(&graph, board.target, network, drawn);
         let elf = program(board, &model);
         if refused.contains(&network) {
             let error = elf.unwrap_err();
@@ -186,7 +183,7 @@ fn mlperf_tiny(name: &str, refused: &[&str], in_flash: usize) {
             assert_eq!(found, host_logits(&model, input), "{network} {round}");
             used = used.max(arena_used(&mut board, round));
         }
-        for vector in 0..golden.len() as u16 {
+        for vector in 0..drawn {
             let differs = board.verify(vector).unwrap();
             assert_eq!(differs, None, "{network} {vector}");
             used = used.max(arena_used(&mut board, vector.into()));
@@ -197,37 +194,37 @@ fn mlperf_tiny(name: &str, refused: &[&str], in_flash: usize) {
 
 #[test]
 fn mlperf_tiny_on_the_cortex_m3() {
-    mlperf_tiny("lm3s6965evb", &["ad"], 2);
+    mlperf_tiny("lm3s6965evb", &["ad"]);
 }
 
 #[test]
 fn mlperf_tiny_on_the_cortex_m4() {
-    mlperf_tiny("mps2-an386", &[], 99);
+    mlperf_tiny("mps2-an386", &[]);
 }
 
 #[test]
 fn mlperf_tiny_on_the_cortex_m7() {
-    mlperf_tiny("mps2-an500", &[], 99);
+    mlperf_tiny("mps2-an500", &[]);
 }
 
 #[test]
 fn mlperf_tiny_on_the_cortex_m33() {
-    mlperf_tiny("mps2-an505", &[], 99);
+    mlperf_tiny("mps2-an505", &[]);
 }
 
 #[test]
 fn mlperf_tiny_on_the_cortex_m55() {
-    mlperf_tiny("mps3-an547", &[], 5);
+    mlperf_tiny("mps3-an547", &[]);
 }
 
 /// A bit of a weight that changes in flash is found, and the layer named.
 #[test]
 fn a_changed_weight_is_found_with_its_layer() {
-    let picture = pictures(1).remove(0);
     for board in &EMULATED {
-        let input = host_input(&shipped(NANO, board.target, &[]), &picture);
-        let model = shipped(NANO, board.target, std::slice::from_ref(&input));
+        let model = shipped(NANO, board.target, 1);
         let parsed = Model::new(&model).unwrap();
+        let seed = parsed.golden().next().unwrap().seed;
+        let input: Vec<i8> = Drawn::new(seed).take(parsed.input().shape.len()).collect();
         let (name, first) = parsed
             .layers()
             .filter_map(|(name, layer)| match layer {
@@ -237,7 +234,7 @@ fn a_changed_weight_is_found_with_its_layer() {
             .map(|(name, weights)| (name, weights.as_ptr().addr() - model.as_ptr().addr()))
             .nth(4)
             .unwrap();
-        // Not every weight counts for every picture.
+        // Not every weight counts for every input.
         let logits = host_logits(&model, &input);
         let counts = |at: &usize| {
             let mut changed = model.clone();

@@ -187,9 +187,8 @@ fn a_board_with_other_bytes_is_told() {
     let setting = Setting::new();
     let compile = |name: &str| {
         let out = setting.at(name);
-        let golden = ["--golden", text(setting.pictures[0].parent().unwrap())];
         let target = ["compile", MODEL, "--target", "cortex-m3", "--name", name];
-        let words = [&target[..], &golden, &["--out", text(&out)]].concat();
+        let words = [&target[..], &["--out", text(&out)]].concat();
         succeed(kiln().args(setting.args(&words)));
         out
     };

@@ -93,7 +93,7 @@ fn picture() -> Picture {
 #[test]
 fn the_oled_shows_what_the_simulator_draws() {
     let emulated = find("lm3s6965evb").unwrap();
-    let bytes = shipped("catsdogs-nano", emulated.target, &[]);
+    let bytes = shipped("catsdogs-nano", emulated.target, 0);
     let model = Model::new(&bytes).unwrap();
     let mut board = start(emulated, &program(emulated, &bytes).unwrap(), &[]);
     let waiting = Screen::Waiting {

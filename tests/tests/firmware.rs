@@ -22,7 +22,7 @@ const PROGRAMS: [(&str, usize); 5] = [
 ];
 
 fn nano(target: Target) -> Vec<u8> {
-    shipped("catsdogs-nano", target, &[])
+    shipped("catsdogs-nano", target, 0)
 }
 
 /// Functions of the standard library that a panic goes through.

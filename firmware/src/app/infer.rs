@@ -126,11 +126,8 @@ impl<B: Board> App<'_, B> {
         })?;
         self.input = Input::NOTHING;
         self.inferred = None;
-        let place = model.input_mut(self.arena);
-        let place = place.map_err(|_| CallError::Model)?;
-        for (place, &value) in place.iter_mut().zip(golden.input) {
-            *place = value;
-        }
+        let drawn = model.draw_input(self.arena, golden.seed);
+        drawn.map_err(|_| CallError::Model)?;
         let mut sums = golden.sums();
         let mut differs = None;
         let board = &mut self.board;

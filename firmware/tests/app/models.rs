@@ -2,7 +2,7 @@
 //! activation maps.
 
 use kiln_core::format::{
-    ConvRecord, File, Golden, Header, LayerRecord, NONE, PoolRecord, output_sum,
+    ConvRecord, Drawn, File, Golden, Header, LayerRecord, NONE, PoolRecord, output_sum,
 };
 use kiln_core::layer::{PoolKind, Scratch};
 use kiln_core::packing::Packing;
@@ -22,11 +22,10 @@ const RECIPE: Recipe = Recipe {
     std: [0.25; 3],
 };
 
-/// The input of a golden vector.
-pub fn input_of(vector: usize) -> Vec<u8> {
-    (0..6)
-        .map(|index| (index * 50 + vector * 77) as u8)
-        .collect()
+/// The input of a golden vector, whose seed is its number.
+pub fn input_of(vector: u32) -> Vec<u8> {
+    let values = Drawn::new(vector).take(6);
+    values.map(|value| value as u8).collect()
 }
 
 /// Weights, then bias and multipliers: those of the first layer, which reads so many values, those of the
@@ -179,16 +178,12 @@ fn run(bytes: &[u8], input: &[u8]) -> (Vec<u8>, Vec<u8>) {
 /// The model.
 pub fn bytes() -> Vec<u8> {
     let bare = emit(&[], Some(RECIPE), &LABELS);
-    let inputs = [input_of(0), input_of(1)];
-    let results = inputs.each_ref().map(|input| run(&bare, input));
-    let mut golden = Vec::new();
-    for (input, (sums, logits)) in inputs.iter().zip(&results) {
-        golden.push(Golden {
-            input,
-            sums,
-            logits,
-        });
-    }
+    let results = [0, 1].map(|seed| (seed, run(&bare, &input_of(seed))));
+    let golden = results.each_ref().map(|(seed, (sums, logits))| Golden {
+        seed: *seed,
+        sums,
+        logits,
+    });
     emit(&golden, Some(RECIPE), &LABELS)
 }
 

@@ -137,7 +137,7 @@ mod tests {
     use std::vec::Vec;
 
     use super::*;
-    use crate::format::{Problem, output_sum};
+    use crate::format::{Drawn, Problem, output_sum};
     use crate::model::Model;
     use crate::testing::{Parts, Random, trials};
 
@@ -145,10 +145,7 @@ mod tests {
         let bytes = parts.bytes();
         let model = Model::new(&bytes).unwrap();
         let golden = model.golden().next().unwrap();
-        model
-            .input_mut(arena)
-            .unwrap()
-            .copy_from_slice(golden.input);
+        model.draw_input(arena, golden.seed).unwrap();
         let mut sums = golden.sums();
         let mut seen = 0;
         let mut observe = |index: usize, layer: &Layer<'_>, output: &[u8]| {
@@ -177,11 +174,10 @@ mod tests {
     #[test]
     fn the_logits_are_frozen() {
         let parts = Parts::every_layer();
-        let sums = crate::crc::crc32(&parts.golden[0][1]);
-        let logits = &parts.golden[0][2];
+        let golden = &parts.golden[0];
         assert_eq!(
-            (sums, &logits[..]),
-            (1_871_304_818, &[16, 143, 203, 128, 216, 128, 194][..])
+            (crate::crc::crc32(&golden.sums), &golden.logits[..]),
+            (4_128_519_201, &[0, 127, 221, 128, 13, 127, 11][..])
         );
     }
 
@@ -191,10 +187,10 @@ mod tests {
         let bytes = parts.bytes();
         let model = Model::new(&bytes).unwrap();
         let mut arena = vec![0; model.arena_bytes()];
-        let [input, _, logits] = &parts.golden[0];
-        let input: Vec<i8> = input.iter().map(|&byte| byte as i8).collect();
+        let golden = &parts.golden[0];
+        let input: Vec<i8> = Drawn::new(golden.seed).take(90).collect();
         let output = model.run(&mut arena, &input).unwrap();
-        assert_eq!(output.values(), logits);
+        assert_eq!(output.values(), golden.logits);
         let needed = 90;
         for len in [0, 89, 91] {
             let input = vec![0; len];

@@ -3,7 +3,7 @@ use core::marker::PhantomData;
 use crate::classify::Output;
 use crate::crc::Crc32;
 use crate::engine::{self, RunError};
-use crate::format::{self, FormatError, Golden, Header, Section, Target, View};
+use crate::format::{self, Drawn, FormatError, Golden, Header, Section, Target, View};
 use crate::layer::Layer;
 use crate::operators::{Every, Operators};
 use crate::preprocess::Recipe;
@@ -211,6 +211,18 @@ impl<'m, O: Operators> Model<'m, O> {
         engine::part_mut(arena, &self.input()).ok_or(RunError::Model)
     }
 
+    /// Makes what a golden vector's seed stands for the input.
+    ///
+    /// # Errors
+    ///
+    /// [`RunError::Arena`] if the arena is too small.
+    #[cfg_attr(doc, doc(hidden))]
+    pub fn draw_input(&self, arena: &mut [u8], seed: u32) -> Result<(), RunError> {
+        let values = self.input_mut(arena)?.iter_mut().zip(Drawn::new(seed));
+        values.for_each(|(place, value)| *place = value as u8);
+        Ok(())
+    }
+
     /// The input's place holds the recipe's u8 pixels: makes them the input, in place.
     ///
     /// # Errors
@@ -303,12 +315,12 @@ mod tests {
         assert_eq!(model.layer_count(), names.len());
         let golden: Vec<_> = model.golden().collect();
         assert_eq!(golden.len(), 1);
-        let [input, sums, logits] = &parts.golden[0];
+        let expected = &parts.golden[0];
         assert_eq!(
-            (golden[0].input, golden[0].logits),
-            (&input[..], &logits[..])
+            (golden[0].seed, golden[0].logits),
+            (expected.seed, &expected.logits[..])
         );
-        assert_eq!(golden[0].sums, sums);
+        assert_eq!(golden[0].sums, expected.sums);
         let Some((_, Layer::Conv(conv))) = model.layers().next() else {
             panic!("the first is a convolution");
         };

@@ -82,6 +82,14 @@ pub(crate) fn rounded(value: f32, zero_point: i32, low: i8, high: i8) -> i8 {
     sum.clamp(low.into(), high.into()) as i8
 }
 
+/// A golden vector's parts.
+#[derive(Clone, Debug)]
+pub(crate) struct Made {
+    pub(crate) seed: u32,
+    pub(crate) sums: Vec<u8>,
+    pub(crate) logits: Vec<u8>,
+}
+
 /// A file's parts, to be changed at will.
 #[derive(Clone, Debug)]
 pub(crate) struct Parts {
@@ -94,18 +102,17 @@ pub(crate) struct Parts {
     pub(crate) labels: Vec<&'static str>,
     pub(crate) recipe: Option<Recipe>,
     pub(crate) input_table: Vec<u8>,
-    /// Inputs, sums, logits.
-    pub(crate) golden: Vec<[Vec<u8>; 3]>,
+    pub(crate) golden: Vec<Made>,
     pub(crate) constants: Vec<u8>,
 }
 
 impl Parts {
     /// The file.
     pub(crate) fn bytes(&self) -> Vec<u8> {
-        let golden = self.golden.iter().map(|[input, sums, logits]| Golden {
-            input,
-            sums,
-            logits,
+        let golden = self.golden.iter().map(|made| Golden {
+            seed: made.seed,
+            sums: &made.sums,
+            logits: &made.logits,
         });
         let golden: Vec<_> = golden.collect();
         let file = File {
@@ -318,18 +325,18 @@ impl Parts {
         parts.output = parts.conv(&mut random, large, 7, whole, 1);
         parts.arena += 16;
 
-        let input = random.bytes(90);
         let bytes = parts.bytes();
         let model = Model::new(&bytes).unwrap();
         let mut arena = std::vec![0; parts.arena as usize];
-        model.input_mut(&mut arena).unwrap().copy_from_slice(&input);
+        let seed = 1;
+        model.draw_input(&mut arena, seed).unwrap();
         let mut sums = Vec::new();
         let mut observe = |_: usize, layer: &Layer<'_>, output: &[u8]| {
             sums.extend(output_sum(layer, output).to_le_bytes());
         };
         let output = model.run_with(&mut arena, &mut observe).unwrap();
         let logits = output.values().to_vec();
-        parts.golden.push([input, sums, logits]);
+        parts.golden.push(Made { seed, sums, logits });
         parts
     }
 }

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use kiln_core::explain::Maps;
-use kiln_core::format::output_sum;
+use kiln_core::format::{Drawn, output_sum};
 use kiln_core::layer::Layer;
 use kiln_core::{Model, Output};
 use self_cell::self_cell;
@@ -256,7 +256,8 @@ impl Engine {
         for (vector, golden) in loaded.model().golden().enumerate() {
             let mut wrong: Option<String> = None;
             let mut sums = golden.sums();
-            let input: Vec<i8> = golden.input.iter().map(|&byte| byte as i8).collect();
+            let len = loaded.model().input().shape.len();
+            let input: Vec<i8> = Drawn::new(golden.seed).take(len).collect();
             let output = self.run_observed(Input::Quantized(&input), |ran| {
                 if sums.next() != Some(output_sum(ran.layer, ran.output)) {
                     wrong.get_or_insert(ran.name.into());

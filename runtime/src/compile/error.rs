@@ -54,16 +54,6 @@ pub enum CompileError {
         /// How many logits there are.
         logits: usize,
     },
-    /// A golden input has a wrong length.
-    #[error("golden input {index} has {found} values, but the model takes {expected}")]
-    Golden {
-        /// Which.
-        index: usize,
-        /// Its values.
-        found: usize,
-        /// What the model takes.
-        expected: usize,
-    },
     /// The activations are too large.
     #[error(
         "the activations take {bytes} bytes at layer `{layer}`, and the engine has no more than {}: \

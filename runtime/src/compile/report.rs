@@ -38,7 +38,7 @@ pub struct Report {
     /// steps on cores with no FPU.
     pub exact_channels: usize,
     /// Golden vectors in the file.
-    pub golden: usize,
+    pub golden: u16,
 }
 
 /// One layer.

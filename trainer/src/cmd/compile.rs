@@ -6,20 +6,21 @@ use std::process::ExitCode;
 use anyhow::{Context, bail};
 use clap::Args;
 use kiln_core::Target;
-use kiln_run::engine::{Input, LoadedModel};
-use kiln_run::pictures::{self, pixels};
 use kiln_runtime::compile::{self, Options, TargetName};
 use kiln_runtime::files::write_atomic;
 
 use super::ui;
 use crate::inference::{Foreign, Model};
 
+/// Golden vectors that a file has where nothing else is said: one takes some hundred bytes.
+pub(super) const GOLDEN: u16 = 1;
+
 /// `kiln compile`
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "\
 Examples:
   kiln compile model.int8.onnx -o model.kiln
-  kiln compile model.int8.onnx --target cortex-m4 --golden photos/test -o model-m4.kiln
+  kiln compile model.int8.onnx --target cortex-m4 -o model-m4.kiln
   kiln compile model.int8.onnx --json                    where each byte goes, for machines")]
 pub struct CompileArgs {
     /// A quantized ONNX file: `kiln quantize` makes it; QDQ and QLinear files from elsewhere do too.
@@ -30,12 +31,10 @@ pub struct CompileArgs {
     /// The file to write [default: MODEL with the ending .kiln].
     #[arg(long, short)]
     pub out: Option<PathBuf>,
-    /// Put golden vectors into the file, made of pictures from here: a device checks itself with them.
-    #[arg(long, value_name = "PICTURES")]
-    pub golden: Option<PathBuf>,
-    /// Golden vectors.
-    #[arg(long, default_value_t = 4, requires = "golden")]
-    pub golden_count: usize,
+    /// Golden vectors in the file, with which a device checks itself: drawn inputs, and what each
+    /// layer makes of them.
+    #[arg(long, value_name = "COUNT", default_value_t = GOLDEN)]
+    pub golden: u16,
     /// The model's name, as a device shows it [default: the file's name].
     #[arg(long)]
     pub name: Option<String>,
@@ -54,8 +53,7 @@ impl CompileArgs {
             model: model.to_owned(),
             target: compile::host(),
             out: None,
-            golden: None,
-            golden_count: 4,
+            golden: GOLDEN,
             name: None,
             json: false,
             foreign: Foreign::default(),
@@ -72,8 +70,8 @@ fn target(name: &str) -> Result<Target, String> {
 /// Compiles and prints where each byte goes.
 pub fn run(args: &CompileArgs) -> anyhow::Result<ExitCode> {
     let named = || args.model.display().to_string();
-    let (graph, model) = match Model::open(&args.model, &args.foreign)? {
-        Model::Int8(_, graph, model) => (*graph, model),
+    let graph = match Model::open(&args.model, &args.foreign)? {
+        Model::Int8(_, graph, _) => graph,
         Model::Float(_) => bail!(
             "{0}: it is not quantized; first: kiln quantize {0} --calibrate PICTURES",
             args.model.display()
@@ -88,15 +86,11 @@ pub fn run(args: &CompileArgs) -> anyhow::Result<ExitCode> {
         Some(out) => out.clone(),
         None => default_out(&args.model),
     };
-    let golden = match &args.golden {
-        Some(folder) => golden(folder, args.golden_count, &model)?,
-        None => Vec::new(),
-    };
     let name = args.name.clone().unwrap_or_else(|| stem(&args.model));
     let options = Options {
         target: args.target,
         name: Some(&name),
-        golden: &golden,
+        golden: args.golden,
         ..Default::default()
     };
     let compiled = compile::compile(&graph, &options).with_context(named)?;
@@ -119,25 +113,4 @@ fn default_out(model: &Path) -> PathBuf {
 pub(super) fn stem(model: &Path) -> String {
     let name = model.file_name().unwrap_or_default().to_string_lossy();
     name.split('.').next().unwrap_or_default().to_owned()
-}
-
-/// Quantized inputs from `count` pictures that lie evenly among those of a folder.
-fn golden(folder: &Path, count: usize, model: &LoadedModel) -> anyhow::Result<Vec<Vec<i8>>> {
-    let Some(recipe) = model.model().recipe() else {
-        bail!("the model carries no recipe for pictures; give --recipe");
-    };
-    let files = pictures::files(&[folder.to_owned()])?;
-    if files.is_empty() || count == 0 {
-        bail!("{}: no pictures for golden vectors", folder.display());
-    }
-    let step = files.len().div_ceil(count).max(1);
-    let mut scratch = Vec::new();
-    let mut engine = model.engine();
-    let chosen = files.iter().step_by(step);
-    chosen
-        .map(|file| {
-            let pixels = pixels(file, &recipe, &mut scratch)?;
-            Ok(engine.quantized(Input::Pixels(&pixels))?)
-        })
-        .collect()
 }

@@ -48,7 +48,7 @@ pub fn run(args: &QuickstartArgs) -> anyhow::Result<ExitCode> {
     }
     export_onnx(&folder)?;
     let int8 = quantize_to_int8(&pictures, &folder)?;
-    let kiln = compile_for_here(&pictures, &int8)?;
+    let kiln = compile_for_here(&int8)?;
     verify_all(&pictures, &kiln)?;
     let evaluation = ask(args, &pictures, &kiln)?;
     let screen = on_a_board(&pictures, &int8)?;
@@ -146,14 +146,13 @@ fn quantize_to_int8(pictures: &Path, folder: &Path) -> anyhow::Result<PathBuf> {
     Ok(out)
 }
 
-fn compile_for_here(pictures: &Path, int8: &Path) -> anyhow::Result<PathBuf> {
+fn compile_for_here(int8: &Path) -> anyhow::Result<PathBuf> {
     stage(
         5,
         "Compile: one file, every byte of memory known before it runs",
     )?;
     let out = int8.with_file_name("model.kiln");
     compile::run(&compile::CompileArgs {
-        golden: Some(pictures.join("test")),
         out: Some(out.clone()),
         ..compile::CompileArgs::of(int8)
     })?;

@@ -35,7 +35,7 @@ pub struct ServeArgs {
 
 /// Serves until Ctrl-C.
 pub fn run(args: &ServeArgs) -> anyhow::Result<ExitCode> {
-    let open = |path: &PathBuf| ModelFile::open(path, &args.foreign, Target::Wasm32, 0);
+    let open = |path: &PathBuf| ModelFile::open(path, &args.foreign, Target::Wasm32);
     let model = args.model.as_ref().map(open).transpose()?;
     let engine = engine::build(&mut || ui::say("building the engine for the page: half a minute"))?;
     let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, args.port));

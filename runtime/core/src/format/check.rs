@@ -92,7 +92,7 @@ fn rest(view: &View<'_>, set: Set, place: &mut Place) -> Result<(), Problem> {
     let len = view.section(Section::InputTable).len();
     ensure(len == tables * 256, Problem::Section)?;
     *place = (Section::Golden, 0);
-    let golden = Golden::len(input.len(), layers, output);
+    let golden = Golden::len(layers, output);
     let whole = view.section(Section::Golden).len().is_multiple_of(golden);
     ensure(whole, Problem::Section)
 }
@@ -511,7 +511,9 @@ mod tests {
         refused(Problem::Section, |parts| parts.recipe = None);
         refused(Problem::Section, |parts| parts.input_table.truncate(767));
         refused(Problem::Section, |parts| parts.input_table.clear());
-        refused(Problem::Section, |parts| parts.golden[0][0].extend([0; 4]));
+        refused(Problem::Section, |parts| {
+            parts.golden[0].sums.extend([0; 4])
+        });
         let arena = super::super::MAX_ARENA + 1;
         refused(Problem::Arena { bytes: arena }, |parts| parts.arena = arena);
     }

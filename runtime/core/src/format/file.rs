@@ -163,7 +163,7 @@ impl File<'_> {
             5 => sink.put(self.input_table),
             6 => {
                 for golden in self.golden {
-                    for part in [golden.input, golden.sums, golden.logits] {
+                    for part in [&golden.seed.to_le_bytes(), golden.sums, golden.logits] {
                         sink.put(part);
                     }
                     sink.align(4);
@@ -222,7 +222,7 @@ mod tests {
             labels: &["yes", "no"],
             input_table: &[5; 20],
             golden: &[Golden {
-                input: &[1, 2, 3],
+                seed: 0x03_0201,
                 sums: &[4; 4],
                 logits: &[6, 7],
             }; 2],
@@ -243,7 +243,7 @@ mod tests {
                 Section::Golden,
                 192,
                 &[
-                    1, 2, 3, 4, 4, 4, 4, 6, 7, 0, 0, 0, 1, 2, 3, 4, 4, 4, 4, 6, 7, 0, 0, 0,
+                    1, 2, 3, 0, 4, 4, 4, 4, 6, 7, 0, 0, 1, 2, 3, 0, 4, 4, 4, 4, 6, 7, 0, 0,
                 ],
             ),
             (Section::Constants, 256, &[8; 33]),

@@ -1,14 +1,15 @@
-//! Golden vectors: inputs with what every layer and the model make of them.
+//! Golden vectors: what every layer and the model make of inputs that are drawn.
 
 use crate::crc::Crc32;
 use crate::layer::Layer;
 use crate::tensor::Shape;
 
-/// An input, and what the model makes of it.
+/// What the model makes of an input that a seed stands for: a file holds no input, so none of a
+/// picture that was trained with either.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Golden<'m> {
-    /// i8 in NHWC, quantized.
-    pub input: &'m [u8],
+    /// Of the input.
+    pub seed: u32,
     /// [`output_sum`] of each layer, u32, little endian.
     pub sums: &'m [u8],
     /// i8: the output, quantized.
@@ -22,27 +23,69 @@ impl<'m> Golden<'m> {
         sums.iter().map(|&sum| u32::from_le_bytes(sum))
     }
 
-    /// Bytes of one: the input, the sums, the logits, then zeros up to a multiple of 4.
-    pub(super) const fn len(input: usize, layers: usize, output: usize) -> usize {
-        let sum = input.saturating_add(layers * 4).saturating_add(output);
+    /// Bytes of one: the seed, the sums, the logits, then zeros up to a multiple of 4.
+    pub(super) const fn len(layers: usize, output: usize) -> usize {
+        let sum = ((1 + layers) * 4).saturating_add(output);
         sum.div_ceil(4).saturating_mul(4)
     }
 
     /// Reads one of that length.
-    pub(crate) fn parse(
-        bytes: &'m [u8],
-        input: usize,
-        layers: usize,
-        output: usize,
-    ) -> Option<Self> {
-        let (input, rest) = bytes.split_at_checked(input)?;
+    pub(crate) fn parse(bytes: &'m [u8], layers: usize, output: usize) -> Option<Self> {
+        let (&seed, rest) = bytes.split_first_chunk()?;
         let (sums, rest) = rest.split_at_checked(layers * 4)?;
-        let logits = rest.get(..output)?;
         Some(Self {
-            input,
+            seed: u32::from_le_bytes(seed),
             sums,
-            logits,
+            logits: rest.get(..output)?,
         })
+    }
+}
+
+/// The values of an input, i8, without end: runs of 64, each about a level of its own and as rough
+/// as it may be, so that a layer sees flat parts, edges and noise.
+///
+/// The numbers are those of xorshift32 (G. Marsaglia, Xorshift RNGs, 2003).
+#[derive(Clone, Copy, Debug)]
+pub struct Drawn {
+    state: u32,
+    /// Values of this run that are still to come.
+    left: u8,
+    level: i8,
+    /// By how many bits the run's noise is less than the greatest.
+    calm: u8,
+}
+
+impl Drawn {
+    /// Those of a seed.
+    pub const fn new(seed: u32) -> Self {
+        Self {
+            // Not 0, which would stay 0, and far from those of the seeds beside it.
+            state: (seed.wrapping_mul(0x9e37_79b9) ^ 0x5bd1_e995) | 1,
+            left: 0,
+            level: 0,
+            calm: 0,
+        }
+    }
+
+    fn next_u32(&mut self) -> u32 {
+        self.state ^= self.state << 13;
+        self.state ^= self.state >> 17;
+        self.state ^= self.state << 5;
+        self.state
+    }
+}
+
+impl Iterator for Drawn {
+    type Item = i8;
+
+    fn next(&mut self) -> Option<i8> {
+        if self.left == 0 {
+            let [level, calm, ..] = self.next_u32().to_be_bytes();
+            (self.left, self.level, self.calm) = (64, level as i8, calm % 8);
+        }
+        self.left -= 1;
+        let [noise, ..] = self.next_u32().to_be_bytes();
+        Some(self.level.saturating_add(noise as i8 >> self.calm))
     }
 }
 
@@ -98,12 +141,30 @@ mod tests {
     }
 
     #[test]
+    fn inputs_are_drawn_again_alike() {
+        let drawn = |seed| Drawn::new(seed).take(1000).collect::<std::vec::Vec<_>>();
+        assert_eq!(drawn(1)[..8], [-20, -15, -26, -28, -26, -17, -28, -14]);
+        assert_ne!(drawn(0), drawn(1));
+        // Smooth and rough runs, all kinds of values.
+        let runs = drawn(7);
+        let widths = runs.chunks_exact(64).map(|run| {
+            let (least, most) = (run.iter().min().unwrap(), run.iter().max().unwrap());
+            i16::from(*most) - i16::from(*least)
+        });
+        let widths: std::vec::Vec<_> = widths.collect();
+        assert!(widths.iter().any(|&width| width < 8));
+        assert!(widths.iter().any(|&width| width > 200));
+        assert!(runs.contains(&i8::MIN) && runs.contains(&i8::MAX));
+    }
+
+    #[test]
     fn a_vector_in_bytes() {
-        let bytes = [1, 2, 3, 4, 0, 0, 0, 5, 6, 0, 0, 0];
-        assert_eq!(Golden::len(3, 1, 2), 12);
-        let golden = Golden::parse(&bytes, 3, 1, 2).unwrap();
-        assert_eq!((golden.input, golden.logits), (&[1, 2, 3][..], &[5, 6][..]));
+        let bytes = [1, 2, 0, 0, 4, 0, 0, 0, 5, 6, 0, 0];
+        assert_eq!(Golden::len(1, 2), 12);
+        let golden = Golden::parse(&bytes, 1, 2).unwrap();
+        assert_eq!((golden.seed, golden.logits), (513, &[5, 6][..]));
         assert!(golden.sums().eq([4]));
-        assert_eq!(Golden::parse(&bytes[..8], 3, 1, 2), None);
+        assert_eq!(Golden::parse(&bytes[..8], 1, 2), None);
+        assert_eq!(Golden::parse(&bytes[..3], 1, 2), None);
     }
 }

@@ -273,7 +273,7 @@ mod tests {
         let bytes = HEADER.emit();
         let mut expected = std::vec::Vec::new();
         expected.extend(b"KILN");
-        expected.extend([1, 0, 6, 0]);
+        expected.extend([2, 0, 6, 0]);
         expected.extend([0xe8, 0x04, 0, 0]); // 256 + 1000
         expected.extend([4, 3, 2, 1]);
         expected.extend([0xe8, 3, 0, 0]);

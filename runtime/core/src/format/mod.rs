@@ -19,7 +19,7 @@ pub use crate::error::{FormatError, Problem};
 pub use crate::target::Target;
 pub use check::{MAX_WORK, WORK_PER_BYTE, check, max_work};
 pub use file::File;
-pub use golden::{Golden, output_sum};
+pub use golden::{Drawn, Golden, output_sum};
 pub use header::{Header, Section, Span};
 pub use layers::{
     BinaryRecord, ConvRecord, CopyRecord, LayerRecord, MAX_RECORD_LEN, PoolRecord, ResizeRecord,
@@ -36,7 +36,7 @@ pub use view::{Layers, View};
 /// The first four bytes.
 pub const MAGIC: [u8; 4] = *b"KILN";
 /// The version of the format that this engine reads.
-pub const VERSION: u16 = 1;
+pub const VERSION: u16 = 2;
 /// What a section's start is a multiple of.
 pub const SECTION_ALIGN: usize = 16;
 /// What the constants' start is a multiple of.

@@ -129,11 +129,10 @@ impl<'m> View<'m> {
     /// Golden vectors.
     pub fn golden(&self) -> impl Iterator<Item = Golden<'m>> + use<'m> {
         let header = self.header();
-        let [input, output] = [header.input, header.output].map(|index| self.shape(index).len());
-        let layers = usize::from(header.layers);
-        let len = Golden::len(input, layers, output);
-        let section = self.section(Section::Golden).chunks_exact(len.max(1));
-        section.filter_map(move |bytes| Golden::parse(bytes, input, layers, output))
+        let (layers, output) = (usize::from(header.layers), self.shape(header.output).len());
+        let section = self.section(Section::Golden);
+        let vectors = section.chunks_exact(Golden::len(layers, output));
+        vectors.filter_map(move |bytes| Golden::parse(bytes, layers, output))
     }
 
     /// `len` bytes of the constants, from a multiple of `align` on.

@@ -73,7 +73,7 @@ pub fn list(args: &ListArgs) -> anyhow::Result<ExitCode> {
 /// Prints what a board is and holds.
 pub fn hello(args: &HelloArgs) -> anyhow::Result<ExitCode> {
     let address = args.link.only(args.at.as_deref())?;
-    let mut board = args.link.connect(&address, 0)?.board;
+    let mut board = args.link.connect(&address)?.board;
     let memory = board.memory()?;
     let labels = board.labels()?;
     let about = board.about();

@@ -98,7 +98,7 @@ pub fn run(args: &ClassifyArgs) -> anyhow::Result<ExitCode> {
     if files.is_empty() {
         bail!("no pictures: kiln device classify {address} PICTURES");
     }
-    let mut connected = args.link.connect(&address, 0)?;
+    let mut connected = args.link.connect(&address)?;
     let labels = connected.board.labels()?;
     let bar = LazyBar::default();
     let mut broken = 0;

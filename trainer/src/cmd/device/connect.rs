@@ -65,22 +65,21 @@ impl Link {
         }
     }
 
-    /// Reaches the board; an emulated one is built and started first. `golden` is how many golden
-    /// vectors it is to have where the model is compiled here.
-    pub fn connect(&self, address: &Address, golden: usize) -> anyhow::Result<Connected> {
+    /// Reaches the board; an emulated one is built and started first.
+    pub fn connect(&self, address: &Address) -> anyhow::Result<Connected> {
         let connected = match address {
-            Address::Qemu(board) => self.start(board, golden),
+            Address::Qemu(board) => self.start(board),
             Address::Serial(path) => self.open(path),
         };
         connected.with_context(|| address.to_string())
     }
 
-    fn start(&self, emulated: &'static Emulated, golden: usize) -> anyhow::Result<Connected> {
+    fn start(&self, emulated: &'static Emulated) -> anyhow::Result<Connected> {
         let (elf, file) = match &self.firmware {
             Some(elf) => {
                 let file = self.model.as_ref().map(|path| {
                     let foreign = &self.foreign;
-                    ModelFile::open(path, foreign, emulated.target, golden)
+                    ModelFile::open(path, foreign, emulated.target)
                 });
                 (elf.clone(), file.transpose()?)
             }
@@ -90,7 +89,7 @@ impl Link {
                     Some(path) => path.clone(),
                     None => file::default_path(source.root())?,
                 };
-                let file = ModelFile::open(&path, &self.foreign, emulated.target, golden)?;
+                let file = ModelFile::open(&path, &self.foreign, emulated.target)?;
                 let name = file.loaded.model().name();
                 let mut building = || {
                     ui::say(format!(

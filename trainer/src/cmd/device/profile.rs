@@ -39,7 +39,7 @@ pub struct ProfileArgs {
 /// Profiles.
 pub fn run(args: &ProfileArgs) -> anyhow::Result<ExitCode> {
     let (address, words) = args.link.first(&args.words)?;
-    let mut connected = args.link.connect(&address, 0)?;
+    let mut connected = args.link.connect(&address)?;
     let inferred = match words {
         [] => {
             let [rows, columns, channels] = connected.board.about().input.map(|size| size as usize);

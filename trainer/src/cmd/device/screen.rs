@@ -40,7 +40,7 @@ pub fn run(args: &ScreenArgs) -> anyhow::Result<ExitCode> {
     let [path] = words else {
         anyhow::bail!("no file to write: kiln device screen {address} FILE.png");
     };
-    let mut connected = args.link.connect(&address, 0)?;
+    let mut connected = args.link.connect(&address)?;
     save(&mut connected.board, path)?;
     ui::say(format!("{}: the display of {address}", path.display()));
     Ok(ExitCode::SUCCESS)

@@ -16,8 +16,8 @@ Examples:
   kiln device verify qemu:lm3s6965evb
   kiln device verify /dev/ttyACM0 --model model.kiln
 
-Golden vectors lie in the .kiln file: `kiln compile --golden PICTURES` puts them there. An ONNX file gets
-one here. The board compares the output of every layer with what the host computed.
+Golden vectors lie in the .kiln file, where `kiln compile` puts them. The board compares the output of every
+layer with what the host computed.
 
 Exit codes: 0 all are the same, 1 one differs, 2 an error.")]
 pub struct VerifyArgs {
@@ -35,11 +35,11 @@ pub struct VerifyArgs {
 /// Verifies.
 pub fn run(args: &VerifyArgs) -> anyhow::Result<ExitCode> {
     let address = args.link.only(args.at.as_deref())?;
-    let mut board = args.link.connect(&address, 1)?.board;
+    let mut board = args.link.connect(&address)?.board;
     let about = board.about().clone();
     if about.vectors == 0 {
         bail!(
-            "{address}: `{}` has no golden vectors; compile it with --golden PICTURES",
+            "{address}: `{}` has no golden vectors; compile it with --golden 1",
             about.model
         );
     }
