@@ -1,5 +1,6 @@
 //! One TOML file describes a run: data, recipe, model, augmentation, optimiser, schedule, seed.
 
+mod one_or_more;
 mod range;
 
 use std::path::{Path, PathBuf};
@@ -156,8 +157,10 @@ pub struct InitConfig {
 #[serde(deny_unknown_fields)]
 pub struct TeacherConfig {
     /// A run folder, an ONNX file (floats or integers) or a `.kiln` file with the same classes, whose input
-    /// is as large as the run's or larger.
-    pub model: PathBuf,
+    /// is as large as the run's or larger. Several, in a list, teach what they say together: they take the
+    /// same size.
+    #[serde(with = "one_or_more")]
+    pub model: Vec<PathBuf>,
     /// The share of the loss that follows the teacher.
     #[serde(default = "TeacherConfig::default_weight")]
     pub weight: f64,
@@ -295,7 +298,7 @@ impl TeacherConfig {
     /// The teacher at `model`, with the default weight and temperature.
     pub fn new(model: PathBuf) -> Self {
         Self {
-            model,
+            model: vec![model],
             weight: Self::default_weight(),
             temperature: Self::default_temperature(),
             features: 0.0,
@@ -363,7 +366,15 @@ mod tests {
             run.teacher = Some(TeacherConfig::new("teacher.onnx".into()));
             let text = run.to_toml().unwrap();
             assert_eq!(toml::from_str::<RunConfig>(&text).unwrap(), run, "{text}");
+            assert!(text.contains("model = \"teacher.onnx\""), "{text}");
+
+            let teacher = run.teacher.as_mut().unwrap();
+            teacher.model.push("other.onnx".into());
+            let text = run.to_toml().unwrap();
+            assert_eq!(toml::from_str::<RunConfig>(&text).unwrap(), run, "{text}");
         }
+        let error = toml::from_str::<RunConfig>("[teacher]\nmodel = []").unwrap_err();
+        assert!(error.to_string().contains("at least one"), "{error}");
     }
 
     #[test]

@@ -81,7 +81,7 @@ pub struct Compiled {
 /// the layer.
 pub fn compile(graph: &QGraph, options: &Options<'_>) -> Result<Compiled, CompileError> {
     check::check(graph)?;
-    check_meta(graph, options)?;
+    check_meta(graph)?;
     let narrow = options.narrow.unwrap_or(dead::wanted(options.target));
     let narrowed = narrow.then(|| dead::narrowed(graph)).flatten();
     let graph = narrowed.as_ref().unwrap_or(graph);
@@ -134,7 +134,7 @@ pub fn kept_channels(graph: &QGraph) -> Result<HashMap<String, Vec<bool>>, Compi
     Ok(dead::kept_channels(graph))
 }
 
-fn check_meta(graph: &QGraph, options: &Options<'_>) -> Result<(), CompileError> {
+fn check_meta(graph: &QGraph) -> Result<(), CompileError> {
     let (input, output) = (&graph.tensors[graph.input], &graph.tensors[graph.output]);
     let (labels, logits) = (graph.meta.labels.len(), output.shape.len());
     let expected = logits - usize::from(graph.meta.known);

@@ -75,12 +75,30 @@ fn a_teacher_is_a_run_or_a_file_and_both_teach_alike() {
     assert!((losses[0] - losses[2]).abs() < 3e-2, "{losses:?}");
     assert_eq!(losses[2], losses[3], "the same integers");
 
+    // Two that say the same teach as one does.
+    let student = temporary.path().join("by-two");
+    let two = ["--teacher", int8.to_str().unwrap()].repeat(2);
+    succeed(&mut train(
+        &pictures,
+        &student,
+        &[&small[..], &two].concat(),
+    ));
+    assert_eq!(last_loss(&student), losses[2]);
+
     let misfit = temporary.path().join("misfit");
     let options = ["--size", "32", "--teacher", teacher.to_str().unwrap()];
     let (code, said) = failure(&mut train(&pictures, &misfit, &options));
     assert_eq!(code, Some(2));
     assert!(
         said.contains("--teacher") && said.contains("recipe"),
+        "{said}"
+    );
+    let [first, other] = [&int8, &student].map(|model| ["--teacher", model.to_str().unwrap()]);
+    let options = [&small[..], &first, &other].concat();
+    let (code, said) = failure(&mut train(&pictures, &misfit, &options));
+    assert_eq!(code, Some(2));
+    assert!(
+        said.contains("by-two takes 20×20") && said.contains("24×24"),
         "{said}"
     );
 }
@@ -109,6 +127,17 @@ fn features_are_learnt_of_a_run_or_of_its_integers_and_leave_nothing_behind() {
         last_loss(&student)
     });
     assert!((losses[0] / losses[1] - 1.0).abs() < 0.05, "{losses:?}");
+
+    let student = temporary.path().join("of-both");
+    let options = [
+        &two[..],
+        &by_features(&teacher),
+        &["--teacher", int8.to_str().unwrap()],
+    ]
+    .concat();
+    succeed(&mut train(&pictures, &student, &options));
+    let loss = last_loss(&student);
+    assert!((loss / losses[1] - 1.0).abs() < 0.1, "{loss} {losses:?}");
 
     // It is in the checkpoint.
     let [whole, halves] = ["whole", "halves"].map(|name| temporary.path().join(name));

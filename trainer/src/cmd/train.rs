@@ -82,9 +82,10 @@ pub struct TrainArgs {
     /// settings but for 3 epochs at a twentieth of its learning rate, where nothing else is said.
     #[arg(long, requires = "init", conflicts_with = "resume")]
     pub qat: bool,
-    /// A run folder, ONNX file (float or int8) or .kiln file whose answers this run also learns from.
-    #[arg(long)]
-    pub teacher: Option<PathBuf>,
+    /// A run folder, ONNX file (float or int8) or .kiln file whose answers this run also learns from; given
+    /// more than once, from what they say together.
+    #[arg(long, value_name = "MODEL")]
+    pub teacher: Vec<PathBuf>,
     /// Any key of the run, as TOML: --set augment.cutmix=1.0
     #[arg(long, value_name = "KEY=VALUE")]
     pub set: Vec<String>,

@@ -1,4 +1,6 @@
-//! The network whose answers another learns from.
+//! The networks whose answers another learns from.
+
+use std::path::PathBuf;
 
 use burn::tensor::Device;
 use kiln_core::preprocess::Recipe;
@@ -11,12 +13,12 @@ use crate::evaluate::values;
 use crate::inference::{self, Answerer, Foreign};
 use crate::model::Network;
 
-/// A trained model that answers batches while another is trained.
+/// Trained models that answer batches while another is trained.
 pub struct Teacher {
-    model: Model,
-    /// Whether its features are asked for.
+    models: Vec<Model>,
+    /// Whether their features are asked for.
     features: bool,
-    /// What it takes, where the size is not its student's.
+    /// What they take, where the size is not their student's.
     recipe: Option<Recipe>,
     device: Device,
 }
@@ -30,7 +32,37 @@ enum Model {
     Parts(Answerer, Head),
 }
 
-/// What a teacher says of a batch, or a student that learns from it.
+impl Model {
+    fn new(
+        opened: inference::Model,
+        features: bool,
+        device: &Device,
+    ) -> Result<Self, TeacherError> {
+        Ok(match opened {
+            inference::Model::Run(run) => {
+                let network = run.network(device).map_err(anyhow::Error::from)?;
+                Self::Run(Box::new(network))
+            }
+            exported if features => {
+                let (answerer, head) = exported.features()?;
+                Self::Parts(answerer, head)
+            }
+            exported => Self::Exported(exported.classifier()?),
+        })
+    }
+
+    /// How many features it has; none where it gives answers alone.
+    fn features(&self) -> usize {
+        match self {
+            Self::Run(network) => network.classifier.weight.dims()[0],
+            Self::Exported(_) => 0,
+            Self::Parts(_, head) => head.features(),
+        }
+    }
+}
+
+/// What a teacher says of a batch, or a student that learns from it. Of several models it is the mean of
+/// their logits, and their features one after the other.
 #[derive(Clone, Debug)]
 pub struct Lesson<T> {
     /// `[n, classes]`.
@@ -45,6 +77,37 @@ impl<T> Lesson<T> {
         Lesson {
             logits: change(self.logits),
             features: self.features.map(&change),
+        }
+    }
+}
+
+impl Lesson<Vec<f32>> {
+    /// That of several models, of so many pictures.
+    fn together(lessons: Vec<Self>, pictures: usize) -> Self {
+        let share = 1.0 / lessons.len().max(1) as f32;
+        let len = lessons.first().map_or(0, |lesson| lesson.logits.len());
+        let mut logits = vec![0.0; len];
+        for lesson in &lessons {
+            for (mean, logit) in logits.iter_mut().zip(&lesson.logits) {
+                *mean += logit * share;
+            }
+        }
+        let features = lessons.into_iter().map(|lesson| lesson.features);
+        let features: Option<Vec<Vec<f32>>> = features.collect();
+        let row = |all: &[f32], picture: usize| {
+            let width = all.len() / pictures;
+            all[picture * width..][..width].to_vec()
+        };
+        Self {
+            logits,
+            features: features.map(|models| {
+                let rows = |picture| {
+                    models
+                        .iter()
+                        .flat_map(move |features| row(features, picture))
+                };
+                (0..pictures).flat_map(rows).collect()
+            }),
         }
     }
 }
@@ -75,72 +138,98 @@ pub enum TeacherError {
         /// The run's.
         expected: Box<Recipe>,
     },
+    /// Two of them see something else.
+    #[error(
+        "--teacher: {} takes {}×{}, but the first of them {}×{}; several teachers take the same size",
+        .model.display(), .found[0], .found[1], .expected[0], .expected[1]
+    )]
+    Sizes {
+        /// The other one.
+        model: PathBuf,
+        /// Its width and height.
+        found: [u16; 2],
+        /// The first one's.
+        expected: [u16; 2],
+    },
+}
+
+/// What a model takes, if it fits the run.
+fn checked(
+    model: &inference::Model,
+    classes: &[String],
+    recipe: &Recipe,
+) -> Result<Recipe, TeacherError> {
+    let (found, sees) = (model.labels()?, model.recipe()?);
+    if found != classes {
+        let expected = classes.to_vec();
+        return Err(TeacherError::Classes { found, expected });
+    }
+    let same_size = Recipe {
+        width: recipe.width,
+        height: recipe.height,
+        ..sees
+    };
+    let smaller = sees.width < recipe.width || sees.height < recipe.height;
+    if same_size != *recipe || smaller {
+        let (found, expected) = (Box::new(sees), Box::new(*recipe));
+        return Err(TeacherError::Recipe { found, expected });
+    }
+    Ok(sees)
 }
 
 impl Teacher {
-    /// Loads a run folder, an ONNX file of floats or integers, or a `.kiln` file, and checks that it
-    /// fits.
+    /// Loads run folders, ONNX files of floats or integers, or `.kiln` files, and checks that they fit.
     pub fn load(
         config: &TeacherConfig,
         classes: &[String],
         recipe: &Recipe,
         device: &Device,
     ) -> Result<Self, TeacherError> {
-        let opened = inference::Model::open(&config.model, &Foreign::default())?;
-        let (found, sees) = (opened.labels()?, opened.recipe()?);
-        if found != classes {
-            let expected = classes.to_vec();
-            return Err(TeacherError::Classes { found, expected });
-        }
-        let same_size = Recipe {
-            width: recipe.width,
-            height: recipe.height,
-            ..sees
-        };
-        let smaller = sees.width < recipe.width || sees.height < recipe.height;
-        if same_size != *recipe || smaller {
-            let (found, expected) = (Box::new(sees), Box::new(*recipe));
-            return Err(TeacherError::Recipe { found, expected });
-        }
         let features = config.features > 0.0;
-        let model = match opened {
-            inference::Model::Run(run) => {
-                let network = run.network(device).map_err(anyhow::Error::from)?;
-                Model::Run(Box::new(network))
+        let (mut models, mut size) = (Vec::new(), None);
+        for path in &config.model {
+            let opened = inference::Model::open(path, &Foreign::default())?;
+            let sees = checked(&opened, classes, recipe)?;
+            let first: Recipe = *size.get_or_insert(sees);
+            if sees != first {
+                return Err(TeacherError::Sizes {
+                    model: path.clone(),
+                    found: [sees.width, sees.height],
+                    expected: [first.width, first.height],
+                });
             }
-            exported if features => {
-                let (answerer, head) = exported.features()?;
-                Model::Parts(answerer, head)
-            }
-            exported => Model::Exported(exported.classifier()?),
-        };
+            models.push(Model::new(opened, features, device)?);
+        }
         Ok(Self {
-            model,
+            models,
             features,
-            recipe: (sees != *recipe).then_some(sees),
+            recipe: size.filter(|size| size != recipe),
             device: device.clone(),
         })
     }
 
     /// How many features a student learns from; `None` where it learns from answers alone.
     pub fn features(&self) -> Option<usize> {
-        let features = match &self.model {
-            Model::Run(network) => network.classifier.weight.dims()[0],
-            Model::Exported(_) => return None,
-            Model::Parts(_, head) => head.features(),
-        };
-        self.features.then_some(features)
+        let features = self.models.iter().map(Model::features);
+        self.features.then(|| features.sum())
     }
 
-    /// What it takes, where the size is not its student's: a batch has its pictures in both then.
+    /// What they take, where the size is not their student's: a batch has its pictures in both then.
     pub fn recipe(&self) -> Option<Recipe> {
         self.recipe
     }
 
-    /// What it says of a batch.
+    /// What they say of a batch.
     pub fn lesson(&self, batch: &Batch) -> Result<Lesson<Vec<f32>>, TeacherError> {
+        let lessons = self.models.iter().map(|model| self.of(model, batch));
+        let lessons: Vec<_> = lessons.collect::<Result<_, _>>()?;
+        Ok(Lesson::together(lessons, batch.labels.len()))
+    }
+
+    /// What one of them says.
+    fn of(&self, model: &Model, batch: &Batch) -> Result<Lesson<Vec<f32>>, TeacherError> {
         let inputs = batch.teacher.as_ref().unwrap_or(&batch.inputs);
-        match &self.model {
+        match model {
             Model::Run(network) => {
                 let answer = network.answer(inputs.to_tensor(&self.device));
                 Ok(Lesson {

@@ -42,17 +42,23 @@ pub fn resolve(args: &TrainArgs) -> anyhow::Result<RunConfig> {
         let model = ModelConfig::family(family).context("--model: no such family")?;
         table.insert("model".into(), Value::try_from(model)?);
     }
-    for (option, path, key) in [
-        ("teacher", &args.teacher, "model"),
-        ("init", &args.init, "weights"),
+    for (option, paths, key) in [
+        ("teacher", &args.teacher[..], "model"),
+        ("init", args.init.as_slice(), "weights"),
     ] {
-        let Some(path) = path else { continue };
         let entry = table.entry(option);
+        let values = paths.iter().map(|path| {
+            let path = path.to_str();
+            let path = path.with_context(|| format!("--{option}: a path that is not UTF-8"));
+            path.map(Value::from)
+        });
+        let value = match &values.collect::<Result<Vec<_>, _>>()?[..] {
+            [] => continue,
+            [value] => value.clone(),
+            values => Value::Array(values.to_vec()),
+        };
         if let Value::Table(table) = entry.or_insert_with(|| Value::Table(Table::new())) {
-            let path = path
-                .to_str()
-                .with_context(|| format!("--{option}: a path that is not UTF-8"))?;
-            table.insert(key.into(), path.into());
+            table.insert(key.into(), value);
         }
     }
     for assignment in &args.set {
@@ -177,6 +183,20 @@ mod tests {
         );
         assert_eq!(config.recipe.fit, kiln_runtime::recipe::FitText::Crop);
         assert!(matches!(config.model, ModelConfig::Cnn(cnn) if cnn.channels == [8, 8]));
+    }
+
+    #[test]
+    fn one_teacher_or_several() {
+        for teachers in [vec!["a.onnx"], vec!["a.onnx", "b.onnx"]] {
+            let teachers: Vec<PathBuf> = teachers.into_iter().map(PathBuf::from).collect();
+            let args = TrainArgs {
+                data: Some("photos".into()),
+                teacher: teachers.clone(),
+                ..Default::default()
+            };
+            let config = resolve(&args).unwrap();
+            assert_eq!(config.teacher.unwrap().model, teachers);
+        }
     }
 
     #[test]
