@@ -50,10 +50,27 @@ fn web(repo: &Repo, args: &[String], stages: &mut Stages) -> Result<()> {
     stages.need("bench", || call(node.arg("--engine").arg(&engine)))
 }
 
+/// Packages whose checks cost speed: Cargo.toml gives them to builds that tests share, and no release has them.
+const CHECKED: [&str; 5] = [
+    "kiln",
+    "kiln-core",
+    "kiln-picture",
+    "kiln-run",
+    "kiln-runtime",
+];
+
 fn train(repo: &Repo, args: &[String], stages: &mut Stages) -> Result<()> {
     setup::ensure(repo, &Need::FOR_BENCH, stages)?;
+    // Kiln's side as it ships, with all that has no checks from the build that tests share.
     stages.need("build", || {
-        call(repo.cargo(&["build", "--example", "train_speed"]).args(ALL))
+        let mut build = repo.cargo(&["build", "--example", "train_speed"]);
+        for package in CHECKED {
+            for check in ["debug-assertions", "overflow-checks"] {
+                build.arg("--config");
+                build.arg(format!("profile.dev.package.{package}.{check}=false"));
+            }
+        }
+        call(build.args(ALL))
     })?;
     let mut python = repo.command(Venv::PYTORCH.python(repo));
     python.arg("benches/compare.py").args(args);

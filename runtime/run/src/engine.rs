@@ -11,6 +11,7 @@ use std::sync::Arc;
 use kiln_core::explain::Maps;
 use kiln_core::format::{Drawn, output_sum};
 use kiln_core::layer::Layer;
+use kiln_core::rounding::quantize;
 use kiln_core::{Model, Output};
 use self_cell::self_cell;
 
@@ -304,20 +305,13 @@ impl Engine {
                 }
                 let (scale, zero_point) = (model.input_scale(), tensor.zero_point);
                 for (place, index) in place.iter_mut().zip(layout.indices(tensor.shape)) {
-                    *place = quantize(values[index], scale, zero_point) as u8;
+                    let steps = values[index] / scale;
+                    *place = quantize(steps, zero_point, i8::MIN, i8::MAX) as u8;
                 }
             }
         }
         Ok(())
     }
-}
-
-/// QuantizeLinear: `saturate(round_half_even(value / scale) + zero_point)`, in f32.
-pub fn quantize(value: f32, scale: f32, zero_point: i8) -> i8 {
-    let zero_point = i32::from(zero_point);
-    let (low, high) = ((-128 - zero_point) as f32, (127 - zero_point) as f32);
-    let steps = (value / scale).round_ties_even().clamp(low, high);
-    (steps as i32 + zero_point) as i8
 }
 
 #[cfg(test)]
@@ -331,14 +325,5 @@ mod tests {
             assert_eq!(aligned.slice().as_ptr().align_offset(64), 0);
             assert_eq!(aligned.slice(), vec![7; len]);
         }
-    }
-
-    #[test]
-    fn quantizing_rounds_half_to_even_and_saturates() {
-        let cases = [(0.5, 0), (1.5, 2), (-0.5, 0), (1e9, 127), (-1e9, -128)];
-        for (value, expected) in cases {
-            assert_eq!(quantize(value, 1.0, 0), expected, "{value}");
-        }
-        assert_eq!(quantize(1.0, 0.5, -128), -126);
     }
 }

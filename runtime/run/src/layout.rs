@@ -24,9 +24,11 @@ impl Layout {
     /// For each value in NHWC, where it lies in a tensor with its axes in this order.
     pub fn indices(self, shape: Shape) -> impl Iterator<Item = usize> {
         let (pixels, channels) = (shape.pixels(), shape.channels as usize);
-        (0..shape.len()).map(move |index| match self {
-            Self::Nhwc => index,
-            Self::Nchw => index % channels * pixels + index / channels,
+        (0..pixels).flat_map(move |pixel| {
+            (0..channels).map(move |channel| match self {
+                Self::Nhwc => pixel * channels + channel,
+                Self::Nchw => channel * pixels + pixel,
+            })
         })
     }
 }

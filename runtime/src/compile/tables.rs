@@ -3,12 +3,14 @@
 //! A table's entry is what ONNX Runtime computes in float for that input: DequantizeLinear, the
 //! function, QuantizeLinear, each rounded to f32. The function itself is computed in f64.
 
+use kiln_core::rounding;
+
 use crate::graph::Quant;
 use crate::pointwise::Pointwise;
 
 /// QuantizeLinear: `saturate(round_half_even(value / scale) + zero_point)`, in f32.
 pub fn quantize(value: f32, quant: Quant) -> i8 {
-    kiln_run::engine::quantize(value, quant.scale, quant.zero_point)
+    rounding::quantize(value / quant.scale, quant.zero_point, i8::MIN, i8::MAX)
 }
 
 /// DequantizeLinear: `(value - zero_point) * scale`, in f32.
