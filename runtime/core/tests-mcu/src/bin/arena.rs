@@ -34,7 +34,7 @@ fn run(model: &Model<'_>, arena: &mut [u8], before: &mut [u8]) -> Option<bool> {
     let mut used = 0;
     for paint in PAINTS {
         arena.fill(paint);
-        model.input_mut(arena).ok()?.copy_from_slice(golden.input);
+        model.draw_input(arena, golden.seed).ok()?;
         let right = model.run_in_place(arena).ok()?.is(golden.logits);
         used = used.max(written(arena, paint));
         if !right {
@@ -44,7 +44,7 @@ fn run(model: &Model<'_>, arena: &mut [u8], before: &mut [u8]) -> Option<bool> {
     let mut whole = used == LEN;
     hprintln!("arena: {} of {} bytes", used, LEN);
 
-    model.input_mut(arena).ok()?.copy_from_slice(golden.input);
+    model.draw_input(arena, golden.seed).ok()?;
     for (name, layer) in model.layers() {
         if let Layer::Conv(conv) = &layer {
             before.copy_from_slice(arena);
