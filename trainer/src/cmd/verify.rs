@@ -208,7 +208,7 @@ fn report(args: &VerifyArgs, forms: &Forms, outcome: &Outcome) -> anyhow::Result
             }
             if outcome.golden > 0 {
                 ui::print(format!(
-                    "{name}: {} golden vectors come out right",
+                    "{name}: golden vectors that come out right: {}",
                     outcome.golden
                 ))?;
             }

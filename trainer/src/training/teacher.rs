@@ -93,22 +93,17 @@ impl Lesson<Vec<f32>> {
             }
         }
         let features = lessons.into_iter().map(|lesson| lesson.features);
-        let features: Option<Vec<Vec<f32>>> = features.collect();
-        let row = |all: &[f32], picture: usize| {
-            let width = all.len() / pictures;
-            all[picture * width..][..width].to_vec()
-        };
-        Self {
-            logits,
-            features: features.map(|models| {
-                let rows = |picture| {
-                    models
-                        .iter()
-                        .flat_map(move |features| row(features, picture))
-                };
-                (0..pictures).flat_map(rows).collect()
-            }),
-        }
+        let features = features.collect::<Option<Vec<_>>>().map(|models| {
+            let mut rows = Vec::new();
+            for picture in 0..pictures {
+                for features in &models {
+                    let width = features.len() / pictures;
+                    rows.extend_from_slice(&features[picture * width..][..width]);
+                }
+            }
+            rows
+        });
+        Self { logits, features }
     }
 }
 

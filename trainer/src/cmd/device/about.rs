@@ -125,7 +125,7 @@ pub fn hello(args: &HelloArgs) -> anyhow::Result<ExitCode> {
         ("classes", format!("{} {}", about.logits, labels.join(", "))),
         (
             "layers",
-            format!("{}, {} golden vectors", about.layers, about.vectors),
+            format!("{}, golden vectors: {}", about.layers, about.vectors),
         ),
         ("display", format!("{}x{}", display.width, display.height)),
         (
