@@ -240,8 +240,8 @@ mod tests {
     use crate::training::checkpoint::save_network;
 
     /// A run with fresh weights.
-    fn run(folder: &std::path::Path, family: &str) -> Run {
-        let run = Run::of_family(folder, family);
+    fn run(folder: &std::path::Path, model: ModelConfig) -> Run {
+        let run = Run::of_model(folder, model);
         let device = Device::flex();
         device.seed(7);
         let network = Network::new(&run.spec().unwrap(), &device);
@@ -251,9 +251,9 @@ mod tests {
 
     #[test]
     fn every_family_exports_and_the_file_answers_as_the_network() {
-        for family in ModelConfig::FAMILIES {
+        for (family, model) in ModelConfig::examples() {
             let folder = tempfile::tempdir().unwrap();
-            let run = run(folder.path(), family);
+            let run = run(folder.path(), model);
             let mut file = export(&run).unwrap();
             let picture: Vec<f32> = (0..3 * 32 * 40)
                 .map(|i| ((i * 37 % 101) as f32) / 25.0 - 2.0)
@@ -280,15 +280,15 @@ mod tests {
                 );
             }
             let clips = graph.node.iter().any(|node| node.op_type == "Clip");
-            let relu6 = ["mobilenet-v1", "mobilenet-v2", "efficientnet-lite"];
-            assert_eq!(clips, relu6.contains(&family), "{family}");
+            let relu = ["cnn", "resnet", "ds-cnn"];
+            assert_eq!(clips, !relu.contains(&family), "{family}");
         }
     }
 
     #[test]
     fn a_file_that_answers_differently_is_refused() {
         let folder = tempfile::tempdir().unwrap();
-        let run = run(folder.path(), "cnn");
+        let run = run(folder.path(), ModelConfig::default());
         let mut file = export(&run).unwrap();
         let bias = file
             .graph_mut()

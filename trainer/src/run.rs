@@ -206,9 +206,9 @@ impl Run {
 #[cfg(test)]
 impl Run {
     /// A new run of a family's default network, of three classes and pictures of 40 columns and 32 rows.
-    pub(crate) fn of_family(folder: &Path, family: &str) -> Self {
+    pub(crate) fn of_model(folder: &Path, model: crate::model::ModelConfig) -> Self {
         let mut config = RunConfig {
-            model: crate::model::ModelConfig::family(family).unwrap(),
+            model,
             ..Default::default()
         };
         (config.recipe.width, config.recipe.height) = (40, 32);

@@ -85,6 +85,10 @@ pub struct MobilenetV2Config {
     /// Side of each stage's depthwise kernels; 3 where the list ends before the stages do.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub kernels: Vec<usize>,
+    /// Squeeze-and-excite in each stage's blocks (<https://arxiv.org/abs/1709.01507>): the channels that the
+    /// means of all hidden channels are squeezed to; 0, or a list that ends before the stages do, for none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub squeeze: Vec<usize>,
     /// Output channels of the last 1×1 convolution (scaled by widths above 1 only); 0 for none.
     pub last: usize,
     /// What follows each convolution but the projections.
@@ -171,6 +175,7 @@ impl Default for MobilenetV2Config {
                 (6, 320, 1, 1),
             ],
             kernels: Vec::new(),
+            squeeze: Vec::new(),
             last: 1280,
             activation: Activation::Relu6,
             dropout: 0.2,
@@ -223,6 +228,21 @@ impl ModelConfig {
             "ds-cnn" => Self::DsCnn(Default::default()),
             _ => return None,
         })
+    }
+
+    /// Every family's default and what else a network may be made of, by name.
+    #[cfg(test)]
+    pub fn examples() -> Vec<(&'static str, Self)> {
+        let families = Self::FAMILIES.map(|name| (name, Self::family(name)));
+        let mut all: Vec<_> = (families.into_iter())
+            .filter_map(|(name, config)| Some((name, config?)))
+            .collect();
+        let gated = MobilenetV2Config {
+            squeeze: vec![0, 6, 8, 0, 8],
+            ..Default::default()
+        };
+        all.push(("mobilenet-v2 with gates", Self::MobilenetV2(gated)));
+        all
     }
 
     /// The names that [`ModelConfig::family`] knows.

@@ -115,23 +115,32 @@ fn mobilenet_v1(config: &MobilenetV1Config, spec: &mut ModelSpec) {
 }
 
 fn mobilenet_v2(config: &MobilenetV2Config, spec: &mut ModelSpec) -> Result<(), SpecError> {
-    if config.kernels.len() > config.stages.len() {
-        return Err(SpecError::Kernels {
-            kernels: config.kernels.len(),
-            stages: config.stages.len(),
+    let lists = [
+        ("kernels", config.kernels.len()),
+        ("squeeze", config.squeeze.len()),
+    ];
+    let stages = config.stages.len();
+    if let Some((list, entries)) = lists.into_iter().find(|(_, entries)| *entries > stages) {
+        return Err(SpecError::Behind {
+            list,
+            entries,
+            stages,
         });
     }
     let (stem, stride) = config.stem;
     let stem = ConvSpec::new(scaled(stem, config.width), 3, stride);
     spec.blocks.push(BlockSpec::Conv(stem));
     let kernels = config.kernels.iter().copied().chain(iter::repeat(3));
-    for (&(expansion, channels, repeats, stride), kernel) in config.stages.iter().zip(kernels) {
+    let squeezes = config.squeeze.iter().copied().chain(iter::repeat(0));
+    let stages = config.stages.iter().zip(kernels).zip(squeezes);
+    for ((&(expansion, channels, repeats, stride), kernel), squeeze) in stages {
         let out = scaled(channels, config.width);
         for repeat in 0..repeats {
             let stride = if repeat == 0 { stride } else { 1 };
             spec.blocks.push(BlockSpec::Inverted {
                 expansion,
                 kernel,
+                squeeze,
                 out,
                 stride,
             });

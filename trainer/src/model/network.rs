@@ -1,6 +1,7 @@
 //! The burn module that a [`ModelSpec`] describes.
 
 mod blocks;
+mod gate;
 mod rounded;
 
 use burn::module::Module;
@@ -9,6 +10,7 @@ use burn::nn::{BatchNorm, Dropout, DropoutConfig, Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};
 
 pub use self::blocks::{Block, Chain, ConvNorm};
+pub use self::gate::Gate;
 pub use self::rounded::Scales;
 use super::fast;
 use super::spec::{Activation, BlockSpec, ModelSpec, Pooling};
@@ -123,10 +125,7 @@ impl Network {
             match block {
                 Block::Conv(conv) => change(conv),
                 Block::Pool(_) => {}
-                Block::Chain(chain) => {
-                    let convs = chain.parts_mut().into_iter().flatten();
-                    convs.for_each(&mut change);
-                }
+                Block::Chain(chain) => chain.convs_mut().for_each(&mut change),
             }
         }
     }
@@ -202,10 +201,8 @@ mod tests {
     use crate::model::config::{CnnConfig, ResnetConfig};
 
     fn configs() -> Vec<ModelConfig> {
-        let mut configs: Vec<_> = ModelConfig::FAMILIES
-            .iter()
-            .map(|family| ModelConfig::family(family).unwrap())
-            .collect();
+        let examples = ModelConfig::examples().into_iter();
+        let mut configs: Vec<_> = examples.map(|(_, config)| config).collect();
         configs.push(ModelConfig::Cnn(CnnConfig {
             channels: vec![5, 7],
             convs_per_stage: 2,

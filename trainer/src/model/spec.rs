@@ -23,6 +23,11 @@ pub enum Pooling {
     Flatten,
 }
 
+/// The first of squeeze-and-excite's layers, in a block's list.
+pub(super) const SQUEEZE: &str = "gate.squeeze";
+/// The second, whose sigmoid is the gate.
+pub(super) const EXCITE: &str = "gate.excite";
+
 /// A convolution, padded so that stride 1 keeps odd-kernel sizes, then batch norm and activation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ConvSpec {
@@ -61,12 +66,15 @@ pub enum BlockSpec {
         /// Stride of the depthwise convolution.
         stride: usize,
     },
-    /// 1×1 expansion, depthwise, linear 1×1; a shortcut where the shape stays.
+    /// 1×1 expansion, depthwise, linear 1×1; a shortcut where the shape stays. Between the last two,
+    /// squeeze-and-excite where `squeeze` is not 0.
     Inverted {
         /// Hidden channels as a multiple of the input's.
         expansion: usize,
         /// Side of the depthwise kernel.
         kernel: usize,
+        /// Squeeze-and-excite: channels that all hidden channels' means are squeezed to, 0 for none.
+        squeeze: usize,
         /// Output channels.
         out: usize,
         /// Stride of the depthwise convolution.
@@ -106,14 +114,16 @@ pub enum SpecError {
         /// Entries in `blocks`.
         blocks: usize,
     },
-    /// MobileNetV2's list of kernels goes on behind the stages.
+    /// One of MobileNetV2's lists goes on behind the stages.
     #[error(
-        "model: {kernels} kernels in `kernels` but {stages} stages in `stages`; give each stage at \
+        "model: {entries} entries in `{list}` but {stages} stages in `stages`; give each stage at \
          most one"
     )]
-    Kernels {
-        /// Entries in `kernels`.
-        kernels: usize,
+    Behind {
+        /// The list.
+        list: &'static str,
+        /// Its entries.
+        entries: usize,
         /// Entries in `stages`.
         stages: usize,
     },
@@ -190,6 +200,12 @@ impl ConvSpec {
         self
     }
 
+    /// The same with a bias in place of batch norm.
+    pub const fn biased(mut self) -> Self {
+        self.norm = false;
+        self
+    }
+
     /// Rows and columns of zeros on each side.
     pub const fn padding(&self) -> [usize; 2] {
         [self.kernel[0] / 2, self.kernel[1] / 2]
@@ -229,8 +245,7 @@ impl BlockSpec {
                     ("conv2", ConvSpec::new(out, 3, 1).linear()),
                 ];
                 if stride != 1 || out != channels {
-                    let mut shortcut = ConvSpec::new(out, 1, stride).linear();
-                    shortcut.norm = false;
+                    let shortcut = ConvSpec::new(out, 1, stride).linear().biased();
                     convs.push(("shortcut", shortcut));
                 }
                 convs
@@ -242,6 +257,7 @@ impl BlockSpec {
             Self::Inverted {
                 expansion,
                 kernel,
+                squeeze,
                 out,
                 stride,
             } => {
@@ -251,6 +267,10 @@ impl BlockSpec {
                     convs.push(("expand", ConvSpec::new(hidden, 1, 1)));
                 }
                 convs.push(("depthwise", ConvSpec::depthwise(hidden, kernel, stride)));
+                if squeeze != 0 {
+                    convs.push((SQUEEZE, ConvSpec::new(squeeze, 1, 1).biased()));
+                    convs.push((EXCITE, ConvSpec::new(hidden, 1, 1).linear().biased()));
+                }
                 convs.push(("project", ConvSpec::new(out, 1, 1).linear()));
                 convs
             }
@@ -280,15 +300,24 @@ impl ModelSpec {
                 });
             }
             let input = shape;
-            for (part, conv) in block.convs(input[0]) {
-                let from = if part == "shortcut" { input } else { shape };
+            let mut channels = input[0];
+            for (part, conv) in block.convs(channels) {
+                let from = match part {
+                    "shortcut" => input,
+                    // The mean of each channel, and what is made of it.
+                    SQUEEZE | EXCITE => [channels, 1, 1],
+                    _ => shape,
+                };
                 let output = conv.output(from).ok_or_else(|| too_small.clone())?;
                 let name = match part {
                     "" => block_name.clone(),
                     part => format!("{block_name}.{part}"),
                 };
                 costs.push(conv.cost(name, from, output));
-                shape = output;
+                channels = conv.out;
+                if !matches!(part, SQUEEZE | EXCITE) {
+                    shape = output;
+                }
             }
             if shape.contains(&0) {
                 return Err(too_small);
@@ -420,11 +449,55 @@ mod tests {
             };
             ModelConfig::MobilenetV2(config).spec([3, 64, 64], 2)
         };
-        let kernels = stages + 1;
-        assert_eq!(with(kernels), Err(SpecError::Kernels { kernels, stages }));
+        let entries = stages + 1;
+        let list = "kernels";
+        let refused = SpecError::Behind {
+            list,
+            entries,
+            stages,
+        };
+        assert_eq!(with(entries), Err(refused));
         for kernels in [0, stages - 1, stages] {
             assert!(with(kernels).is_ok(), "{kernels}");
         }
+    }
+
+    #[test]
+    fn gates_cost_two_layers_of_the_means() {
+        let with = |squeeze| {
+            let config = MobilenetV2Config {
+                width: 1.0,
+                stages: vec![(1, 16, 1, 1), (6, 24, 2, 2)],
+                squeeze,
+                last: 0,
+                ..Default::default()
+            };
+            ModelConfig::MobilenetV2(config).spec([3, 64, 64], 2)
+        };
+        let [plain, gated] = [vec![], vec![0, 4]].map(|squeeze| with(squeeze).unwrap());
+        // Hidden channels of the second stage's two blocks.
+        let hidden = [96, 144];
+        let weights: usize = hidden.iter().map(|hidden| 2 * 4 * hidden).sum();
+        assert_eq!(macs(&gated) - macs(&plain), weights);
+        let params = |spec: &ModelSpec| -> usize {
+            spec.costs().unwrap().iter().map(|layer| layer.params).sum()
+        };
+        let biases = 4 + 4 + hidden.iter().sum::<usize>();
+        assert_eq!(params(&gated) - params(&plain), weights + biases);
+        let costs = gated.costs().unwrap();
+        let named = |name| costs.iter().find(|layer| layer.name == name).unwrap();
+        assert_eq!(named("blocks.3.gate.squeeze").output, [4, 1, 1]);
+        assert_eq!(named("blocks.3.gate.excite").output, [144, 1, 1]);
+        assert_eq!(named("blocks.3.project").output, [24, 16, 16]);
+        assert_eq!(gated.features(), plain.features());
+        let (list, entries, stages) = ("squeeze", 3, 2);
+        let refused = SpecError::Behind {
+            list,
+            entries,
+            stages,
+        };
+        assert_eq!(with(vec![0; 3]), Err(refused));
+        assert!(matches!(with(vec![1 << 20]), Err(SpecError::Size { .. })));
     }
 
     #[test]

@@ -157,9 +157,9 @@ mod tests {
     #[test]
     fn rounded_networks_answer_as_the_engine_does() {
         let device = Device::flex();
-        for family in ModelConfig::FAMILIES {
+        for (family, model) in ModelConfig::examples() {
             let folder = tempfile::tempdir().unwrap();
-            let mut run = Run::of_family(folder.path(), family);
+            let mut run = Run::of_model(folder.path(), model);
             device.seed(5);
             let mut network = Network::new(&run.spec().unwrap(), &device).map(&mut Vary);
             network.for_each_conv(|conv| {

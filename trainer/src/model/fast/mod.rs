@@ -18,12 +18,14 @@
 //! | `norm`, `norm_grad` | batch normalisation with residual and clamp, and its gradients |
 //! | `norm_pool` | the same with max-pooling |
 //! | `average` | the mean over all pixels |
+//! | `gate` | each channel times a number |
 //! | `round` | bias and rounding to an activation's steps |
 
 mod average;
 mod conv;
 mod depthwise;
 mod frame;
+mod gate;
 mod nhwc;
 mod norm;
 mod norm_grad;
@@ -142,6 +144,16 @@ pub fn global_average(x: Tensor<4>) -> Tensor<4> {
         return module::adaptive_avg_pool2d(x, [1, 1]);
     }
     Tensor::from_dispatch(<Dispatch as FastOps>::fast_average(x.into_dispatch()))
+}
+
+/// `x * gate` for `x[n, c, h, w]` and `gate[n, c, 1, 1]`.
+pub fn gate(x: Tensor<4>, gate: Tensor<4>) -> Tensor<4> {
+    let [n, c, _, _] = x.dims();
+    if !fused(&x) || !fused(&gate) || x.shape().num_elements() == 0 || gate.dims() != [n, c, 1, 1] {
+        return x * gate;
+    }
+    let (x, gate) = (x.into_dispatch(), gate.into_dispatch());
+    Tensor::from_dispatch(<Dispatch as FastOps>::fast_gate(x, gate))
 }
 
 /// `x` for each of two layers, whose gradients will be added.

@@ -8,7 +8,7 @@ use super::frame::{Shape, Window};
 use super::nhwc::{Nhwc, flat};
 use super::norm::{self, Bounds, Channels};
 use super::round::{self, Grid};
-use super::{average, conv, depthwise, norm_pool};
+use super::{average, conv, depthwise, gate, norm_pool};
 
 /// What a normalisation computes besides its affine map.
 #[derive(Clone, Copy, Debug)]
@@ -37,6 +37,9 @@ pub(super) trait FastOps: Backend {
 
     /// The mean over all pixels, `[n, c, 1, 1]`.
     fn fast_average(x: FloatTensor<Self>) -> FloatTensor<Self>;
+
+    /// `x` times `gate[n, c, 1, 1]`.
+    fn fast_gate(x: FloatTensor<Self>, gate: FloatTensor<Self>) -> FloatTensor<Self>;
 
     /// `x + bias` for each channel, rounded to the grid.
     fn fast_round(x: FloatTensor<Self>, bias: FloatTensor<Self>, grid: Grid) -> FloatTensor<Self>;
@@ -117,6 +120,12 @@ pub(super) fn averaged(x: &Nhwc) -> FlexTensor {
     Nhwc::from_vec(y, [n, 1, 1, c]).into_tensor()
 }
 
+pub(super) fn gated(x: &Nhwc, gate: &Nhwc) -> FlexTensor {
+    let [_, h, w, c] = x.shape();
+    let y = gate::forward(x.values(), gate.values(), [h * w, c]);
+    Nhwc::from_vec(y, x.shape()).into_tensor()
+}
+
 pub(super) fn rounded(x: &Nhwc, bias: &FlexTensor, grid: Grid) -> FlexTensor {
     let [_, h, w, c] = x.shape();
     let bias = bias.to_contiguous();
@@ -141,6 +150,10 @@ impl FastOps for Flex {
 
     fn fast_average(x: FlexTensor) -> FlexTensor {
         averaged(&Nhwc::new(x))
+    }
+
+    fn fast_gate(x: FlexTensor, gate: FlexTensor) -> FlexTensor {
+        gated(&Nhwc::new(x), &Nhwc::new(gate))
     }
 
     fn fast_round(x: FlexTensor, bias: FlexTensor, grid: Grid) -> FlexTensor {

@@ -1,5 +1,7 @@
 //! The gradients of the fused operations, as burn's Autodiff records them.
 
+mod norm;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -13,15 +15,15 @@ use burn::backend::ops::FloatTensorOps;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, AutodiffBackend, Flex};
 
+use self::norm::{BatchNormAddBackward, BatchNormBackward, NormState};
 use super::frame::Window;
 use super::nhwc::{Nhwc, flat};
-use super::norm::Channels;
-use super::norm_grad::{self, Mask};
 use super::ops::{
-    FastOps, Form, averaged, conv_shape, convolve, is_depthwise, normalise, rounded, statistics,
+    FastOps, Form, averaged, conv_shape, convolve, gated, is_depthwise, normalise, rounded,
+    statistics,
 };
 use super::round::{self, Grid};
-use super::{average, conv, depthwise, norm_pool};
+use super::{average, conv, depthwise, gate};
 
 #[derive(Debug)]
 struct Conv2dBackward;
@@ -113,6 +115,30 @@ impl Backward<Flex, 1> for AverageBackward {
 }
 
 #[derive(Debug)]
+struct GateBackward;
+
+impl Backward<Flex, 2> for GateBackward {
+    type State = (Nhwc, Nhwc);
+
+    fn backward(
+        self,
+        ops: Ops<Self::State, 2>,
+        grads: &mut Gradients,
+        _checkpointer: &mut Checkpointer,
+    ) {
+        let (x, gate) = ops.state;
+        let dy = Nhwc::new(grads.consume::<Flex>(&ops.node));
+        let shape = x.shape();
+        let [_, h, w, c] = shape;
+        let [dx, dgate] = gate::gradients(x.into_vec(), gate.values(), dy.values(), [h * w, c]);
+        let dx = Nhwc::from_vec(dx, shape).into_tensor();
+        let dgate = Nhwc::from_vec(dgate, gate.shape()).into_tensor();
+        let parents = ops.parents.map(|parent| parent.map(|node| node.id));
+        register(grads, parents, [dx, dgate]);
+    }
+}
+
+#[derive(Debug)]
 struct RoundBackward;
 
 impl Backward<Flex, 2> for RoundBackward {
@@ -137,36 +163,6 @@ impl Backward<Flex, 2> for RoundBackward {
     }
 }
 
-/// What the gradient of a normalisation needs.
-#[derive(Clone, Debug)]
-struct NormState {
-    x: Nhwc,
-    /// The output, where a residual was added.
-    y: Option<Nhwc>,
-    channels: Channels,
-    form: Form,
-}
-
-impl NormState {
-    /// The gradients of input, gamma and beta; and that of a residual, if there was one.
-    fn gradients(self, dy: FlexTensor) -> ([FlexTensor; 3], Vec<f32>) {
-        let shape = self.x.shape();
-        let [_, h, w, c] = shape;
-        let (channels, bounds) = (&self.channels, self.form.bounds);
-        let (x, dy) = (self.x.into_vec(), Nhwc::new(dy));
-        let found = if self.form.pooled {
-            norm_pool::gradients(x, dy.values(), [h, w], channels, bounds)
-        } else {
-            let y = self.y.as_ref();
-            let mask = y.map_or(Mask::Input, |y| Mask::Output(y.values()));
-            norm_grad::gradients(x, dy.into_vec(), mask, h * w * c, channels, bounds)
-        };
-        let dx = Nhwc::from_vec(found.x, shape).into_tensor();
-        let [dgamma, dbeta] = [found.gamma, found.beta].map(|values| flat(values, &[c]));
-        ([dx, dgamma, dbeta], found.residual)
-    }
-}
-
 /// Hands each gradient to the parent that wants it.
 fn register<const N: usize>(
     grads: &mut Gradients,
@@ -177,44 +173,6 @@ fn register<const N: usize>(
         if let Some(id) = parent {
             grads.register::<Flex>(id, gradient);
         }
-    }
-}
-
-#[derive(Debug)]
-struct BatchNormBackward;
-
-impl Backward<Flex, 3> for BatchNormBackward {
-    type State = NormState;
-
-    fn backward(
-        self,
-        ops: Ops<Self::State, 3>,
-        grads: &mut Gradients,
-        _checkpointer: &mut Checkpointer,
-    ) {
-        let (found, _) = ops.state.gradients(grads.consume::<Flex>(&ops.node));
-        let parents = ops.parents.map(|parent| parent.map(|node| node.id));
-        register(grads, parents, found);
-    }
-}
-
-#[derive(Debug)]
-struct BatchNormAddBackward;
-
-impl Backward<Flex, 4> for BatchNormAddBackward {
-    type State = NormState;
-
-    fn backward(
-        self,
-        ops: Ops<Self::State, 4>,
-        grads: &mut Gradients,
-        _checkpointer: &mut Checkpointer,
-    ) {
-        let shape = ops.state.x.shape();
-        let ([dx, dgamma, dbeta], residual) = ops.state.gradients(grads.consume::<Flex>(&ops.node));
-        let residual = Nhwc::from_vec(residual, shape).into_tensor();
-        let parents = ops.parents.map(|parent| parent.map(|node| node.id));
-        register(grads, parents, [dx, residual, dgamma, dbeta]);
     }
 }
 
@@ -264,6 +222,19 @@ impl<C: CheckpointStrategy> FastOps for Autodiff<Flex, C> {
         let y = averaged(&x);
         match kind {
             OpsKind::Tracked(prep) => prep.finish(x.shape(), y),
+            OpsKind::UnTracked(prep) => prep.finish(y),
+        }
+    }
+
+    fn fast_gate(x: FloatTensor<Self>, gate: FloatTensor<Self>) -> FloatTensor<Self> {
+        let kind = GateBackward
+            .prepare::<C>([x.node(), gate.node()])
+            .compute_bound()
+            .stateful();
+        let [x, gate] = [x, gate].map(|tensor| Nhwc::new(tensor.into_primitive()));
+        let y = gated(&x, &gate);
+        match kind {
+            OpsKind::Tracked(prep) => prep.finish((x, gate), y),
             OpsKind::UnTracked(prep) => prep.finish(y),
         }
     }

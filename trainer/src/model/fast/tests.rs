@@ -8,7 +8,7 @@ use burn::tensor::{DType, Device, Distribution, Gradients, Int, Tensor, module};
 
 use super::{
     Activation, Grid, batch_norm, batch_norm_add, batch_norm_max_pool, conv2d, conv2d_bf16, fork,
-    global_average, round,
+    gate, global_average, round,
 };
 
 fn device() -> Device {
@@ -260,6 +260,28 @@ fn normalisation_with_pooling_equals_burn() {
                 .forward(y)
         },
     );
+}
+
+#[test]
+fn gates_equal_burn() {
+    let pointwise = Conv2dConfig::new([5, 7], [1, 1]).init(&device());
+    for [n, h, w] in [[3, 8, 6], [1, 1, 1], [17, 3, 4]] {
+        let none = |_: &Gradients| vec![];
+        let x = [random([n, 5, h, w]), random([n, 5, 1, 1])];
+        let planes = [
+            run(&x, |x| gate(x[0].clone(), x[1].clone()), none),
+            run(&x, |x| x[0].clone() * x[1].clone(), none),
+        ];
+        assert_close(&planes[0], &planes[1], &format!("{n}, {h}×{w}"));
+        // Channels-last, and the gate made of what it multiplies.
+        let own = |x: &[Tensor<4>], fused: bool| {
+            let x = conv2d(x[0].clone(), &pointwise);
+            let factors = global_average(x.clone());
+            if fused { gate(x, factors) } else { x * factors }
+        };
+        let last = [true, false].map(|fused| run(&x[..1], |x| own(&x, fused), none));
+        assert_close(&last[0], &last[1], &format!("{n}, {h}×{w}, channels-last"));
+    }
 }
 
 #[test]

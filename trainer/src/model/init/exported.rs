@@ -15,10 +15,13 @@ use super::donor::{Donor, DonorBlock, Layer, Norm};
 use super::graft::Grafted;
 use super::{InitError, all_of};
 use crate::model::Network;
-use crate::model::network::parameter_name;
+use crate::model::network::{Block, parameter_name};
 
 /// What burn's batch normalisations add to the variance, and so the files that Kiln writes.
 const EPSILON: f32 = 1e-5;
+
+/// In the names of a gate's weights, behind the block's.
+const GATE: &str = ".gate.";
 
 /// The weights of an exported network.
 pub struct Exported {
@@ -43,31 +46,54 @@ impl Exported {
     }
 
     /// Whether the network has the very same layers, but for the last where the classes, `labels`, are
-    /// others.
+    /// others, and for gates that it has more.
     pub fn fits(&self, network: &Network, labels: &[String]) -> bool {
         let mut parameters = Parameters::default();
         network.visit(&mut parameters);
-        parameters.found.iter().all(|(name, shape)| {
+        let given = parameters.found.iter().all(|(name, shape)| {
             let found = self.tensors.get(name);
             !self.gives(name, labels) || found.is_some_and(|found| found.shape == *shape)
-        })
+        });
+        let gates = self.tensors.keys().filter(|name| name.contains(GATE));
+        given
+            && gates
+                .into_iter()
+                .all(|name| parameters.found.iter().any(|(found, _)| found == name))
     }
 
     /// Gives a network that [fits](Self::fits) all weights; the last layer stays as it was drawn where the
     /// classes are others.
     pub fn give(&self, network: Network, labels: &[String], device: &Device) -> (Network, Grafted) {
-        let grafted = all_of(&network);
+        let mut grafted = all_of(&network);
         let mut take = Take {
             from: self,
             labels,
             device,
             path: Vec::new(),
         };
-        (network.map(&mut take), grafted)
+        let mut network = network.map(&mut take);
+        for (index, block) in network.blocks.iter_mut().enumerate() {
+            if let Block::Chain(chain) = block
+                && chain.gate.is_some()
+                && !self.has_gate(&format!("blocks.{index}{GATE}"))
+            {
+                chain.make_up_for_gate(device);
+                grafted.taken -= 2;
+                grafted.fresh += 2;
+            }
+        }
+        (network, grafted)
     }
 
     fn gives(&self, name: &str, labels: &[String]) -> bool {
-        self.labels == labels || !name.starts_with("classifier.")
+        match name.find(GATE) {
+            Some(at) => self.has_gate(&name[..at + GATE.len()]),
+            None => self.labels == labels || !name.starts_with("classifier."),
+        }
+    }
+
+    fn has_gate(&self, path: &str) -> bool {
+        self.tensors.keys().any(|name| name.starts_with(path))
     }
 
     /// Its stem, blocks and last 1×1, for a network that has fewer of them or fewer channels.

@@ -169,6 +169,11 @@ impl Graft<'_> {
             outs,
             &hidden,
         );
+        // A donor's gates depend on all its channels: they are not taken over.
+        if chain.gate.is_some() {
+            chain.make_up_for_gate(self.device);
+            self.grafted.fresh += 2;
+        }
         Ok(())
     }
 }

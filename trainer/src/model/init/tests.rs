@@ -10,7 +10,7 @@ use crate::model::ModelConfig;
 use crate::model::config::MobilenetV2Config;
 
 /// A small net of two stages after the stem.
-fn config() -> MobilenetV2Config {
+pub fn config() -> MobilenetV2Config {
     MobilenetV2Config {
         width: 1.0,
         stem: (8, 2),
@@ -56,7 +56,7 @@ pub fn features(network: &Network, device: &Device) -> Vec<f32> {
     network.forward(x).into_data().try_to_vec().unwrap()
 }
 
-fn close(a: &[f32], b: &[f32]) {
+pub fn close(a: &[f32], b: &[f32]) {
     for (a, b) in a.iter().zip(b) {
         assert!((a - b).abs() <= 1e-4 * a.abs().max(1.0), "{a} and {b}");
     }

@@ -1,13 +1,14 @@
 //! What a network consists of: convolutions with what follows them, pools, and chains around a shortcut.
 
-use burn::module::Module;
+use burn::module::{Module, Param};
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::pool::MaxPool2d;
 use burn::nn::{BatchNorm, BatchNormConfig, Initializer, PaddingConfig2d};
 use burn::tensor::{Device, Tensor};
 
+use super::gate::Gate;
 use crate::model::fast;
-use crate::model::spec::{Activation, BlockSpec, ConvSpec};
+use crate::model::spec::{Activation, BlockSpec, ConvSpec, EXCITE, SQUEEZE};
 
 /// One block of a [`Network`](super::Network).
 #[derive(Module, Debug)]
@@ -35,6 +36,8 @@ pub struct Chain {
     pub expand: Option<ConvNorm>,
     /// The depthwise 3×3.
     pub depthwise: Option<ConvNorm>,
+    /// What the depthwise convolution's channels are multiplied by.
+    pub gate: Option<Gate>,
     /// The 1×1 of a separable block.
     pub pointwise: Option<ConvNorm>,
     /// The linear 1×1 of an inverted residual.
@@ -43,6 +46,13 @@ pub struct Chain {
     pub shortcut: Option<ConvNorm>,
     #[module(skip)]
     pub(super) joins: Join,
+}
+
+/// One thing that a chain computes.
+#[derive(Clone, Copy)]
+pub(super) enum Part<'a> {
+    Conv(&'a ConvNorm),
+    Gate(&'a Gate),
 }
 
 /// What becomes of a chain's input at its end.
@@ -167,6 +177,7 @@ impl Chain {
             conv2: None,
             expand: None,
             depthwise: None,
+            gate: None,
             pointwise: None,
             project: None,
             shortcut: None,
@@ -178,6 +189,7 @@ impl Chain {
                 _ => Join::Dropped,
             },
         };
+        let (mut squeeze, mut excite) = (None, None);
         for (part, conv) in spec.convs(input) {
             let from = if part == "shortcut" { input } else { channels };
             channels = conv.out;
@@ -187,49 +199,68 @@ impl Chain {
                 "conv2" => &mut chain.conv2,
                 "expand" => &mut chain.expand,
                 "depthwise" => &mut chain.depthwise,
+                SQUEEZE => &mut squeeze,
+                EXCITE => &mut excite,
                 "pointwise" => &mut chain.pointwise,
                 "project" => &mut chain.project,
                 _ => &mut chain.shortcut,
             } = Some(conv);
         }
+        let layers = squeeze.zip(excite);
+        chain.gate = layers.map(|(squeeze, excite)| Gate::new(squeeze, excite, device));
         chain
     }
 
     /// Its convolutions, in order; the shortcut's is last.
     pub fn convs(&self) -> Vec<&ConvNorm> {
-        self.parts().into_iter().flatten().collect()
+        let body = self.body().flat_map(|part| match part {
+            Part::Conv(conv) => vec![conv],
+            Part::Gate(gate) => vec![&gate.squeeze, &gate.excite],
+        });
+        body.chain(&self.shortcut).collect()
     }
 
-    pub(super) fn parts(&self) -> [&Option<ConvNorm>; 7] {
-        [
-            &self.conv1,
-            &self.conv2,
-            &self.expand,
-            &self.depthwise,
-            &self.pointwise,
-            &self.project,
-            &self.shortcut,
-        ]
+    /// The same, to change.
+    pub(super) fn convs_mut(&mut self) -> impl Iterator<Item = &mut ConvNorm> {
+        let gate = self.gate.iter_mut();
+        (self.conv1.iter_mut())
+            .chain(&mut self.conv2)
+            .chain(&mut self.expand)
+            .chain(&mut self.depthwise)
+            .chain(gate.flat_map(|gate| [&mut gate.squeeze, &mut gate.excite]))
+            .chain(&mut self.pointwise)
+            .chain(&mut self.project)
+            .chain(&mut self.shortcut)
     }
 
-    pub(super) fn parts_mut(&mut self) -> [&mut Option<ConvNorm>; 7] {
-        [
-            &mut self.conv1,
-            &mut self.conv2,
-            &mut self.expand,
-            &mut self.depthwise,
-            &mut self.pointwise,
-            &mut self.project,
-            &mut self.shortcut,
-        ]
+    /// What is computed one after the other beside the shortcut.
+    pub(super) fn body(&self) -> impl Iterator<Item = Part<'_>> {
+        let convs = [&self.conv1, &self.conv2, &self.expand, &self.depthwise];
+        let last = [&self.pointwise, &self.project];
+        (convs.into_iter().flatten().map(Part::Conv))
+            .chain(self.gate.as_ref().map(Part::Gate))
+            .chain(last.into_iter().flatten().map(Part::Conv))
+    }
+
+    /// Makes up for a gate that is as it was made, so that the block computes what it would without: such
+    /// a gate halves all.
+    pub(in crate::model) fn make_up_for_gate(&mut self, device: &Device) {
+        if let Some(project) = &mut self.project {
+            let doubled = project.conv.weight.val() * 2.0;
+            project.conv.weight = Param::from_data(doubled.into_data(), device);
+        }
     }
 
     pub(super) fn forward(&self, x: Tensor<4>, activation: Activation) -> Tensor<4> {
-        // All but the shortcut's, which is last.
-        let convs: Vec<&ConvNorm> = self.parts()[..6].iter().copied().flatten().collect();
-        let run = |convs: &[&ConvNorm], x| convs.iter().fold(x, |x, conv| conv.forward(x));
+        let mut body: Vec<Part> = self.body().collect();
+        let run = |body: &[Part], x| {
+            body.iter().fold(x, |x, part| match part {
+                Part::Conv(conv) => conv.forward(x),
+                Part::Gate(gate) => gate.forward(x),
+            })
+        };
         let act = match self.joins {
-            Join::Dropped => return run(&convs, x),
+            Join::Dropped => return run(&body, x),
             Join::Added => None,
             Join::AddedThenActivated => Some(activation),
         };
@@ -238,9 +269,9 @@ impl Chain {
             Some(conv) => conv.forward(shortcut),
             None => shortcut,
         };
-        match convs.split_last() {
-            Some((last, first)) => last.forward_added(run(first, x), shortcut, act),
-            None => x,
+        match body.pop() {
+            Some(Part::Conv(last)) => last.forward_added(run(&body, x), shortcut, act),
+            _ => x,
         }
     }
 }

@@ -6,10 +6,11 @@ use std::slice;
 use std::sync::Arc;
 
 use burn::module::Param;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Tensor, activation};
 use kiln_runtime::quantize::Scale;
 
-use super::blocks::{Block, Chain, ConvNorm, Join};
+use super::blocks::{Block, Chain, ConvNorm, Join, Part};
+use super::gate::Gate;
 use super::{Answer, Network};
 use crate::model::fast::{self, Grid};
 use crate::model::spec::Pooling;
@@ -42,7 +43,11 @@ impl Network {
     pub fn activations(&self) -> usize {
         let of_block = |block: &Block| match block {
             Block::Conv(_) | Block::Pool(_) => 1,
-            Block::Chain(chain) => chain.convs().len() + usize::from(chain.joins != Join::Dropped),
+            Block::Chain(chain) => {
+                // The means, the sigmoid's values, the product.
+                let gate = if chain.gate.is_some() { 3 } else { 0 };
+                chain.convs().len() + gate + usize::from(chain.joins != Join::Dropped)
+            }
         };
         let blocks: usize = self.blocks.iter().map(of_block).sum();
         let pooling = usize::from(self.pooling == Pooling::GlobalAverage);
@@ -130,18 +135,32 @@ impl Rounding<'_> {
     }
 
     fn chain(&mut self, chain: &Chain, x: Tensor<4>) -> Tensor<4> {
-        let parts = chain.parts();
-        let convs = parts[..6].iter().copied().flatten();
         if chain.joins == Join::Dropped {
-            return convs.fold(x, |x, conv| self.conv(conv, x));
+            return self.body(chain, x);
         }
         let [x, shortcut] = fast::fork(x);
         let shortcut = match &chain.shortcut {
             Some(conv) => self.conv(conv, shortcut),
             None => shortcut,
         };
-        let x = convs.fold(x, |x, conv| self.conv(conv, x));
+        let x = self.body(chain, x);
         self.plain(x + shortcut)
+    }
+
+    fn body(&mut self, chain: &Chain, x: Tensor<4>) -> Tensor<4> {
+        chain.body().fold(x, |x, part| match part {
+            Part::Conv(conv) => self.conv(conv, x),
+            Part::Gate(gate) => self.gate(gate, x),
+        })
+    }
+
+    fn gate(&mut self, gate: &Gate, x: Tensor<4>) -> Tensor<4> {
+        let [x, other] = fast::fork(x);
+        let means = self.plain(fast::global_average(other));
+        let squeezed = self.conv(&gate.squeeze, means);
+        let excited = self.conv(&gate.excite, squeezed);
+        let factors = self.plain(activation::sigmoid(excited));
+        self.plain(fast::gate(x, factors))
     }
 
     fn linear(&mut self, layer: &burn::nn::Linear, x: Tensor<2>) -> Tensor<2> {

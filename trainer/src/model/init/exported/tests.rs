@@ -2,24 +2,31 @@
 
 use std::path::{Path, PathBuf};
 
+use burn::nn::Initializer;
 use burn::tensor::{Device, Distribution, Tensor};
 
 use crate::evaluate::values;
 use crate::export;
-use crate::model::init::tests::{features, trained};
+use crate::model::config::MobilenetV2Config;
+use crate::model::init::tests::{close, config, features, trained};
 use crate::model::init::{from_exported, from_network};
+use crate::model::network::Block;
 use crate::model::{ModelConfig, Network};
 use crate::run::Run;
 use crate::training::checkpoint::save_network;
 
-/// A run of a family's default network with weights, and its ONNX file.
-fn exported(folder: &Path, family: &str, device: &Device) -> (Run, PathBuf) {
-    let run = Run::of_family(folder, family);
+/// A run of a network with weights, and its ONNX file.
+fn exported(folder: &Path, model: ModelConfig, device: &Device) -> (Run, PathBuf) {
+    let run = Run::of_model(folder, model);
     let network = trained(&run.spec().unwrap(), device);
     save_network(&network, &run.weights()).unwrap();
     let path = run.onnx();
     export::export(&run).unwrap().save(&path).unwrap();
     (run, path)
+}
+
+fn family(name: &str) -> ModelConfig {
+    ModelConfig::family(name).unwrap()
 }
 
 fn logits(network: &Network, device: &Device) -> Vec<f32> {
@@ -31,9 +38,9 @@ fn logits(network: &Network, device: &Device) -> Vec<f32> {
 #[test]
 fn every_family_goes_on_from_its_file_with_the_same_answers() {
     let device = Device::flex();
-    for family in ModelConfig::FAMILIES {
+    for (family, model) in ModelConfig::examples() {
         let folder = tempfile::tempdir().unwrap();
-        let (run, path) = exported(folder.path(), family, &device);
+        let (run, path) = exported(folder.path(), model, &device);
         let spec = run.spec().unwrap();
         device.seed(8);
         let fresh = Network::new(&spec, &device);
@@ -53,7 +60,7 @@ fn every_family_goes_on_from_its_file_with_the_same_answers() {
 fn other_classes_get_a_last_layer_of_their_own() {
     let device = Device::flex();
     let folder = tempfile::tempdir().unwrap();
-    let (run, path) = exported(folder.path(), "mobilenet-v2", &device);
+    let (run, path) = exported(folder.path(), family("mobilenet-v2"), &device);
     let expected = run.network(&device).unwrap();
     let weight = |network: &Network| network.classifier.weight.val().into_data();
     for labels in [vec!["c", "b", "a"], vec!["a", "b"]] {
@@ -74,7 +81,7 @@ fn other_classes_get_a_last_layer_of_their_own() {
 fn fewer_channels_are_those_that_a_run_gives() {
     let device = Device::flex();
     let folder = tempfile::tempdir().unwrap();
-    let (run, path) = exported(folder.path(), "efficientnet-lite", &device);
+    let (run, path) = exported(folder.path(), family("efficientnet-lite"), &device);
     let ModelConfig::MobilenetV2(mut narrow) = run.config.model.clone() else {
         panic!("another family: {:?}", run.config.model);
     };
@@ -93,15 +100,59 @@ fn fewer_channels_are_those_that_a_run_gives() {
 }
 
 #[test]
+fn gates_begin_with_the_answers_of_a_network_without() {
+    let device = Device::flex();
+    let folder = tempfile::tempdir().unwrap();
+    let plain = ModelConfig::MobilenetV2(config());
+    let (run, path) = exported(folder.path(), plain.clone(), &device);
+    let gates = ModelConfig::MobilenetV2(MobilenetV2Config {
+        squeeze: vec![0, 4, 6],
+        ..config()
+    });
+    let gated = gates.spec([3, 32, 40], 3).unwrap();
+    let donor = run.network(&device).unwrap();
+    let fresh = || Network::new(&gated, &device);
+    let (of_file, grafted) = from_exported(fresh(), &gated, &run.labels, &path, &device).unwrap();
+    // Four blocks have a gate of two layers.
+    assert_eq!((grafted.taken, grafted.fresh), (donor.convs().len(), 8));
+    close(&logits(&of_file, &device), &logits(&donor, &device));
+    let (of_run, of_network) = from_network(fresh(), &gated, &donor, &device).unwrap();
+    assert_eq!(grafted, of_network);
+    close(&features(&of_run, &device), &features(&donor, &device));
+    // A gate that does something changes the answers, and does not get lost in a network without one.
+    let mut trained = of_file;
+    for block in &mut trained.blocks {
+        if let Block::Chain(chain) = block
+            && let Some(gate) = &mut chain.gate
+        {
+            let weight = &mut gate.excite.conv.weight;
+            *weight = Initializer::Normal {
+                mean: 0.0,
+                std: 1.0,
+            }
+            .init(weight.dims(), &device);
+        }
+    }
+    let distant = logits(&trained, &device);
+    let moved = distant.iter().zip(logits(&donor, &device));
+    assert!(moved.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max) > 1e-2);
+    let other = tempfile::tempdir().unwrap();
+    let run = Run::of_model(other.path(), gates);
+    save_network(&trained, &run.weights()).unwrap();
+    export::export(&run).unwrap().save(&run.onnx()).unwrap();
+    let plain = plain.spec([3, 32, 40], 3).unwrap();
+    let fresh = Network::new(&plain, &device);
+    let (_, grafted) = from_exported(fresh, &plain, &run.labels, &run.onnx(), &device).unwrap();
+    assert_eq!((grafted.taken, grafted.fresh), (donor.convs().len(), 0));
+}
+
+#[test]
 fn files_that_are_no_such_network_are_errors() {
     let device = Device::flex();
     let folder = tempfile::tempdir().unwrap();
-    let (run, path) = exported(folder.path(), "cnn", &device);
-    let refused = |family: &str, path: &Path| {
-        let spec = ModelConfig::family(family)
-            .unwrap()
-            .spec([3, 32, 40], 3)
-            .unwrap();
+    let (run, path) = exported(folder.path(), family("cnn"), &device);
+    let refused = |name: &str, path: &Path| {
+        let spec = family(name).spec([3, 32, 40], 3).unwrap();
         let fresh = Network::new(&spec, &device);
         let error = from_exported(fresh, &spec, &run.labels, path, &device).unwrap_err();
         error.to_string()
