@@ -173,6 +173,11 @@ pub struct TeacherConfig {
     /// ONNX file of integers.
     #[serde(default)]
     pub features: f64,
+    /// After so many epochs, the pictures of the first ones come again, cropped and mixed alike, and the teacher
+    /// is not asked again: what it said lies in the run's folder until training ends. 0: every epoch is
+    /// another, and the teacher answers all.
+    #[serde(default)]
+    pub views: usize,
 }
 
 /// `[provenance]` of a run: what is needed to believe it or to repeat it.
@@ -302,6 +307,7 @@ impl TeacherConfig {
             weight: Self::default_weight(),
             temperature: Self::default_temperature(),
             features: 0.0,
+            views: 0,
         }
     }
 }

@@ -187,6 +187,11 @@ impl Run {
         self.folder.join("curves.png")
     }
 
+    /// What the teacher said, while training.
+    pub fn lessons(&self) -> PathBuf {
+        self.folder.join("lessons")
+    }
+
     /// Which picture is in which split.
     pub fn split(&self) -> PathBuf {
         self.folder.join("split.json")

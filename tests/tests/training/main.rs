@@ -77,8 +77,8 @@ fn weights(run: &Path) -> Vec<u8> {
     fs::read(run.join("model.onnx")).unwrap()
 }
 
-/// Kills a run of 6 epochs after the second, and lets it go on to its end.
-fn kill_and_resume(pictures: &Path, run: &Path, options: &[&str]) {
+/// Kills a run of 6 epochs after the second.
+fn kill_after_two(pictures: &Path, run: &Path, options: &[&str]) {
     let mut child = train(pictures, run, options)
         .stderr(Stdio::null())
         .spawn()
@@ -89,6 +89,11 @@ fn kill_and_resume(pictures: &Path, run: &Path, options: &[&str]) {
     child.wait().unwrap();
     let done = metrics(run).len();
     assert!(done < 6, "the run was killed too late to show anything");
+}
+
+/// The same, and lets it go on to its end.
+fn kill_and_resume(pictures: &Path, run: &Path, options: &[&str]) {
+    kill_after_two(pictures, run, options);
     let mut resume = kiln();
     resume.args(["train", "--resume", "--device", "cpu", "--out"]);
     succeed(resume.arg(run));

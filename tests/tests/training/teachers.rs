@@ -1,11 +1,12 @@
 //! Learning from a trained model: of floats or integers, larger, by its answers and by its features.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use kiln_tests::{kiln, succeed};
 use tempfile::TempDir;
 
-use super::{failure, kill_and_resume, metrics, pictures, train, weights};
+use super::{failure, kill_after_two, kill_and_resume, metrics, pictures, train, weights};
 
 /// The training loss of a run's last epoch.
 fn last_loss(run: &Path) -> f64 {
@@ -157,4 +158,68 @@ fn features_are_learnt_of_a_run_or_of_its_integers_and_leave_nothing_behind() {
         said.contains("--teacher") && said.contains("model.int8.onnx"),
         "{said}"
     );
+}
+
+#[test]
+fn what_a_teacher_said_is_kept_for_later_epochs() {
+    let temporary = TempDir::new().unwrap();
+    let pictures = pictures(&temporary);
+    let teacher = temporary.path().join("teacher");
+    let common = ["--size", "24", "--batch", "16"];
+    let two = [&common[..], &["--epochs", "2"]].concat();
+    succeed(&mut train(&pictures, &teacher, &two));
+    let int8 = integers(&pictures, &teacher);
+    // Smaller pictures than the teacher's, mixed.
+    let small = ["--size", "20", "--batch", "16", "--model", "ds-cnn"];
+    let mixed = ["--epochs", "6", "--set", "augment.mixup=0.3"];
+    let student = [&small[..], &mixed, &by_features(&int8)].concat();
+    let with = |views: &str, name: &str| {
+        let run = temporary.path().join(name);
+        let views = format!("teacher.views={views}");
+        let options = [&student[..], &["--set", &views]].concat();
+        (
+            run,
+            options.into_iter().map(str::to_owned).collect::<Vec<_>>(),
+        )
+    };
+    let losses = [("0", "asked"), ("9", "noted"), ("2", "kept")].map(|(views, name)| {
+        let (run, options) = with(views, name);
+        let options: Vec<&str> = options.iter().map(String::as_str).collect();
+        succeed(&mut train(&pictures, &run, &options));
+        assert!(!run.join("lessons").exists());
+        let losses = metrics(&run)
+            .into_iter()
+            .map(|epoch| epoch["train_loss"].as_f64().unwrap());
+        losses.collect::<Vec<f64>>()
+    });
+    let [asked, noted, kept] = &losses;
+    for (asked, noted) in asked.iter().zip(noted) {
+        assert!((asked / noted - 1.0).abs() < 1e-2, "{losses:?}");
+    }
+    assert_eq!(noted[..2], kept[..2], "the first epochs are the same");
+    assert_ne!(noted[2..], kept[2..], "the others show other pictures");
+
+    let (run, options) = with("2", "killed");
+    let options: Vec<&str> = options.iter().map(String::as_str).collect();
+    kill_after_two(&pictures, &run, &options);
+    let file = run.join("lessons/0.npy");
+    let whole = fs::read(&file).unwrap();
+    fs::write(&file, &whole[..whole.len() / 2]).unwrap();
+    let resume = || {
+        let mut resume = kiln();
+        resume.args(["train", "--resume", "--device", "cpu", "--out"]);
+        resume.arg(&run);
+        resume
+    };
+    let (code, said) = failure(&mut resume());
+    assert_eq!(code, Some(2));
+    assert!(
+        said.contains("0.npy: it is not what the teacher said; delete it"),
+        "{said}"
+    );
+    fs::remove_file(&file).unwrap();
+    succeed(&mut resume());
+    let (whole, _) = with("2", "kept");
+    assert_eq!(metrics(&run), metrics(&whole));
+    assert_eq!(weights(&run), weights(&whole));
 }

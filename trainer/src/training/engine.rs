@@ -10,10 +10,10 @@ use burn::train::train::MultiDevicesTrainStep;
 use burn::train::{TrainOutput, TrainStep};
 
 use super::TrainError;
+use super::lessons::Lessons;
 use super::optimizer::scale;
 use super::replica::{self, Replica};
 use super::step::{Loss, ReplicaOutput, StepInput, StepOutput};
-use super::teacher::Teacher;
 use crate::data::loader::Loader;
 use crate::model::Network;
 
@@ -42,12 +42,12 @@ impl Engine {
         &self,
         network: &Network,
         loader: &mut Loader,
-        teacher: Option<&Teacher>,
+        lessons: Option<&mut Lessons<'_>>,
         loss: Loss,
     ) -> Result<(GradientsParams, Vec<StepOutput>), TrainError> {
         let source = RefCell::new(Source {
             loader,
-            teacher,
+            lessons,
             loss,
             error: None,
         });
@@ -98,39 +98,36 @@ impl Engine {
 }
 
 /// The loader, shared by the feeds of all devices.
-struct Source<'a> {
+struct Source<'a, 't> {
     loader: &'a mut Loader,
-    teacher: Option<&'a Teacher>,
+    lessons: Option<&'a mut Lessons<'t>>,
     loss: Loss,
     /// burn's engine has no room for our errors.
     error: Option<TrainError>,
 }
 
 /// One device's batches: the next of the loader, whoever asks.
-struct Feed<'a, 'b> {
-    source: &'a RefCell<Source<'b>>,
+struct Feed<'a, 'b, 't> {
+    source: &'a RefCell<Source<'b, 't>>,
     device: &'a Device,
 }
 
-impl Source<'_> {
+impl Source<'_, '_> {
     fn next(&mut self, device: &Device) -> Option<Result<StepInput, TrainError>> {
         let batch = match self.loader.next()? {
             Ok(batch) => batch,
             Err(error) => return Some(Err(error.into())),
         };
-        let lesson = match self
-            .teacher
-            .map(|teacher| teacher.lesson(&batch))
-            .transpose()
-        {
+        let lessons = self.lessons.as_mut();
+        let lesson = match lessons.map(|lessons| lessons.of(&batch)).transpose() {
             Ok(lesson) => lesson,
-            Err(error) => return Some(Err(error.into())),
+            Err(error) => return Some(Err(error)),
         };
         Some(Ok(StepInput::new(&batch, lesson, self.loss, device)))
     }
 }
 
-impl Iterator for Feed<'_, '_> {
+impl Iterator for Feed<'_, '_, '_> {
     type Item = Result<StepInput, DatasetError>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -145,7 +142,7 @@ impl Iterator for Feed<'_, '_> {
     }
 }
 
-impl DataLoaderIterator<StepInput> for Feed<'_, '_> {
+impl DataLoaderIterator<StepInput> for Feed<'_, '_, '_> {
     fn progress(&self) -> Progress {
         Progress::new(0, 1, None)
     }

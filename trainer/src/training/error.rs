@@ -34,6 +34,12 @@ pub enum TrainError {
     /// The teacher does not fit.
     #[error(transparent)]
     Teacher(#[from] TeacherError),
+    /// What a teacher said is not all there.
+    #[error("{path}: it is not what the teacher said; delete it and go on with --resume")]
+    Lessons {
+        /// The file.
+        path: PathBuf,
+    },
     /// A file of the run could not be written or read.
     #[error("{path}: {source}")]
     Io {

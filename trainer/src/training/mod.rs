@@ -9,6 +9,7 @@ pub mod teacher;
 mod engine;
 mod error;
 mod event;
+mod lessons;
 mod qat;
 mod replica;
 mod session;
@@ -112,6 +113,7 @@ pub fn train(run: &Run, setup: &Setup<'_>, observe: Observer<'_>) -> Result<Outc
     let patience = run.config.training.patience;
     while session.progress.epochs < epochs {
         if session.progress.stalled(patience) {
+            lessons::forget(&run.lessons())?;
             return Ok(session.outcome(Ending::Early));
         }
         let Some((metrics, best)) = session.epoch()? else {
@@ -122,5 +124,6 @@ pub fn train(run: &Run, setup: &Setup<'_>, observe: Observer<'_>) -> Result<Outc
             best,
         });
     }
+    lessons::forget(&run.lessons())?;
     Ok(session.outcome(Ending::Complete))
 }

@@ -13,6 +13,7 @@ use kiln_core::preprocess::Recipe;
 
 use super::checkpoint::{Checkpoint, Progress, save_network};
 use super::engine::Engine;
+use super::lessons::{self, Lessons};
 use super::metrics::{self, EpochMetrics};
 use super::step::Loss;
 use super::teacher::Teacher;
@@ -87,6 +88,7 @@ impl<'a> Session<'a> {
         let state = match loaded {
             Some(state) => state,
             None => {
+                lessons::forget(&run.lessons())?;
                 let network = start::from(run, network, &val, &device, observe)?;
                 let network = projected(network);
                 Checkpoint {
@@ -193,14 +195,20 @@ impl<'a> Session<'a> {
                 .wrapping_mul(0x9e37_79b9)
                 .wrapping_add(epoch as u64),
         );
+        let batch = config.training.batch;
+        let whole = self.train.len() / batch * batch;
+        let folder = self.run.lessons();
+        let lessons = self.teacher.as_ref();
+        let lessons = lessons.map(|teacher| Lessons::new(teacher, &folder, epoch, whole));
+        let mut lessons = lessons.transpose()?;
         let options = LoaderOptions {
             bytes: self.setup.devices.take_bytes(),
-            teacher: self.teacher.as_ref().and_then(Teacher::recipe),
+            teacher: lessons.as_ref().and_then(Lessons::recipe),
             ..LoaderOptions::training(
                 self.run.labels.len(),
-                config.training.batch,
+                batch,
                 config.seed,
-                epoch as u64,
+                lessons.as_ref().map_or(epoch, Lessons::view) as u64,
             )
         };
         let mut loader = Loader::new(self.train.clone(), &self.recipe, &config.augment, &options)?;
@@ -221,7 +229,7 @@ impl<'a> Session<'a> {
             }
             let (grads, outputs) =
                 self.engine
-                    .step(&self.network, &mut loader, self.teacher.as_ref(), loss)?;
+                    .step(&self.network, &mut loader, lessons.as_mut(), loss)?;
             let max = config.optimizer.clip_norm;
             let grads = match max > 0.0 {
                 true => optimizer::clip_global_norm(&self.network, grads, max),
@@ -257,6 +265,7 @@ impl<'a> Session<'a> {
                 });
             }
         }
+        lessons.map_or(Ok(()), Lessons::done)?;
         Ok(Some((totals, lr)))
     }
 

@@ -16,8 +16,11 @@ use crate::model::Network;
 /// Trained models that answer batches while another is trained.
 pub struct Teacher {
     models: Vec<Model>,
+    classes: usize,
     /// Whether their features are asked for.
     features: bool,
+    /// See [`TeacherConfig::views`].
+    views: usize,
     /// What they take, where the size is not their student's.
     recipe: Option<Recipe>,
     device: Device,
@@ -197,10 +200,22 @@ impl Teacher {
         }
         Ok(Self {
             models,
+            classes: classes.len(),
             features,
+            views: config.views,
             recipe: size.filter(|size| size != recipe),
             device: device.clone(),
         })
+    }
+
+    /// How many logits there are.
+    pub fn classes(&self) -> usize {
+        self.classes
+    }
+
+    /// Epochs whose pictures it sees; 0 for all.
+    pub fn views(&self) -> usize {
+        self.views
     }
 
     /// How many features a student learns from; `None` where it learns from answers alone.
