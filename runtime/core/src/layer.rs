@@ -65,7 +65,8 @@ pub struct Conv<'m> {
 /// From an i32 accumulator to an i8 output.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Rounding<'m> {
-    /// f32: `clamp(round_half_even(f32(acc) * m) + zero_point, low, high)`.
+    /// f32: `clamp(round_half_even(f32(acc) * m) + zero_point, low, high)`; empty where each channel has an
+    /// entry in `fixed`.
     pub multipliers: &'m [u8],
     /// i32, or empty. Where an entry `M` is not 0, `clamp((acc * M + 2^31 >> 32) + zero_point, low,
     /// high)` in 64 bits is the same for all accumulators that can occur, and takes fewer steps.

@@ -209,6 +209,9 @@ impl<'a> Parts<'a> {
                 .collect::<Vec<u8>>()
         };
         let multipliers = conv.multipliers.iter().flat_map(|m| m.to_le_bytes());
+        // Where factors do for all channels, nobody asks for the multipliers.
+        let factors = fixed && integers.iter().any(|&integer| integer != 0);
+        let floats = !factors || integers.contains(&0);
         Ok(ConvRecord {
             input: self.numbers[layer.reads[0]].unwrap_or(u16::MAX),
             output: self.numbers[layer.writes].unwrap_or(u16::MAX),
@@ -222,8 +225,11 @@ impl<'a> Parts<'a> {
                 zero_points => add.add(zero_points.iter().map(|&z| z as u8).collect(), 4),
             },
             bias: add.add(bytes(&conv.bias), 4),
-            multipliers: add.add(multipliers.collect(), 4),
-            fixed: match fixed && integers.iter().any(|&integer| integer != 0) {
+            multipliers: match floats {
+                true => add.add(multipliers.collect(), 4),
+                false => NONE,
+            },
+            fixed: match factors {
                 true => add.add(bytes(&integers), 4),
                 false => NONE,
             },

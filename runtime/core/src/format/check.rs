@@ -188,8 +188,11 @@ fn conv(layer: &Conv<'_>, set: Set, arena: u32) -> Result<u64, Problem> {
     let mut scales = multipliers.iter().map(|&bytes| u32::from_le_bytes(bytes));
     ensure(scales.all(is_scale), Problem::Scale)?;
     let (fixed, _) = layer.rounding.fixed.as_chunks();
+    // Without multipliers, each channel has a factor.
+    let least = i32::from(multipliers.is_empty());
+    ensure(fixed.len() >= least as usize, Problem::Scale)?;
     let mut fixed = fixed.iter().map(|&bytes| i32::from_le_bytes(bytes));
-    ensure(fixed.all(|factor| factor >= 0), Problem::Fixed)?;
+    ensure(fixed.all(|factor| factor >= least), Problem::Fixed)?;
     // So many weights are there, which is why they are counted right.
     let taps = Packing::taps(layer.kernel_shape());
     Ok(layer.output.shape.len() as u64 * taps as u64)
@@ -409,6 +412,15 @@ mod tests {
         refused(Problem::Fixed, |parts| {
             let at = record!(parts, CONV, Conv).fixed as usize + 12;
             parts.constants[at..at + 4].copy_from_slice(&(-1i32).to_le_bytes());
+        });
+        refused(Problem::Fixed, |parts| {
+            record!(parts, CONV, Conv).multipliers = NONE;
+            let at = record!(parts, CONV, Conv).fixed as usize + 12;
+            parts.constants[at..at + 4].fill(0);
+        });
+        refused(Problem::Scale, |parts| {
+            let record = record!(parts, CONV, Conv);
+            (record.multipliers, record.fixed) = (NONE, NONE);
         });
     }
 

@@ -177,7 +177,7 @@ impl<'m> View<'m> {
         conv.weights = self.constants(record.weights, weights, 4)?;
         conv.weight_zero_points = self.optional(record.weight_zero_points, channels, 1)?;
         conv.bias = self.constants(record.bias, words, 4)?;
-        conv.rounding.multipliers = self.constants(record.multipliers, words, 4)?;
+        conv.rounding.multipliers = self.optional(record.multipliers, words, 4)?;
         conv.rounding.fixed = self.optional(record.fixed, words, 4)?;
         Some(conv)
     }

@@ -44,10 +44,15 @@ impl Constants {
         let channels = conv.output.shape.channels as usize;
         let weights = conv.packing.len(conv.kernel_shape()).div_ceil(4);
         let fixed = !conv.rounding.fixed.is_empty();
+        // Where there are none, each channel has a factor, and nobody reads them: any words will do.
+        let multipliers = match conv.rounding.multipliers {
+            [] => conv.rounding.fixed,
+            multipliers => multipliers,
+        };
         Some(Self {
             weights: words(conv.weights, weights)?.as_ptr(),
             bias: words(conv.bias, channels)?.cast().as_ptr(),
-            multipliers: words(conv.rounding.multipliers, channels)?.cast().as_ptr(),
+            multipliers: words(multipliers, channels)?.cast().as_ptr(),
             factors: match fixed {
                 true => words(conv.rounding.fixed, channels)?.cast().as_ptr(),
                 false => NONE.as_ptr(),

@@ -45,12 +45,13 @@ fn check(random: &mut Random, input: [u32; 3], out_channels: u32, window: Window
     let multipliers: Vec<f32> = (0..out_channels)
         .map(|_| random.scale(-1, 2) * 60.0 / reach)
         .collect();
-    // Channels with factors and without, in any order.
+    // Channels with factors and without, in any order; or all with one, and no multipliers.
+    let every = random.below(3) == 0;
     let fixed: Vec<i32> = multipliers
         .iter()
         .map(|m| match random.below(4) {
-            0 => 0,
-            _ => (m * 4e9) as i32,
+            0 if !every => 0,
+            _ => ((m * 4e9) as i32).max(1),
         })
         .collect();
     packing.pack(shape, &plain, &bias, &mut packed);
@@ -65,9 +66,12 @@ fn check(random: &mut Random, input: [u32; 3], out_channels: u32, window: Window
     let input = tensor(first, input, random.i8());
     let output = tensor(first + 2 + len, [height, width, out_channels], random.i8());
     let end = first + 6 + len + output.shape.len();
-    let multipliers = aligned(&floats(&multipliers));
+    let multipliers = match every {
+        true => &[],
+        false => &*aligned(&floats(&multipliers)),
+    };
     let fixed = match random.below(4) {
-        0 => &[],
+        0 if !every => &[],
         _ => words(&fixed),
     };
     let mut conv = Conv {

@@ -94,16 +94,17 @@ pub fn check(buffers: &mut Buffers, random: &mut Random, case: Case, dilation: u
     let ends = random.below(4) == 0;
     plain.fill_with(|| random.value(ends));
     // Accumulators reach the limits and beyond. Factors are not quite the multipliers, so that it shows
-    // which is taken; one of four quads has none.
+    // which is taken; one of four quads has none. Or all have one, and there are no multipliers.
     let reach = 5400 * (Packing::taps(shape) as u32).isqrt();
     let factors = random.below(4) != 0;
+    let every = factors && random.below(3) == 0;
     let mut without = false;
     for channel in 0..shape.out_channels {
         let at = 4 * channel..4 * channel + 4;
         let bias = random.below(2 * reach) as i32 - reach as i32;
         let multiplier = (40 + random.below(80)) as f32 / reach as f32;
         if channel % 4 == 0 {
-            without = random.below(4) == 0;
+            without = !every && random.below(4) == 0;
         }
         let factor = if without {
             0
@@ -134,7 +135,7 @@ pub fn check(buffers: &mut Buffers, random: &mut Random, case: Case, dilation: u
         weight_zero_points: &[],
         bias: &buffers.bias_bytes.0,
         rounding: Rounding {
-            multipliers: &buffers.multipliers.0,
+            multipliers: if every { &[] } else { &buffers.multipliers.0 },
             fixed: if factors { &buffers.fixed.0 } else { &[] },
             low,
             high,
