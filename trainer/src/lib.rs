@@ -4,6 +4,7 @@ pub mod cmd;
 pub mod config;
 pub mod data;
 pub mod device;
+pub mod disk;
 pub mod evaluate;
 pub mod export;
 pub mod inference;

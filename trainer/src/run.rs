@@ -210,7 +210,7 @@ impl Run {
 
 #[cfg(test)]
 impl Run {
-    /// A new run of a family's default network, of three classes and pictures of 40 columns and 32 rows.
+    /// A new run of a network, of three classes and pictures of 40 columns and 32 rows.
     pub(crate) fn of_model(folder: &Path, model: crate::model::ModelConfig) -> Self {
         let mut config = RunConfig {
             model,

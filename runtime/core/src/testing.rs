@@ -323,6 +323,11 @@ impl Parts {
             ..Window::default()
         };
         parts.output = parts.conv(&mut random, large, 7, whole, 1);
+        // Each of its channels has a factor, so that there are no multipliers.
+        let fixed = parts.constant(&words(&[2_000_000; 7]));
+        if let Some((_, LayerRecord::Conv(record))) = parts.layers.last_mut() {
+            (record.multipliers, record.fixed) = (NONE, fixed);
+        }
         parts.arena += 16;
 
         let bytes = parts.bytes();

@@ -19,6 +19,7 @@ use super::ui::{self, LazyBar, STEPPING, STOP};
 use crate::config::{OptimizerKind, Precision, Provenance, RunConfig};
 use crate::data::Dataset;
 use crate::device::{DeviceChoice, Devices};
+use crate::disk;
 use crate::model::ModelConfig;
 use crate::run::Run;
 use crate::training::{self, Ending, Event, Outcome, Setup};
@@ -161,10 +162,10 @@ pub fn train(args: &TrainArgs) -> anyhow::Result<(Run, Option<Outcome>)> {
     }
     // Weights, their average and the optimiser's moments, twice while one replaces the other.
     let params: usize = spec.costs()?.iter().map(|layer| layer.params).sum();
-    ui::writable(&args.out, params as u64 * 4 * 10 + 10_000_000)?;
+    disk::writable(&args.out, params as u64 * 4 * 10 + 10_000_000)?;
     let cache = ui::cache_folder(args.cache.as_deref());
     if let Some(cache) = &cache {
-        ui::writable(
+        disk::writable(
             cache,
             cache_bytes(&config, &data).saturating_sub(ui::size(cache)),
         )?;
@@ -314,7 +315,7 @@ fn clear(folder: &Path) -> anyhow::Result<()> {
             std::fs::remove_file(&path).with_context(|| failed(&path))?;
         }
     }
-    for path in [run.checkpoints(), run.evaluation()] {
+    for path in [run.checkpoints(), run.evaluation(), run.lessons()] {
         if path.exists() {
             std::fs::remove_dir_all(&path).with_context(|| failed(&path))?;
         }

@@ -34,6 +34,9 @@ pub enum TrainError {
     /// The teacher does not fit.
     #[error(transparent)]
     Teacher(#[from] TeacherError),
+    /// There is no room for what a teacher says.
+    #[error("{0:#}")]
+    Disk(anyhow::Error),
     /// What a teacher said is not all there.
     #[error("{path}: it is not what the teacher said; delete it and go on with --resume")]
     Lessons {

@@ -2,21 +2,80 @@
 //! epoch before.
 //!
 //! With `views` in its configuration, epoch `views` shows the pictures of epoch 0 again, cropped and mixed
-//! alike, and so on; the answers to the first ones lie in a NumPy file an epoch, `[pictures, logits and
-//! features]` in 16-bit floats.
+//! alike, and so on. The answers to the first ones lie in a NumPy file an epoch, `[pictures, logits and
+//! features]` in 16-bit floats, until no epoch comes that reads them.
 
 use std::fs::{self, File};
-use std::io::{self, BufReader, BufWriter};
+use std::io::{self, BufReader, BufWriter, Seek};
 use std::path::{Path, PathBuf};
 
-use npyz::half::f16;
-use npyz::{NpyFile, NpyReader, NpyWriter, WriteOptions, WriterBuilder};
-
 use kiln_core::preprocess::Recipe;
+use kiln_runtime::files::write_atomic;
+use npyz::half::f16;
+use npyz::{NpyFile, NpyHeader, NpyReader, NpyWriter, WriteOptions, WriterBuilder};
 
 use super::TrainError;
 use super::teacher::{Lesson, Teacher};
 use crate::data::loader::Batch;
+use crate::disk;
+
+/// What is kept in a run's folder for all its epochs.
+pub struct Kept {
+    folder: PathBuf,
+    views: usize,
+    epochs: usize,
+    /// Pictures of an epoch, numbers of each.
+    shape: [usize; 2],
+}
+
+impl Kept {
+    /// In `folder`, for runs of so many `epochs` of `pictures` in whole batches. What another teacher said, or
+    /// what lies there when a run begins (`fresh`), goes.
+    pub fn new(
+        folder: PathBuf,
+        teacher: &Teacher,
+        [epochs, pictures]: [usize; 2],
+        fresh: bool,
+    ) -> Result<Self, TrainError> {
+        let shape = [
+            pictures,
+            teacher.classes() + teacher.features().unwrap_or(0),
+        ];
+        let views = teacher.views();
+        let kept = Self {
+            folder,
+            views,
+            epochs,
+            shape,
+        };
+        if views == 0 {
+            return Ok(kept);
+        }
+        let whose = teacher.fingerprint()?;
+        let note = kept.folder.join("teacher");
+        if fresh || fs::read_to_string(&note).ok().as_ref() != Some(&whose) {
+            forget(&kept.folder)?;
+        }
+        let files = views.min(epochs.saturating_sub(views)) as u64;
+        let bytes = files * 2 * shape.map(|n| n as u64).iter().product::<u64>();
+        disk::writable(&kept.folder, bytes).map_err(TrainError::Disk)?;
+        write_atomic(&note, whose.as_bytes()).map_err(at(&note))?;
+        Ok(kept)
+    }
+
+    /// Whether an epoch shows the pictures of this one again.
+    fn again(&self, epoch: usize) -> bool {
+        epoch + self.views < self.epochs
+    }
+}
+
+/// Removes what is kept in a run's folder.
+pub fn forget(folder: &Path) -> Result<(), TrainError> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(at(folder)(error)),
+        _ => Ok(()),
+    }
+}
 
 /// A teacher during one epoch.
 pub struct Lessons<'a> {
@@ -27,52 +86,43 @@ pub struct Lessons<'a> {
 }
 
 enum Notes {
-    /// Nobody will ask again.
+    /// Nothing is kept.
     None,
+    /// Nobody will read it, but what is said is rounded as if it were read.
+    Rounded,
     /// Written; under its own name once it is whole.
-    Taken {
-        writer: NpyWriter<f16, BufWriter<File>>,
-        part: PathBuf,
-        whole: PathBuf,
-    },
-    /// Read.
-    Kept {
+    Taken(Box<Taken>),
+    /// Read; removed at the end of the epoch if nobody will read it again.
+    Read {
         reader: NpyReader<f16, BufReader<File>>,
         path: PathBuf,
+        last: bool,
     },
 }
 
-/// Removes what is kept in a run's folder for lessons.
-pub fn forget(folder: &Path) -> Result<(), TrainError> {
-    match fs::remove_dir_all(folder) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(at(folder)(error)),
-        _ => Ok(()),
-    }
+struct Taken {
+    writer: NpyWriter<f16, BufWriter<File>>,
+    file: File,
+    part: PathBuf,
+    whole: PathBuf,
 }
 
 impl<'a> Lessons<'a> {
-    /// For an epoch of so many `pictures`, in whole batches.
-    pub fn new(
-        teacher: &'a Teacher,
-        folder: &Path,
-        epoch: usize,
-        pictures: usize,
-    ) -> Result<Self, TrainError> {
-        let Some(view) = epoch.checked_rem(teacher.views()) else {
+    /// For an epoch, from 0.
+    pub fn new(teacher: &'a Teacher, kept: &Kept, epoch: usize) -> Result<Self, TrainError> {
+        let Some(view) = epoch.checked_rem(kept.views) else {
             return Ok(Self {
                 teacher,
                 view: epoch,
                 notes: Notes::None,
             });
         };
-        let whole = folder.join(format!("{view}.npy"));
-        let columns = teacher.classes() + teacher.features().unwrap_or(0);
-        let shape = [pictures as u64, columns as u64];
-        let notes = if whole.exists() {
-            Notes::read(whole, shape)?
-        } else {
-            fs::create_dir_all(folder).map_err(at(folder))?;
-            Notes::write(folder.join(format!("{view}.part")), whole, shape)?
+        let path = kept.folder.join(format!("{view}.npy"));
+        let again = kept.again(epoch);
+        let notes = match (path.exists(), again) {
+            (true, _) => Notes::read(path, kept.shape, !again)?,
+            (false, true) => Notes::Taken(Box::new(Taken::new(path, kept.shape)?)),
+            (false, false) => Notes::Rounded,
         };
         Ok(Self {
             teacher,
@@ -89,7 +139,7 @@ impl<'a> Lessons<'a> {
     /// What the teacher takes, if it will see pictures of another size than its student's.
     pub fn recipe(&self) -> Option<Recipe> {
         match self.notes {
-            Notes::Kept { .. } => None,
+            Notes::Read { .. } => None,
             _ => self.teacher.recipe(),
         }
     }
@@ -99,18 +149,16 @@ impl<'a> Lessons<'a> {
         let classes = self.teacher.classes();
         let features = self.teacher.features();
         let columns = classes + features.unwrap_or(0);
-        let rows = batch.labels.len();
-        let noted: Vec<f16> = match &mut self.notes {
+        let pictures = batch.labels.len();
+        let ask = || Ok::<_, TrainError>(rows_of(&self.teacher.lesson(batch)?, pictures));
+        // What is said at once is what will be read.
+        let noted = match &mut self.notes {
             Notes::None => return Ok(self.teacher.lesson(batch)?),
-            Notes::Taken { writer, part, .. } => {
-                let lesson = self.teacher.lesson(batch)?;
-                // What is said at once is what will be read.
-                let noted = rows_of(&lesson, rows);
-                writer.extend(noted.iter().copied()).map_err(at(part))?;
-                noted
-            }
-            Notes::Kept { reader, path } => {
-                let values = reader.take(rows * columns).collect::<io::Result<Vec<_>>>();
+            Notes::Rounded => ask()?,
+            Notes::Taken(taken) => taken.note(ask()?)?,
+            Notes::Read { reader, path, .. } => {
+                let values = reader.take(pictures * columns);
+                let values = values.collect::<io::Result<Vec<_>>>();
                 values.map_err(read_from(path))?
             }
         };
@@ -127,39 +175,63 @@ impl<'a> Lessons<'a> {
 
     /// At the end of the epoch.
     pub fn done(self) -> Result<(), TrainError> {
-        let Notes::Taken {
-            writer,
-            part,
-            whole,
-        } = self.notes
-        else {
-            return Ok(());
-        };
-        writer.finish().map_err(at(&part))?;
-        fs::rename(&part, &whole).map_err(at(&whole))
+        match self.notes {
+            Notes::Taken(taken) => taken.done(),
+            Notes::Read {
+                path, last: true, ..
+            } => fs::remove_file(&path).map_err(at(&path)),
+            _ => Ok(()),
+        }
     }
 }
 
 impl Notes {
-    fn write(part: PathBuf, whole: PathBuf, shape: [u64; 2]) -> Result<Self, TrainError> {
-        let file = BufWriter::new(File::create(&part).map_err(at(&part))?);
-        let options = WriteOptions::new().default_dtype().shape(&shape);
-        let writer = options.writer(file).begin_nd().map_err(at(&part))?;
-        Ok(Self::Taken {
+    fn read(path: PathBuf, shape: [usize; 2], last: bool) -> Result<Self, TrainError> {
+        let mut file = BufReader::new(File::open(&path).map_err(at(&path))?);
+        let header = NpyHeader::from_reader(&mut file).map_err(read_from(&path))?;
+        let start = file.stream_position().map_err(at(&path))?;
+        let len = file.get_ref().metadata().map_err(at(&path))?.len();
+        let shape = shape.map(|n| n as u64);
+        if header.shape() != shape || len != start + 2 * shape[0] * shape[1] {
+            return Err(damaged(&path));
+        }
+        let reader = NpyFile::with_header(header, file).data();
+        let reader = reader.map_err(|_| damaged(&path))?;
+        Ok(Self::Read { reader, path, last })
+    }
+}
+
+impl Taken {
+    fn new(whole: PathBuf, shape: [usize; 2]) -> Result<Self, TrainError> {
+        let part = whole.with_extension("part");
+        let open = || {
+            let file = File::create(&part)?;
+            let shape = shape.map(|n| n as u64);
+            let options = WriteOptions::new().default_dtype().shape(&shape);
+            let writer = options.writer(BufWriter::new(file.try_clone()?));
+            Ok((writer.begin_nd()?, file))
+        };
+        let (writer, file) = open().map_err(at(&part))?;
+        Ok(Self {
             writer,
+            file,
             part,
             whole,
         })
     }
 
-    fn read(path: PathBuf, shape: [u64; 2]) -> Result<Self, TrainError> {
-        let file = BufReader::new(File::open(&path).map_err(at(&path))?);
-        let array = NpyFile::new(file).map_err(read_from(&path))?;
-        if array.shape() != shape {
-            return Err(damaged(&path));
-        }
-        let reader = array.data().map_err(|_| damaged(&path))?;
-        Ok(Self::Kept { reader, path })
+    /// Writes rows down, and gives them back.
+    fn note(&mut self, rows: Vec<f16>) -> Result<Vec<f16>, TrainError> {
+        let written = self.writer.extend(rows.iter().copied());
+        written.map_err(|error| given_up(&self.part, error))?;
+        Ok(rows)
+    }
+
+    fn done(self) -> Result<(), TrainError> {
+        let written = (self.writer.finish())
+            .and_then(|()| self.file.sync_all())
+            .and_then(|()| fs::rename(&self.part, &self.whole));
+        written.map_err(|error| given_up(&self.part, error))
     }
 }
 
@@ -176,6 +248,12 @@ fn rows_of(lesson: &Lesson<Vec<f32>>, pictures: usize) -> Vec<f16> {
     };
     let values = (0..pictures).flat_map(row);
     values.map(|value| f16::from_f32(*value)).collect()
+}
+
+/// A full disk is not filled further by what was not finished.
+fn given_up(part: &Path, error: io::Error) -> TrainError {
+    let _ = fs::remove_file(part);
+    at(part)(error)
 }
 
 /// What becomes of an error in reading.

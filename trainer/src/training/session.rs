@@ -13,7 +13,7 @@ use kiln_core::preprocess::Recipe;
 
 use super::checkpoint::{Checkpoint, Progress, save_network};
 use super::engine::Engine;
-use super::lessons::{self, Lessons};
+use super::lessons::{Kept, Lessons};
 use super::metrics::{self, EpochMetrics};
 use super::step::Loss;
 use super::teacher::Teacher;
@@ -37,7 +37,7 @@ pub struct Session<'a> {
     recipe: Recipe,
     train: Arc<Cache>,
     val: Arc<Cache>,
-    teacher: Option<Teacher>,
+    teacher: Option<(Teacher, Kept)>,
     engine: Engine,
     /// The first device, which holds the weights, with gradients.
     device: Device,
@@ -73,7 +73,17 @@ impl<'a> Session<'a> {
         let network = network.with_bf16(setup.bf16);
         let optimizer = |network: &Network| optimizer::build(&config.optimizer, network);
         let averages = config.training.ema > 0.0;
-        let features = teacher.as_ref().and_then(Teacher::features);
+        let whole = train.len() / config.training.batch * config.training.batch;
+        let epochs = config.training.epochs;
+        let teacher = match teacher {
+            Some(teacher) => {
+                let folder = run.lessons();
+                let kept = Kept::new(folder, &teacher, [epochs, whole], !setup.resume)?;
+                Some((teacher, kept))
+            }
+            None => None,
+        };
+        let features = (teacher.as_ref()).and_then(|(teacher, _)| teacher.features());
         let projected = |network: Network| match features {
             Some(features) => network.with_projector(features, &device),
             None => network,
@@ -88,7 +98,6 @@ impl<'a> Session<'a> {
         let state = match loaded {
             Some(state) => state,
             None => {
-                lessons::forget(&run.lessons())?;
                 let network = start::from(run, network, &val, &device, observe)?;
                 let network = projected(network);
                 Checkpoint {
@@ -196,10 +205,14 @@ impl<'a> Session<'a> {
                 .wrapping_add(epoch as u64),
         );
         let batch = config.training.batch;
-        let whole = self.train.len() / batch * batch;
-        let folder = self.run.lessons();
+        if self.train.len() < batch {
+            return Err(TrainError::TooFew {
+                pictures: self.train.len(),
+                batch,
+            });
+        }
         let lessons = self.teacher.as_ref();
-        let lessons = lessons.map(|teacher| Lessons::new(teacher, &folder, epoch, whole));
+        let lessons = lessons.map(|(teacher, kept)| Lessons::new(teacher, kept, epoch));
         let mut lessons = lessons.transpose()?;
         let options = LoaderOptions {
             bytes: self.setup.devices.take_bytes(),
@@ -213,12 +226,6 @@ impl<'a> Session<'a> {
         };
         let mut loader = Loader::new(self.train.clone(), &self.recipe, &config.augment, &options)?;
         let steps = loader.batches().div_ceil(self.engine.devices());
-        if steps == 0 {
-            return Err(TrainError::TooFew {
-                pictures: self.train.len(),
-                batch: config.training.batch,
-            });
-        }
         let loss = Loss::new(config.training.label_smoothing, config.teacher.as_ref());
         let start = Instant::now();
         let mut totals = Totals::default();

@@ -1,7 +1,9 @@
 //! The networks whose answers another learns from.
 
+use std::fs::File;
 use std::path::PathBuf;
 
+use anyhow::Context;
 use burn::tensor::Device;
 use kiln_core::preprocess::Recipe;
 use kiln_runtime::features::Head;
@@ -16,6 +18,7 @@ use crate::model::Network;
 /// Trained models that answer batches while another is trained.
 pub struct Teacher {
     models: Vec<Model>,
+    files: Vec<PathBuf>,
     classes: usize,
     /// Whether their features are asked for.
     features: bool,
@@ -184,7 +187,7 @@ impl Teacher {
         device: &Device,
     ) -> Result<Self, TeacherError> {
         let features = config.features > 0.0;
-        let (mut models, mut size) = (Vec::new(), None);
+        let (mut models, mut files, mut size) = (Vec::new(), Vec::new(), None);
         for path in &config.model {
             let opened = inference::Model::open(path, &Foreign::default())?;
             let sees = checked(&opened, classes, recipe)?;
@@ -196,10 +199,15 @@ impl Teacher {
                     expected: [first.width, first.height],
                 });
             }
+            files.push(match &opened {
+                inference::Model::Run(run) => run.weights(),
+                _ => path.clone(),
+            });
             models.push(Model::new(opened, features, device)?);
         }
         Ok(Self {
             models,
+            files,
             classes: classes.len(),
             features,
             views: config.views,
@@ -222,6 +230,18 @@ impl Teacher {
     pub fn features(&self) -> Option<usize> {
         let features = self.models.iter().map(Model::features);
         self.features.then(|| features.sum())
+    }
+
+    /// A hash of the models' files, and of what is asked for.
+    pub fn fingerprint(&self) -> Result<String, TeacherError> {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(&[u8::from(self.features)]);
+        for path in &self.files {
+            let read = File::open(path).and_then(|file| hasher.update_reader(file).map(|_| ()));
+            let named = || path.display().to_string();
+            read.with_context(named)?;
+        }
+        Ok(hasher.finalize().to_hex().to_string())
     }
 
     /// What they take, where the size is not their student's: a batch has its pictures in both then.

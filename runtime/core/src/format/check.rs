@@ -188,9 +188,10 @@ fn conv(layer: &Conv<'_>, set: Set, arena: u32) -> Result<u64, Problem> {
     let mut scales = multipliers.iter().map(|&bytes| u32::from_le_bytes(bytes));
     ensure(scales.all(is_scale), Problem::Scale)?;
     let (fixed, _) = layer.rounding.fixed.as_chunks();
+    let neither = multipliers.is_empty() && fixed.is_empty();
+    ensure(!neither, Problem::Scale)?;
     // Without multipliers, each channel has a factor.
     let least = i32::from(multipliers.is_empty());
-    ensure(fixed.len() >= least as usize, Problem::Scale)?;
     let mut fixed = fixed.iter().map(|&bytes| i32::from_le_bytes(bytes));
     ensure(fixed.all(|factor| factor >= least), Problem::Fixed)?;
     // So many weights are there, which is why they are counted right.
@@ -413,9 +414,11 @@ mod tests {
             let at = record!(parts, CONV, Conv).fixed as usize + 12;
             parts.constants[at..at + 4].copy_from_slice(&(-1i32).to_le_bytes());
         });
+        // The last layer has no multipliers; its last channel loses its factor.
         refused(Problem::Fixed, |parts| {
-            record!(parts, CONV, Conv).multipliers = NONE;
-            let at = record!(parts, CONV, Conv).fixed as usize + 12;
+            let last = parts.layers.len() - 1;
+            assert_eq!(record!(parts, last, Conv).multipliers, NONE);
+            let at = record!(parts, last, Conv).fixed as usize + 4 * 6;
             parts.constants[at..at + 4].fill(0);
         });
         refused(Problem::Scale, |parts| {

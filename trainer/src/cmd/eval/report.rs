@@ -6,6 +6,7 @@ use anyhow::Context;
 
 use crate::cmd::ui;
 use crate::data::{Dataset, Sample};
+use crate::disk;
 use crate::evaluate::{Answers, Evaluation};
 use crate::picture::{self, Tile};
 
@@ -35,7 +36,7 @@ pub fn write(out: &Path, report: &Report<'_>) -> anyhow::Result<()> {
         answers,
         evaluation,
     } = *report;
-    ui::writable(out, 5_000_000)?;
+    disk::writable(out, 5_000_000)?;
     let path = |name: &str| out.join(format!("{part}-{name}"));
     let figures = path("figures.json");
     std::fs::write(&figures, serde_json::to_string_pretty(evaluation)?)

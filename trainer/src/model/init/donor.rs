@@ -22,8 +22,28 @@ pub struct DonorBlock {
     pub expand: Option<Layer>,
     /// One filter a channel.
     pub depthwise: Layer,
+    /// Squeeze-and-excite between the last two.
+    pub gate: Option<DonorGate>,
     /// 1×1 to the output channels.
     pub project: Layer,
+}
+
+/// Squeeze-and-excite.
+pub struct DonorGate {
+    /// From all hidden channels to a few.
+    pub squeeze: Dense,
+    /// Back.
+    pub excite: Dense,
+}
+
+/// A 1×1 convolution with a bias.
+pub struct Dense {
+    /// Output channels, input channels.
+    pub shape: [usize; 2],
+    /// In that order.
+    pub weight: Vec<f32>,
+    /// One an output channel.
+    pub bias: Vec<f32>,
 }
 
 /// A convolution without bias, and the batch normalisation after it.
@@ -72,6 +92,11 @@ impl Donor {
                     "block {index} does not read what the one before writes"
                 ));
             }
+            if let Some(DonorGate { squeeze, excite }) = &block.gate
+                && (squeeze.shape[1] != hidden || excite.shape != [hidden, squeeze.shape[0]])
+            {
+                return Err(format!("block {index}: its gate is not of its channels"));
+            }
             channels = block.project.shape[0];
         }
         match &self.head {
@@ -95,6 +120,13 @@ impl Donor {
                         None => None,
                     },
                     depthwise: Layer::of(chain.depthwise.as_ref()?)?,
+                    gate: match &chain.gate {
+                        Some(gate) => Some(DonorGate {
+                            squeeze: Dense::of(&gate.squeeze)?,
+                            excite: Dense::of(&gate.excite)?,
+                        }),
+                        None => None,
+                    },
                     project: Layer::of(chain.project.as_ref().or(chain.pointwise.as_ref())?)?,
                 }),
                 _ => return None,
@@ -153,6 +185,35 @@ impl Layer {
             }
             _ => 0.0,
         }
+    }
+}
+
+impl Dense {
+    fn of(conv: &ConvNorm) -> Option<Self> {
+        let weight = conv.conv.weight.val();
+        let [outs, ins, ..] = weight.dims();
+        Some(Self {
+            shape: [outs, ins],
+            weight: values(weight)?,
+            bias: values(conv.conv.bias.as_ref()?.val())?,
+        })
+    }
+
+    /// Writes the weights of output channels `outs` and input channels `ins` into `conv`.
+    pub fn write(&self, conv: &mut ConvNorm, outs: &[usize], ins: &[usize], device: &Device) {
+        let [_, inputs] = self.shape;
+        let row = |&out: &usize| {
+            ins.iter()
+                .map(move |&input| self.weight[out * inputs + input])
+        };
+        let weight: Vec<f32> = outs.iter().flat_map(row).collect();
+        let bias: Vec<f32> = outs.iter().map(|&out| self.bias[out]).collect();
+        let shape = [outs.len(), ins.len(), 1, 1];
+        conv.conv.weight = Param::from_data(TensorData::new(weight, shape), device);
+        conv.conv.bias = Some(Param::from_data(
+            TensorData::new(bias, [outs.len()]),
+            device,
+        ));
     }
 }
 

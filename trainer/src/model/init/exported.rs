@@ -11,7 +11,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use kiln_runtime::load::{self, Floats};
 use kiln_runtime::onnx::OnnxFile;
 
-use super::donor::{Donor, DonorBlock, Layer, Norm};
+use super::donor::{Dense, Donor, DonorBlock, DonorGate, Layer, Norm};
 use super::graft::Grafted;
 use super::{InitError, all_of};
 use crate::model::Network;
@@ -77,7 +77,8 @@ impl Exported {
                 && chain.gate.is_some()
                 && !self.has_gate(&format!("blocks.{index}{GATE}"))
             {
-                chain.make_up_for_gate(device);
+                // A gate that is just drawn halves all.
+                chain.scale_project(2.0, device);
                 grafted.taken -= 2;
                 grafted.fresh += 2;
             }
@@ -109,6 +110,7 @@ impl Exported {
                     blocks.push(DonorBlock {
                         expand: part(".expand"),
                         depthwise,
+                        gate: self.gate(&format!("blocks.{index}{GATE}")),
                         project: last.ok_or_else(|| format!("blocks.{index} has no last 1×1"))?,
                     });
                 }
@@ -123,6 +125,31 @@ impl Exported {
         let donor = Donor { stem, blocks, head };
         donor.check()?;
         Ok(donor)
+    }
+
+    /// Squeeze-and-excite, where there is one.
+    fn gate(&self, path: &str) -> Option<DonorGate> {
+        Some(DonorGate {
+            squeeze: self.dense(&format!("{path}squeeze"))?,
+            excite: self.dense(&format!("{path}excite"))?,
+        })
+    }
+
+    fn dense(&self, path: &str) -> Option<Dense> {
+        let weight = self.tensors.get(&format!("{path}.conv.weight"))?;
+        let &[outs, ins, 1, 1] = &weight.shape[..] else {
+            return None;
+        };
+        let bias = self
+            .tensors
+            .get(&format!("{path}.conv.bias"))?
+            .values
+            .clone();
+        (bias.len() == outs).then(|| Dense {
+            shape: [outs, ins],
+            weight: weight.values.clone(),
+            bias,
+        })
     }
 
     /// A convolution with the normalisation behind it.

@@ -203,6 +203,7 @@ fn block(group: Group<'_>) -> Result<DonorBlock, String> {
     Ok(DonorBlock {
         expand: first.map(&mut next).transpose()?,
         depthwise: next(middle)?,
+        gate: None,
         project: next(last)?,
     })
 }

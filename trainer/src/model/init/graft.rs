@@ -10,7 +10,7 @@ use std::fmt;
 use burn::tensor::Device;
 
 use super::InitError;
-use super::donor::{Donor, DonorBlock, Layer, Norm};
+use super::donor::{Donor, DonorBlock, DonorGate, Layer, Norm};
 use crate::model::network::{Block, Chain, ConvNorm, Network};
 use crate::model::spec::{BlockSpec, ModelSpec};
 
@@ -23,6 +23,8 @@ pub struct Grafted {
     pub narrowed: usize,
     /// Convolutions that stay as they were drawn.
     pub fresh: usize,
+    /// Gates of the donor that the network has no place for.
+    pub lost: usize,
 }
 
 impl fmt::Display for Grafted {
@@ -31,11 +33,15 @@ impl fmt::Display for Grafted {
             taken,
             narrowed,
             fresh,
+            lost,
         } = self;
         write!(f, "{taken} of {} convolutions taken over", taken + fresh)?;
-        match narrowed {
+        if *narrowed > 0 {
+            write!(f, ", {narrowed} of them narrowed")?;
+        }
+        match lost {
             0 => Ok(()),
-            _ => write!(f, ", {narrowed} of them narrowed"),
+            _ => write!(f, ", {lost} squeeze-and-excite left out"),
         }
     }
 }
@@ -169,12 +175,36 @@ impl Graft<'_> {
             outs,
             &hidden,
         );
-        // A donor's gates depend on all its channels: they are not taken over.
-        if chain.gate.is_some() {
-            chain.make_up_for_gate(self.device);
-            self.grafted.fresh += 2;
-        }
+        self.gate(donor.gate.as_ref(), chain, &hidden);
         Ok(())
+    }
+
+    /// A gate of as many squeezed channels is taken over. Else the last 1×1 makes up for one that is there
+    /// on one side alone: a gate that is just drawn, or an average one, halves all.
+    fn gate(&mut self, donor: Option<&DonorGate>, chain: &mut Chain, hidden: &[usize]) {
+        match (donor, &mut chain.gate) {
+            (None, None) => {}
+            (None, Some(_)) => {
+                chain.scale_project(2.0, self.device);
+                self.grafted.fresh += 2;
+            }
+            (Some(_), None) => {
+                chain.scale_project(0.5, self.device);
+                self.grafted.lost += 1;
+            }
+            (Some(DonorGate { squeeze, excite }), Some(gate)) => {
+                let [squeezed, all] = squeeze.shape;
+                if gate.squeeze.conv.weight.dims()[0] != squeezed {
+                    self.grafted.fresh += 2;
+                    return;
+                }
+                let few: Vec<usize> = (0..squeezed).collect();
+                squeeze.write(&mut gate.squeeze, &few, hidden, self.device);
+                excite.write(&mut gate.excite, hidden, &few, self.device);
+                self.grafted.taken += 2;
+                self.grafted.narrowed += if hidden.len() < all { 2 } else { 0 };
+            }
+        }
     }
 }
 

@@ -74,7 +74,8 @@ fn a_network_of_the_same_layers_computes_the_same_features() {
         Grafted {
             taken: 16,
             narrowed: 0,
-            fresh: 0
+            fresh: 0,
+            lost: 0
         }
     );
     close(&features(&network, &device), &features(&donor, &device));

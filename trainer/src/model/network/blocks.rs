@@ -242,12 +242,11 @@ impl Chain {
             .chain(last.into_iter().flatten().map(Part::Conv))
     }
 
-    /// Makes up for a gate that is as it was made, so that the block computes what it would without: such
-    /// a gate halves all.
-    pub(in crate::model) fn make_up_for_gate(&mut self, device: &Device) {
+    /// Multiplies the weights of the linear 1×1 of an inverted residual.
+    pub(in crate::model) fn scale_project(&mut self, factor: f64, device: &Device) {
         if let Some(project) = &mut self.project {
-            let doubled = project.conv.weight.val() * 2.0;
-            project.conv.weight = Param::from_data(doubled.into_data(), device);
+            let scaled = project.conv.weight.val() * factor;
+            project.conv.weight = Param::from_data(scaled.into_data(), device);
         }
     }
 

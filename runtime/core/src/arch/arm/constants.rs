@@ -44,7 +44,8 @@ impl Constants {
         let channels = conv.output.shape.channels as usize;
         let weights = conv.packing.len(conv.kernel_shape()).div_ceil(4);
         let fixed = !conv.rounding.fixed.is_empty();
-        // Where there are none, each channel has a factor, and nobody reads them: any words will do.
+        // Where there are none, each channel has a factor: they are read, but nothing is made of them, and any as
+        // many words will do.
         let multipliers = match conv.rounding.multipliers {
             [] => conv.rounding.fixed,
             multipliers => multipliers,

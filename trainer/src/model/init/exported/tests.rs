@@ -114,12 +114,12 @@ fn gates_begin_with_the_answers_of_a_network_without() {
     let fresh = || Network::new(&gated, &device);
     let (of_file, grafted) = from_exported(fresh(), &gated, &run.labels, &path, &device).unwrap();
     // Four blocks have a gate of two layers.
-    assert_eq!((grafted.taken, grafted.fresh), (donor.convs().len(), 8));
+    assert_eq!((grafted.taken, grafted.fresh), (16, 8));
     close(&logits(&of_file, &device), &logits(&donor, &device));
     let (of_run, of_network) = from_network(fresh(), &gated, &donor, &device).unwrap();
     assert_eq!(grafted, of_network);
     close(&features(&of_run, &device), &features(&donor, &device));
-    // A gate that does something changes the answers, and does not get lost in a network without one.
+    // A gate that does something changes the answers.
     let mut trained = of_file;
     for block in &mut trained.blocks {
         if let Block::Chain(chain) = block
@@ -140,10 +140,33 @@ fn gates_begin_with_the_answers_of_a_network_without() {
     let run = Run::of_model(other.path(), gates);
     save_network(&trained, &run.weights()).unwrap();
     export::export(&run).unwrap().save(&run.onnx()).unwrap();
+    // It goes along where the last layer is another, so that the rest is taken over layer by layer.
+    let (same, grafted) = from_network(fresh(), &gated, &trained, &device).unwrap();
+    assert_eq!((grafted.taken, grafted.fresh, grafted.lost), (24, 0, 0));
+    assert_eq!(features(&same, &device), features(&trained, &device));
+    // With fewer hidden channels it has those of its channels that are left.
+    let narrow = ModelConfig::MobilenetV2(MobilenetV2Config {
+        stages: vec![(1, 8, 1, 1), (2, 16, 2, 2), (3, 24, 2, 2)],
+        squeeze: vec![0, 4, 5],
+        ..config()
+    });
+    let narrow = narrow.spec([3, 32, 40], 3).unwrap();
+    let fewer = Network::new(&narrow, &device);
+    let (_, grafted) = from_exported(fewer, &narrow, &run.labels, &run.onnx(), &device).unwrap();
+    // Two gates with four squeezed channels, narrowed; two with five and not six, drawn.
+    assert_eq!((grafted.taken, grafted.fresh, grafted.lost), (20, 4, 0));
+    // It is not lost in silence.
     let plain = plain.spec([3, 32, 40], 3).unwrap();
-    let fresh = Network::new(&plain, &device);
-    let (_, grafted) = from_exported(fresh, &plain, &run.labels, &run.onnx(), &device).unwrap();
-    assert_eq!((grafted.taken, grafted.fresh), (donor.convs().len(), 0));
+    let without = || Network::new(&plain, &device);
+    let (_, grafted) = from_exported(without(), &plain, &run.labels, &run.onnx(), &device).unwrap();
+    assert_eq!((grafted.taken, grafted.fresh, grafted.lost), (16, 0, 4));
+    assert!(
+        grafted
+            .to_string()
+            .ends_with(", 4 squeeze-and-excite left out")
+    );
+    let (_, of_run) = from_network(without(), &plain, &trained, &device).unwrap();
+    assert_eq!(of_run, grafted);
 }
 
 #[test]

@@ -1,0 +1,43 @@
+//! Whether there is room for what is about to be written.
+
+use std::io::Write;
+use std::path::Path;
+
+use anyhow::{Context, bail};
+
+/// Makes `folder`, tries to write into it, and sees that its disk has room for `bytes`.
+pub fn writable(folder: &Path, bytes: u64) -> anyhow::Result<()> {
+    std::fs::create_dir_all(folder)
+        .with_context(|| format!("{}: cannot make this folder", folder.display()))?;
+    tempfile::tempfile_in(folder)
+        .and_then(|mut probe| probe.write_all(b"kiln"))
+        .with_context(|| format!("{}: cannot write into this folder", folder.display()))?;
+    let free = fs4::available_space(folder)
+        .with_context(|| format!("{}: cannot tell the free space", folder.display()))?;
+    if free < bytes {
+        bail!(
+            "{}: the disk has {} MB free, this needs about {} MB; free some, or use another folder",
+            folder.display(),
+            free / 1_000_000,
+            bytes / 1_000_000 + 1
+        );
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_disk_that_is_too_small_is_said_with_numbers() {
+        let folder = tempfile::tempdir().unwrap();
+        writable(folder.path(), 1).unwrap();
+        let error = writable(folder.path(), u64::MAX).unwrap_err().to_string();
+        assert!(error.contains("MB free"), "{error}");
+        let file = folder.path().join("file");
+        std::fs::write(&file, b"").unwrap();
+        let error = writable(&file.join("run"), 1).unwrap_err().to_string();
+        assert!(error.contains("cannot make this folder"), "{error}");
+    }
+}
