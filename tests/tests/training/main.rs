@@ -77,6 +77,14 @@ fn weights(run: &Path) -> Vec<u8> {
     fs::read(run.join("model.onnx")).unwrap()
 }
 
+/// Lets a run go on.
+fn resume(run: &Path) -> Command {
+    let mut resume = kiln();
+    resume.args(["train", "--resume", "--device", "cpu", "--out"]);
+    resume.arg(run);
+    resume
+}
+
 /// Kills a run of 6 epochs after the second.
 fn kill_after_two(pictures: &Path, run: &Path, options: &[&str]) {
     let mut child = train(pictures, run, options)
@@ -94,9 +102,7 @@ fn kill_after_two(pictures: &Path, run: &Path, options: &[&str]) {
 /// The same, and lets it go on to its end.
 fn kill_and_resume(pictures: &Path, run: &Path, options: &[&str]) {
     kill_after_two(pictures, run, options);
-    let mut resume = kiln();
-    resume.args(["train", "--resume", "--device", "cpu", "--out"]);
-    succeed(resume.arg(run));
+    succeed(&mut resume(run));
 }
 
 fn failure(command: &mut Command) -> (Option<i32>, String) {
@@ -179,10 +185,7 @@ fn a_run_goes_on_as_its_integers_and_they_answer_as_it_does() {
         .arg("--cache")
         .arg(temporary.path().join("cache"));
     succeed(tune.args(["--epochs", "1"]));
-    let mut resume = kiln();
-    resume
-        .args(["train", "--resume", "--device", "cpu", "--out"])
-        .arg(&rounded);
+    let mut resume = resume(&rounded);
     resume.arg("--cache").arg(temporary.path().join("cache"));
     succeed(resume.args(["--epochs", "2"]));
     assert_eq!(metrics(&rounded).len(), 2);

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use kiln_tests::{kiln, succeed};
 use tempfile::TempDir;
 
-use super::{failure, kill_after_two, kill_and_resume, metrics, pictures, train, weights};
+use super::{failure, kill_after_two, kill_and_resume, metrics, pictures, resume, train, weights};
 
 /// The training loss of a run's last epoch.
 fn last_loss(run: &Path) -> f64 {
@@ -205,20 +205,14 @@ fn what_a_teacher_said_is_kept_for_later_epochs() {
     let file = run.join("lessons/0.npy");
     let whole = fs::read(&file).unwrap();
     fs::write(&file, &whole[..whole.len() / 2]).unwrap();
-    let resume = || {
-        let mut resume = kiln();
-        resume.args(["train", "--resume", "--device", "cpu", "--out"]);
-        resume.arg(&run);
-        resume
-    };
-    let (code, said) = failure(&mut resume());
+    let (code, said) = failure(&mut resume(&run));
     assert_eq!(code, Some(2));
     assert!(
         said.contains("0.npy: it is not what the teacher said; delete it"),
         "{said}"
     );
     fs::remove_file(&file).unwrap();
-    succeed(&mut resume());
+    succeed(&mut resume(&run));
     let (whole, _) = with("2", "kept");
     assert_eq!(metrics(&run), metrics(&whole));
     assert_eq!(weights(&run), weights(&whole));

@@ -1,5 +1,5 @@
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
@@ -84,4 +84,12 @@ pub enum TrainError {
         /// The run's folder.
         folder: PathBuf,
     },
+}
+
+impl TrainError {
+    /// What becomes of an error in reading or writing a file.
+    pub(super) fn at(path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Io { path, source }
+    }
 }

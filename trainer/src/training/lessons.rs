@@ -15,7 +15,7 @@ use npyz::half::f16;
 use npyz::{NpyFile, NpyHeader, NpyReader, NpyWriter, WriteOptions, WriterBuilder};
 
 use super::TrainError;
-use super::teacher::{Lesson, Teacher};
+use super::teacher::{Lesson, Teacher, side_by_side};
 use crate::data::loader::Batch;
 use crate::disk;
 
@@ -37,10 +37,7 @@ impl Kept {
         [epochs, pictures]: [usize; 2],
         fresh: bool,
     ) -> Result<Self, TrainError> {
-        let shape = [
-            pictures,
-            teacher.classes() + teacher.features().unwrap_or(0),
-        ];
+        let shape = [pictures, teacher.columns()];
         let views = teacher.views();
         let kept = Self {
             folder,
@@ -59,7 +56,7 @@ impl Kept {
         let files = views.min(epochs.saturating_sub(views)) as u64;
         let bytes = files * 2 * shape.map(|n| n as u64).iter().product::<u64>();
         disk::writable(&kept.folder, bytes).map_err(TrainError::Disk)?;
-        write_atomic(&note, whose.as_bytes()).map_err(at(&note))?;
+        write_atomic(&note, whose.as_bytes()).map_err(TrainError::at(&note))?;
         Ok(kept)
     }
 
@@ -72,7 +69,7 @@ impl Kept {
 /// Removes what is kept in a run's folder.
 pub fn forget(folder: &Path) -> Result<(), TrainError> {
     match fs::remove_dir_all(folder) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(at(folder)(error)),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(TrainError::at(folder)(error)),
         _ => Ok(()),
     }
 }
@@ -146,9 +143,7 @@ impl<'a> Lessons<'a> {
 
     /// What the teacher says of the epoch's next batch.
     pub fn of(&mut self, batch: &Batch) -> Result<Lesson<Vec<f32>>, TrainError> {
-        let classes = self.teacher.classes();
-        let features = self.teacher.features();
-        let columns = classes + features.unwrap_or(0);
+        let (classes, columns) = (self.teacher.classes(), self.teacher.columns());
         let pictures = batch.labels.len();
         let ask = || Ok::<_, TrainError>(rows_of(&self.teacher.lesson(batch)?, pictures));
         // What is said at once is what will be read.
@@ -169,7 +164,7 @@ impl<'a> Lessons<'a> {
         };
         Ok(Lesson {
             logits: part(0, classes),
-            features: features.map(|_| part(classes, columns)),
+            features: (columns > classes).then(|| part(classes, columns)),
         })
     }
 
@@ -179,7 +174,7 @@ impl<'a> Lessons<'a> {
             Notes::Taken(taken) => taken.done(),
             Notes::Read {
                 path, last: true, ..
-            } => fs::remove_file(&path).map_err(at(&path)),
+            } => fs::remove_file(&path).map_err(TrainError::at(&path)),
             _ => Ok(()),
         }
     }
@@ -187,10 +182,14 @@ impl<'a> Lessons<'a> {
 
 impl Notes {
     fn read(path: PathBuf, shape: [usize; 2], last: bool) -> Result<Self, TrainError> {
-        let mut file = BufReader::new(File::open(&path).map_err(at(&path))?);
+        let mut file = BufReader::new(File::open(&path).map_err(TrainError::at(&path))?);
         let header = NpyHeader::from_reader(&mut file).map_err(read_from(&path))?;
-        let start = file.stream_position().map_err(at(&path))?;
-        let len = file.get_ref().metadata().map_err(at(&path))?.len();
+        let start = file.stream_position().map_err(TrainError::at(&path))?;
+        let len = file
+            .get_ref()
+            .metadata()
+            .map_err(TrainError::at(&path))?
+            .len();
         let shape = shape.map(|n| n as u64);
         if header.shape() != shape || len != start + 2 * shape[0] * shape[1] {
             return Err(damaged(&path));
@@ -211,7 +210,7 @@ impl Taken {
             let writer = options.writer(BufWriter::new(file.try_clone()?));
             Ok((writer.begin_nd()?, file))
         };
-        let (writer, file) = open().map_err(at(&part))?;
+        let (writer, file) = open().map_err(TrainError::at(&part))?;
         Ok(Self {
             writer,
             file,
@@ -238,22 +237,14 @@ impl Taken {
 /// Logits and features of each of so many pictures, one after the other.
 fn rows_of(lesson: &Lesson<Vec<f32>>, pictures: usize) -> Vec<f16> {
     let features = lesson.features.as_deref().unwrap_or_default();
-    let parts = [&lesson.logits[..], features];
-    let row = |picture| {
-        let parts = parts.into_iter();
-        parts.flat_map(move |values: &[f32]| {
-            let width = values.len() / pictures;
-            &values[picture * width..][..width]
-        })
-    };
-    let values = (0..pictures).flat_map(row);
-    values.map(|value| f16::from_f32(*value)).collect()
+    let rows = side_by_side(&[&lesson.logits, features], pictures);
+    rows.into_iter().map(f16::from_f32).collect()
 }
 
 /// A full disk is not filled further by what was not finished.
 fn given_up(part: &Path, error: io::Error) -> TrainError {
     let _ = fs::remove_file(part);
-    at(part)(error)
+    TrainError::at(part)(error)
 }
 
 /// What becomes of an error in reading.
@@ -269,9 +260,4 @@ fn damaged(path: &Path) -> TrainError {
     TrainError::Lessons {
         path: path.to_owned(),
     }
-}
-
-fn at(path: &Path) -> impl FnOnce(io::Error) -> TrainError {
-    let path = path.to_owned();
-    move |source| TrainError::Io { path, source }
 }

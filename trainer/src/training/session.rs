@@ -1,7 +1,5 @@
 //! A run in progress: its state, and what an epoch does with it.
 
-use std::io;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -75,14 +73,11 @@ impl<'a> Session<'a> {
         let averages = config.training.ema > 0.0;
         let whole = train.len() / config.training.batch * config.training.batch;
         let epochs = config.training.epochs;
-        let teacher = match teacher {
-            Some(teacher) => {
-                let folder = run.lessons();
-                let kept = Kept::new(folder, &teacher, [epochs, whole], !setup.resume)?;
-                Some((teacher, kept))
-            }
-            None => None,
+        let with_kept = |teacher: Teacher| {
+            let kept = Kept::new(run.lessons(), &teacher, [epochs, whole], !setup.resume)?;
+            Ok::<_, TrainError>((teacher, kept))
         };
+        let teacher = teacher.map(with_kept).transpose()?;
         let features = (teacher.as_ref()).and_then(|(teacher, _)| teacher.features());
         let projected = |network: Network| match features {
             Some(features) => network.with_projector(features, &device),
@@ -130,7 +125,8 @@ impl<'a> Session<'a> {
             average: state.average,
             optimizer: state.optimizer,
             progress: state.progress,
-            history: metrics::read(&run.metrics(), epochs).map_err(io_at(&run.metrics()))?,
+            history: metrics::read(&run.metrics(), epochs)
+                .map_err(TrainError::at(&run.metrics()))?,
         })
     }
 
@@ -186,7 +182,7 @@ impl<'a> Session<'a> {
         };
         self.history.push(metrics.clone());
         let path = self.run.metrics();
-        metrics::write(&path, &self.history).map_err(io_at(&path))?;
+        metrics::write(&path, &self.history).map_err(TrainError::at(&path))?;
         // After the metrics: lines beyond the checkpoint are cut on resume, missing ones never come.
         checkpoint.save(&self.run.checkpoints())?;
         metrics::draw_curves(&self.run.curves(), &self.history).map_err(TrainError::Curves)?;
@@ -300,8 +296,3 @@ impl<'a> Session<'a> {
 
 /// Steps between two looks at the loss.
 const READ_EVERY: usize = 8;
-
-fn io_at(path: &Path) -> impl FnOnce(io::Error) -> TrainError {
-    let path = path.to_owned();
-    move |source| TrainError::Io { path, source }
-}

@@ -1,12 +1,11 @@
 //! The weights that a run begins with.
 
-use std::fs::File;
 use std::path::Path;
 
 use burn::module::Module;
 use burn::tensor::Device;
 
-use super::checkpoint::{CheckpointError, load_network};
+use super::checkpoint::{CheckpointError, hash_of_file, load_network};
 use super::{Event, Observer, TrainError, qat};
 use crate::config::InitConfig;
 use crate::data::cache::Cache;
@@ -101,11 +100,9 @@ impl InitConfig {
 }
 
 fn hash(path: &Path) -> Result<String, InitError> {
-    let mut hasher = blake3::Hasher::new();
-    let read = File::open(path).and_then(|file| hasher.update_reader(file).map(|_| ()));
-    read.map_err(|error| InitError::File {
+    let found = hash_of_file(path).map_err(|error| InitError::File {
         path: path.to_owned(),
         cause: error.to_string(),
     })?;
-    Ok(hasher.finalize().to_hex().to_string())
+    Ok(found.to_hex().to_string())
 }

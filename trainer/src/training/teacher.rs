@@ -1,6 +1,5 @@
 //! The networks whose answers another learns from.
 
-use std::fs::File;
 use std::path::PathBuf;
 
 use anyhow::Context;
@@ -9,6 +8,7 @@ use kiln_core::preprocess::Recipe;
 use kiln_runtime::features::Head;
 use thiserror::Error;
 
+use super::checkpoint::hash_of_file;
 use crate::config::TeacherConfig;
 use crate::data::loader::Batch;
 use crate::evaluate::values;
@@ -100,17 +100,23 @@ impl Lesson<Vec<f32>> {
         }
         let features = lessons.into_iter().map(|lesson| lesson.features);
         let features = features.collect::<Option<Vec<_>>>().map(|models| {
-            let mut rows = Vec::new();
-            for picture in 0..pictures {
-                for features in &models {
-                    let width = features.len() / pictures;
-                    rows.extend_from_slice(&features[picture * width..][..width]);
-                }
-            }
-            rows
+            let models: Vec<&[f32]> = models.iter().map(Vec::as_slice).collect();
+            side_by_side(&models, pictures)
         });
         Self { logits, features }
     }
+}
+
+/// The rows of several tables, each of so many, joined into one of each.
+pub(super) fn side_by_side(tables: &[&[f32]], rows: usize) -> Vec<f32> {
+    let mut joined = Vec::new();
+    for row in 0..rows {
+        for table in tables {
+            let width = table.len() / rows;
+            joined.extend_from_slice(&table[row * width..][..width]);
+        }
+    }
+    joined
 }
 
 /// Why a model cannot teach.
@@ -221,6 +227,11 @@ impl Teacher {
         self.classes
     }
 
+    /// How many numbers a lesson has for a picture.
+    pub fn columns(&self) -> usize {
+        self.classes + self.features().unwrap_or(0)
+    }
+
     /// Epochs whose pictures it sees; 0 for all.
     pub fn views(&self) -> usize {
         self.views
@@ -237,9 +248,8 @@ impl Teacher {
         let mut hasher = blake3::Hasher::new();
         hasher.update(&[u8::from(self.features)]);
         for path in &self.files {
-            let read = File::open(path).and_then(|file| hasher.update_reader(file).map(|_| ()));
-            let named = || path.display().to_string();
-            read.with_context(named)?;
+            let found = hash_of_file(path).with_context(|| path.display().to_string())?;
+            hasher.update(found.as_bytes());
         }
         Ok(hasher.finalize().to_hex().to_string())
     }

@@ -54,11 +54,9 @@ impl Exported {
             let found = self.tensors.get(name);
             !self.gives(name, labels) || found.is_some_and(|found| found.shape == *shape)
         });
-        let gates = self.tensors.keys().filter(|name| name.contains(GATE));
-        given
-            && gates
-                .into_iter()
-                .all(|name| parameters.found.iter().any(|(found, _)| found == name))
+        let known = |name| parameters.found.iter().any(|(found, _)| found == name);
+        let mut gates = self.tensors.keys().filter(|name| name.contains(GATE));
+        given && gates.all(known)
     }
 
     /// Gives a network that [fits](Self::fits) all weights; the last layer stays as it was drawn where the
