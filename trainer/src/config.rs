@@ -2,6 +2,8 @@
 
 mod one_or_more;
 mod range;
+mod start;
+mod training;
 
 use std::path::{Path, PathBuf};
 
@@ -10,6 +12,10 @@ use kiln_runtime::recipe::RecipeText;
 use serde::{Deserialize, Serialize};
 
 pub use self::range::ConfigError;
+pub use self::start::{InitConfig, TeacherConfig};
+pub use self::training::{
+    OptimizerConfig, OptimizerKind, Precision, ScheduleConfig, TrainingConfig,
+};
 use crate::data::augment::AugmentConfig;
 use crate::data::cache::CacheOptions;
 use crate::data::dataset::SplitOptions;
@@ -63,121 +69,6 @@ pub struct DataConfig {
     pub max_pixels: u64,
     /// Bytes of decoded pictures kept in memory for each split; more is read from the cache's file.
     pub memory: u64,
-}
-
-/// Which rule turns gradients into steps.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "kebab-case")]
-pub enum OptimizerKind {
-    /// Adam with decoupled weight decay, <https://arxiv.org/abs/1711.05101>.
-    Adamw,
-    /// Stochastic gradient descent with momentum.
-    Sgd,
-}
-
-/// `[optimizer]`
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct OptimizerConfig {
-    /// Which rule.
-    pub kind: OptimizerKind,
-    /// The learning rate at its highest.
-    pub lr: f64,
-    /// Decay of convolution and fully connected weights; biases and batch norm have none.
-    pub weight_decay: f64,
-    /// SGD's momentum.
-    pub momentum: f64,
-    /// Gradients with a larger global norm are scaled down to it; 0 turns this off.
-    pub clip_norm: f64,
-}
-
-/// `[schedule]`: a linear rise, then half a cosine down, by the step.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct ScheduleConfig {
-    /// Epochs of linear rise from 0; parts of an epoch are allowed.
-    pub warmup: f64,
-    /// Where the cosine ends, as a share of the highest learning rate.
-    pub end: f64,
-}
-
-/// The numbers that convolutions are computed with; all else is computed in 32-bit floats.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "kebab-case")]
-pub enum Precision {
-    /// `bf16` on NVIDIA's GPUs that have it, else `f32`.
-    #[default]
-    Auto,
-    /// 32-bit floats.
-    F32,
-    /// 32-bit floats rounded to their upper 16 bits.
-    Bf16,
-}
-
-/// `[training]`
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct TrainingConfig {
-    /// Times that each picture is seen.
-    pub epochs: usize,
-    /// Pictures in a step.
-    pub batch: usize,
-    /// What convolutions are computed with.
-    pub precision: Precision,
-    /// Share of the target that is spread over all classes, <https://arxiv.org/abs/1512.00567>.
-    pub label_smoothing: f64,
-    /// Decay of the moving average of weights by the step; 0 turns it off.
-    pub ema: f64,
-    /// Epochs with no better validation loss before the run stops; 0 turns this off.
-    pub patience: usize,
-    /// Whether the network is computed as its integers will be: weights and activations are rounded to 8
-    /// bits, and gradients pass the rounding. It starts from the run in `[init]`.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub qat: bool,
-}
-
-/// `[init]`: weights that were trained before.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct InitConfig {
-    /// A run folder, a `.onnx` file of `kiln export`, a `.safetensors` file or what PyTorch's `torch.save`
-    /// writes.
-    pub weights: PathBuf,
-    /// What the file's batch normalisations add to the variance: 1e-5 in PyTorch, 1e-3 in networks
-    /// that come from TensorFlow, EfficientNet among them.
-    #[serde(default = "InitConfig::default_epsilon")]
-    pub epsilon: f64,
-    /// The file's hash, so that the run can be repeated; Kiln writes it, and refuses another file.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub blake3: Option<String>,
-}
-
-/// `[teacher]`: distillation, <https://arxiv.org/abs/1503.02531>.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct TeacherConfig {
-    /// A run folder, an ONNX file (floats or integers) or a `.kiln` file with the same classes, whose input
-    /// is as large as the run's or larger. Several, in a list, teach what they say together: they take the
-    /// same size.
-    #[serde(with = "one_or_more")]
-    pub model: Vec<PathBuf>,
-    /// The share of the loss that follows the teacher.
-    #[serde(default = "TeacherConfig::default_weight")]
-    pub weight: f64,
-    /// Divides both sides' logits before their softmax.
-    #[serde(default = "TeacherConfig::default_temperature")]
-    pub temperature: f64,
-    /// What is added to the loss where the student's features do not explain the teacher's, by a linear
-    /// layer that goes when training ends (Romero et al., <https://arxiv.org/abs/1412.6550>): this times the
-    /// unexplained share of their variance. 0 leaves features alone; above, the teacher is a run or an
-    /// ONNX file of integers.
-    #[serde(default)]
-    pub features: f64,
-    /// After so many epochs, the pictures of the first ones come again, cropped and mixed alike, and the teacher
-    /// is not asked again: what it said lies in the run's folder until training ends. 0: every epoch is
-    /// another, and the teacher answers all.
-    #[serde(default)]
-    pub views: usize,
 }
 
 /// `[provenance]` of a run: what is needed to believe it or to repeat it.
@@ -237,77 +128,6 @@ impl DataConfig {
                 max_pixels: self.max_pixels,
                 ..Default::default()
             },
-        }
-    }
-}
-
-impl Default for OptimizerConfig {
-    fn default() -> Self {
-        Self {
-            kind: OptimizerKind::Adamw,
-            lr: 3e-3,
-            weight_decay: 0.02,
-            momentum: 0.9,
-            clip_norm: 0.0,
-        }
-    }
-}
-
-impl Default for ScheduleConfig {
-    fn default() -> Self {
-        Self {
-            warmup: 1.0,
-            end: 0.01,
-        }
-    }
-}
-
-impl Default for TrainingConfig {
-    fn default() -> Self {
-        Self {
-            epochs: 30,
-            batch: 64,
-            precision: Precision::Auto,
-            label_smoothing: 0.0,
-            ema: 0.0,
-            patience: 0,
-            qat: false,
-        }
-    }
-}
-
-impl InitConfig {
-    fn default_epsilon() -> f64 {
-        1e-5
-    }
-
-    /// The weights at `weights`, of PyTorch's usual epsilon.
-    pub fn new(weights: PathBuf) -> Self {
-        Self {
-            weights,
-            epsilon: Self::default_epsilon(),
-            blake3: None,
-        }
-    }
-}
-
-impl TeacherConfig {
-    fn default_weight() -> f64 {
-        0.7
-    }
-
-    fn default_temperature() -> f64 {
-        2.0
-    }
-
-    /// The teacher at `model`, with the default weight and temperature.
-    pub fn new(model: PathBuf) -> Self {
-        Self {
-            model: vec![model],
-            weight: Self::default_weight(),
-            temperature: Self::default_temperature(),
-            features: 0.0,
-            views: 0,
         }
     }
 }

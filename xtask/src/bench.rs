@@ -50,21 +50,25 @@ fn web(repo: &Repo, args: &[String], stages: &mut Stages) -> Result<()> {
     stages.need("bench", || call(node.arg("--engine").arg(&engine)))
 }
 
-/// Packages whose checks cost speed: Cargo.toml gives them to builds that tests share, and no release has them.
-const CHECKED: [&str; 5] = [
-    "kiln",
-    "kiln-core",
-    "kiln-picture",
-    "kiln-run",
-    "kiln-runtime",
-];
+/// The packages whose checks cost speed: the workspace's manifest gives them to builds that tests share, and no
+/// release has them.
+fn checked(manifest: &str) -> impl Iterator<Item = &str> {
+    let lines = manifest.lines().zip(manifest.lines().skip(1));
+    lines.filter_map(|(head, next)| {
+        let package = head
+            .strip_prefix("[profile.dev.package.")?
+            .strip_suffix(']')?;
+        (next == "debug-assertions = true").then_some(package)
+    })
+}
 
 fn train(repo: &Repo, args: &[String], stages: &mut Stages) -> Result<()> {
     setup::ensure(repo, &Need::FOR_BENCH, stages)?;
     // Kiln's side as it ships, with all that has no checks from the build that tests share.
     stages.need("build", || {
         let mut build = repo.cargo(&["build", "--example", "train_speed"]);
-        for package in CHECKED {
+        let manifest = std::fs::read_to_string(repo.root.join("Cargo.toml"))?;
+        for package in checked(&manifest) {
             for check in ["debug-assertions", "overflow-checks"] {
                 build.arg("--config");
                 build.arg(format!("profile.dev.package.{package}.{check}=false"));
@@ -134,4 +138,19 @@ fn infer(repo: &Repo, args: &[String], stages: &mut Stages) -> Result<()> {
     python.arg("--compiled").arg(&compiled);
     python.arg("--models").arg(&models);
     stages.need("bench", || call(&mut python))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bench_of_training_has_no_checks_of_tests() {
+        let found: Vec<&str> = checked(include_str!("../../Cargo.toml")).collect();
+        for package in ["kiln", "kiln-core", "kiln-runtime"] {
+            assert!(found.contains(&package), "{found:?}");
+        }
+        let manifest = "[profile.dev.package.a]\nopt-level = 1\n[profile.dev.package.b]\ndebug-assertions = true";
+        assert_eq!(checked(manifest).collect::<Vec<_>>(), ["b"]);
+    }
 }

@@ -1,5 +1,6 @@
 //! The gradients of the fused operations, as burn's Autodiff records them.
 
+mod channels;
 mod norm;
 
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use burn::backend::ops::FloatTensorOps;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, AutodiffBackend, Flex};
 
+use self::channels::{AverageBackward, GateBackward};
 use self::norm::{BatchNormAddBackward, BatchNormBackward, NormState};
 use super::frame::Window;
 use super::nhwc::{Nhwc, flat};
@@ -23,7 +25,7 @@ use super::ops::{
     statistics,
 };
 use super::round::{self, Grid};
-use super::{average, conv, depthwise, gate};
+use super::{conv, depthwise};
 
 #[derive(Debug)]
 struct Conv2dBackward;
@@ -89,52 +91,6 @@ impl Backward<Flex, 1> for ForkBackward {
             dx = Nhwc::new(dx).plus(&Nhwc::new(other)).into_tensor();
         }
         grads.register::<Flex>(node.id, dx);
-    }
-}
-
-#[derive(Debug)]
-struct AverageBackward;
-
-impl Backward<Flex, 1> for AverageBackward {
-    /// The input, `[n, h, w, c]`.
-    type State = [usize; 4];
-
-    fn backward(
-        self,
-        ops: Ops<Self::State, 1>,
-        grads: &mut Gradients,
-        _checkpointer: &mut Checkpointer,
-    ) {
-        let [_, h, w, c] = ops.state;
-        let dy = Nhwc::new(grads.consume::<Flex>(&ops.node));
-        let dx = average::gradient(dy.values(), [h * w, c]);
-        let dx = Nhwc::from_vec(dx, ops.state).into_tensor();
-        let parents = ops.parents.map(|parent| parent.map(|node| node.id));
-        register(grads, parents, [dx]);
-    }
-}
-
-#[derive(Debug)]
-struct GateBackward;
-
-impl Backward<Flex, 2> for GateBackward {
-    type State = (Nhwc, Nhwc);
-
-    fn backward(
-        self,
-        ops: Ops<Self::State, 2>,
-        grads: &mut Gradients,
-        _checkpointer: &mut Checkpointer,
-    ) {
-        let (x, gate) = ops.state;
-        let dy = Nhwc::new(grads.consume::<Flex>(&ops.node));
-        let shape = x.shape();
-        let [_, h, w, c] = shape;
-        let [dx, dgate] = gate::gradients(x.into_vec(), gate.values(), dy.values(), [h * w, c]);
-        let dx = Nhwc::from_vec(dx, shape).into_tensor();
-        let dgate = Nhwc::from_vec(dgate, gate.shape()).into_tensor();
-        let parents = ops.parents.map(|parent| parent.map(|node| node.id));
-        register(grads, parents, [dx, dgate]);
     }
 }
 
