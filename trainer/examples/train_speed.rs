@@ -35,6 +35,7 @@ fn net(name: &str) -> (ModelConfig, usize, usize) {
 }
 
 fn main() {
+    kiln::allocator::keep_freed_memory();
     let args: Vec<String> = std::env::args().skip(1).collect();
     let all = |flag: &str| -> Vec<String> {
         let pairs = args.windows(2).filter(|pair| pair[0] == flag);

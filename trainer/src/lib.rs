@@ -1,5 +1,6 @@
 //! Kiln's trainer: from a folder of pictures to a trained CNN in ONNX.
 
+pub mod allocator;
 pub mod cmd;
 pub mod config;
 pub mod data;

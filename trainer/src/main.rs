@@ -25,6 +25,9 @@ fn main() -> ExitCode {
         .without_time()
         .with_target(false)
         .init();
+    if cli.command.trains() {
+        kiln::allocator::keep_freed_memory();
+    }
     match cli.command.run() {
         Ok(code) => code,
         // `kiln … | head` is no error.

@@ -78,6 +78,8 @@ pub(crate) enum Operator {
     Grey,
     /// Cortex-M: convolutions of one group with several pixels whose windows are read where they lie.
     Windows,
+    /// Cortex-M: products with one number a channel.
+    Product,
 }
 
 /// A set of operators.
@@ -147,7 +149,7 @@ impl Set {
         let layers = model.layers().fold(Self::NONE, |set, (_, layer)| {
             let more = match layer {
                 Layer::Conv(conv) => arch::conv_needs(model.target(), &conv),
-                Layer::Binary(_) => Self::NONE.with(Operator::Binary),
+                Layer::Binary(binary) => arch::binary_needs(model.target(), &binary),
                 Layer::Table(_) => Self::NONE.with(Operator::Table),
                 Layer::Pool(pool) => arch::pool_needs(model.target(), &pool),
                 Layer::Copy(_) => Self::NONE.with(Operator::Copy),

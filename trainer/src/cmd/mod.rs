@@ -99,6 +99,11 @@ pub enum Command {
 }
 
 impl Command {
+    /// Whether it trains networks in this process.
+    pub fn trains(&self) -> bool {
+        matches!(self, Self::Quickstart(_) | Self::Train(_) | Self::Worker(_))
+    }
+
     /// Runs the command.
     pub fn run(&self) -> anyhow::Result<ExitCode> {
         match self {

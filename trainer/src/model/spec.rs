@@ -211,7 +211,7 @@ impl BlockSpec {
                 }
                 convs.push(("depthwise", ConvSpec::depthwise(hidden, kernel, stride)));
                 if squeeze != 0 {
-                    convs.push((SQUEEZE, ConvSpec::new(squeeze, 1, 1).biased()));
+                    convs.push((SQUEEZE, ConvSpec::new(squeeze, 1, 1)));
                     convs.push((EXCITE, ConvSpec::new(hidden, 1, 1).linear().biased()));
                 }
                 convs.push(("project", ConvSpec::new(out, 1, 1).linear()));
@@ -425,7 +425,7 @@ mod tests {
         let params = |spec: &ModelSpec| -> usize {
             spec.costs().unwrap().iter().map(|layer| layer.params).sum()
         };
-        let biases = 4 + 4 + hidden.iter().sum::<usize>();
+        let biases = 2 * (4 + 4) + hidden.iter().sum::<usize>();
         assert_eq!(params(&gated) - params(&plain), weights + biases);
         let costs = gated.costs().unwrap();
         let named = |name| costs.iter().find(|layer| layer.name == name).unwrap();

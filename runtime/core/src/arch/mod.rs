@@ -105,6 +105,14 @@ pub(crate) fn pool_needs(target: Target, pool: &Pool) -> Set {
     needs.unwrap_or(Set::NONE.with(Operator::PlainPool))
 }
 
+/// The operators with which a file's target computes a sum, a difference or a product.
+pub(crate) fn binary_needs(target: Target, layer: &Binary) -> Set {
+    let product = arm::Core::of(target).is_some() && arm::takes_product(layer);
+    Set::NONE
+        .with(Operator::Binary)
+        .with_if(product, Operator::Product)
+}
+
 /// Whether this program can compute a convolution: by its plain loop, or by kernels that take it.
 pub(crate) fn has_conv(layer: &Conv<'_>, set: Set) -> bool {
     set.has(Operator::PlainConv)
@@ -167,6 +175,14 @@ pub fn conv_of(layer: &Conv<'_>, set: Set, arena: &mut [u8]) -> bool {
     match cfg!(all(target_arch = "arm", target_os = "none")) {
         true => arm::Isa.conv_of(layer, set, arena),
         false => conv(layer, arena),
+    }
+}
+
+/// [`binary`] with those kernels alone that are in the set.
+pub(crate) fn binary_of(layer: &Binary, set: Set, arena: &mut [u8]) -> bool {
+    match cfg!(all(target_arch = "arm", target_os = "none")) {
+        true => arm::Isa.binary_of(layer, set, arena),
+        false => binary(layer, arena),
     }
 }
 

@@ -67,7 +67,7 @@ pub(super) fn forward(x: &[f32], weight: &[f32], shape: &Shape) -> Vec<f32> {
     y.par_chunks_mut(oh * ow * filters)
         .zip(x.par_chunks(shape.picture()))
         .for_each_init(
-            || frame.scratch(channels),
+            || frame.scratch(shape.size, channels),
             |scratch, (y, x)| {
                 Arch::new().dispatch(Correlate {
                     a: frame.view(scratch, x, shape.size, channels),
@@ -182,7 +182,7 @@ pub(super) fn grad_input(mut dx: Vec<f32>, dy: &[f32], weight: &[f32], shape: &S
     dx.par_chunks_mut(shape.picture())
         .zip(dy.par_chunks(output[0] * output[1] * filters))
         .for_each_init(
-            || frame.scratch(filters),
+            || frame.scratch(output, filters),
             |scratch, (dx, dy)| {
                 if gaps {
                     dx.fill(0.0);
@@ -224,10 +224,6 @@ pub(super) fn grad_weight(x: &[f32], dy: &[f32], shape: &Shape) -> Vec<f32> {
     let row = frame.size[1] * channels;
     let vectors = vectors(filters);
     let padded = filters.next_multiple_of(vectors * lanes().0);
-    let wide = Frame {
-        size: [oh * ow, 1],
-        origin: [0, 0],
-    };
 
     let part = shape.n.div_ceil(PARTS);
     let parts: Vec<Vec<f32>> = x
@@ -235,8 +231,8 @@ pub(super) fn grad_weight(x: &[f32], dy: &[f32], shape: &Shape) -> Vec<f32> {
         .zip(dy.par_chunks(part * oh * ow * filters))
         .map(|(x, dy)| {
             let mut sum = vec![0.0; taps * channels * padded];
-            let mut scratch = frame.scratch(channels);
-            let mut rows = wide.scratch(padded);
+            let mut scratch = frame.scratch(shape.size, channels);
+            let mut rows = Vec::new();
             let pictures = x.chunks(shape.picture());
             for (x, dy) in pictures.zip(dy.chunks(oh * ow * filters)) {
                 Arch::new().dispatch(Outer {
@@ -276,10 +272,11 @@ pub(super) fn grad_weight(x: &[f32], dy: &[f32], shape: &Shape) -> Vec<f32> {
 }
 
 /// Rows of `from` numbers as rows of `to ≥ from` numbers, zero-filled; no copy where they are equal.
-fn widen<'a>(scratch: &'a mut [f32], rows: &'a [f32], from: usize, to: usize) -> &'a [f32] {
+fn widen<'a>(scratch: &'a mut Vec<f32>, rows: &'a [f32], from: usize, to: usize) -> &'a [f32] {
     if from == to {
         return rows;
     }
+    scratch.resize(rows.len() / from * to, 0.0);
     for (wide, row) in scratch.chunks_exact_mut(to).zip(rows.chunks_exact(from)) {
         wide[..from].copy_from_slice(row);
     }

@@ -28,7 +28,7 @@ pub(super) fn forward(x: &[f32], weight: &[f32], shape: &Shape) -> Vec<f32> {
     y.par_chunks_mut(output * channels)
         .zip(x.par_chunks(shape.picture()))
         .for_each_init(
-            || frame.scratch(channels),
+            || frame.scratch(shape.size, channels),
             |scratch, (y, x)| {
                 Arch::new().dispatch(Forward {
                     a: frame.view(scratch, x, shape.size, channels),
@@ -50,7 +50,7 @@ pub(super) fn grad_input(mut dx: Vec<f32>, dy: &[f32], weight: &[f32], shape: &S
     dx.par_chunks_mut(shape.picture())
         .zip(dy.par_chunks(output * channels))
         .for_each_init(
-            || frame.scratch(channels),
+            || frame.zeros(channels),
             |scratch, (dx, dy)| {
                 scratch.fill(0.0);
                 Arch::new().dispatch(GradInput {
@@ -77,7 +77,7 @@ pub(super) fn grad_weight(x: &[f32], dy: &[f32], shape: &Shape) -> Vec<f32> {
         .zip(dy.par_chunks(part * output * channels))
         .map(|(x, dy)| {
             let mut sum = vec![0.0; taps * channels];
-            let mut scratch = frame.scratch(channels);
+            let mut scratch = frame.scratch(shape.size, channels);
             let pictures = x.chunks(shape.picture());
             for (x, dy) in pictures.zip(dy.chunks(output * channels)) {
                 Arch::new().dispatch(GradWeight {

@@ -65,8 +65,20 @@ pub(super) struct Frame {
 
 impl Frame {
     /// An all-zero scratch picture.
-    pub(super) fn scratch(&self, channels: usize) -> Vec<f32> {
+    pub(super) fn zeros(&self, channels: usize) -> Vec<f32> {
         vec![0.0; self.size[0] * self.size[1] * channels]
+    }
+
+    /// What [`Frame::view`] needs for pictures of a size: a scratch picture, or nothing where they fill their frame.
+    pub(super) fn scratch(&self, size: [usize; 2], channels: usize) -> Vec<f32> {
+        if self.is_filled(size) {
+            return Vec::new();
+        }
+        self.zeros(channels)
+    }
+
+    fn is_filled(&self, size: [usize; 2]) -> bool {
+        self.origin == [0, 0] && self.size == size
     }
 
     /// The picture `[size][channels]` inside its frame. The border of `scratch` must be zero, and
@@ -78,7 +90,7 @@ impl Frame {
         size: [usize; 2],
         channels: usize,
     ) -> &'a [f32] {
-        if self.origin == [0, 0] && self.size == size {
+        if self.is_filled(size) {
             return picture;
         }
         for (source, target, run) in self.rows(size, channels) {
@@ -138,7 +150,7 @@ mod tests {
         ];
         for (origin, size, expected) in cases {
             let frame = Frame { size, origin };
-            let mut scratch = frame.scratch(1);
+            let mut scratch = frame.scratch([3, 2], 1);
             let seen = frame.view(&mut scratch, &picture, [3, 2], 1);
             let rows: Vec<String> = seen
                 .chunks(size[1])

@@ -31,7 +31,7 @@ pub struct DonorBlock {
 /// Squeeze-and-excite.
 pub struct DonorGate {
     /// From all hidden channels to a few.
-    pub squeeze: Dense,
+    pub squeeze: Layer,
     /// Back.
     pub excite: Dense,
 }
@@ -122,7 +122,7 @@ impl Donor {
                     depthwise: Layer::of(chain.depthwise.as_ref()?)?,
                     gate: match &chain.gate {
                         Some(gate) => Some(DonorGate {
-                            squeeze: Dense::of(&gate.squeeze)?,
+                            squeeze: Layer::of(&gate.squeeze)?,
                             excite: Dense::of(&gate.excite)?,
                         }),
                         None => None,

@@ -38,7 +38,8 @@ impl Exported {
             cause,
         };
         let file = OnnxFile::load(path).map_err(|error| unusable(error.to_string()))?;
-        let tensors = load::floats(&file).map_err(|error| unusable(error.to_string()))?;
+        let mut tensors = load::floats(&file).map_err(|error| unusable(error.to_string()))?;
+        normalise_squeezes(&mut tensors);
         Ok(Self {
             tensors,
             labels: file.labels().unwrap_or_default(),
@@ -128,7 +129,7 @@ impl Exported {
     /// Squeeze-and-excite, where there is one.
     fn gate(&self, path: &str) -> Option<DonorGate> {
         Some(DonorGate {
-            squeeze: self.dense(&format!("{path}squeeze"))?,
+            squeeze: self.layer(&format!("{path}squeeze"))?,
             excite: self.dense(&format!("{path}excite"))?,
         })
     }
@@ -169,6 +170,30 @@ impl Exported {
                 epsilon: EPSILON,
             },
         })
+    }
+}
+
+/// Gives squeezes that have a bias alone, as all had once, a normalisation that does the same.
+fn normalise_squeezes(tensors: &mut BTreeMap<String, Floats>) {
+    let biased = |name: &String| name.ends_with("gate.squeeze.conv.bias");
+    let names: Vec<String> = tensors
+        .keys()
+        .filter(|name| biased(name))
+        .cloned()
+        .collect();
+    for name in names {
+        let Some(bias) = tensors.remove(&name) else {
+            continue;
+        };
+        let path = name.trim_end_matches("conv.bias");
+        let mut part = |part: &str, value: f32| {
+            let (values, shape) = (vec![value; bias.values.len()], bias.shape.clone());
+            tensors.insert(format!("{path}norm.{part}"), Floats { values, shape });
+        };
+        part("gamma", 1.0);
+        part("running_mean", 0.0);
+        part("running_var", 1.0 - EPSILON);
+        tensors.insert(format!("{path}norm.beta"), bias);
     }
 }
 

@@ -193,7 +193,7 @@ impl Graft<'_> {
                 self.grafted.lost += 1;
             }
             (Some(DonorGate { squeeze, excite }), Some(gate)) => {
-                let [squeezed, all] = squeeze.shape;
+                let [squeezed, all, ..] = squeeze.shape;
                 if gate.squeeze.conv.weight.dims()[0] != squeezed {
                     self.grafted.fresh += 2;
                     return;

@@ -2,6 +2,7 @@
 
 use burn::module::Module;
 use burn::nn::Initializer;
+use burn::nn::conv::Conv2d;
 use burn::tensor::{Device, Tensor, activation};
 
 use super::blocks::ConvNorm;
@@ -10,27 +11,21 @@ use crate::model::fast;
 /// Every channel times a number between 0 and 1, which depends on all channels' means.
 #[derive(Module, Debug)]
 pub struct Gate {
-    /// From the means to fewer channels, by a 1×1.
+    /// From the means to fewer channels, by a 1×1. A batch normalisation keeps them around zero: means are all
+    /// positive, so that a step of all weights alike would put a channel below zero for good.
     pub squeeze: ConvNorm,
     /// Back to all of them, by a 1×1 and a sigmoid.
     pub excite: ConvNorm,
 }
 
 impl Gate {
-    /// One that halves all until it is trained. Its few squeezed channels begin above zero, where
-    /// gradients pass them.
-    pub(super) fn new(mut squeeze: ConvNorm, mut excite: ConvNorm, device: &Device) -> Self {
-        let weight = &mut squeeze.conv.weight;
-        let shape = weight.dims();
-        let deviation = 1.0 / (shape[1] as f64).sqrt();
-        let (mean, std) = (0.0, deviation);
-        *weight = Initializer::Normal { mean, std }.init(shape, device);
-        for (conv, value) in [(&mut squeeze.conv, 1.0), (&mut excite.conv, 0.0)] {
-            let bias = conv.bias.as_ref();
-            conv.bias = bias.map(|bias| Initializer::Constant { value }.init(bias.dims(), device));
-        }
-        let weight = &mut excite.conv.weight;
+    /// One that halves all until it is trained.
+    pub(super) fn new(squeeze: ConvNorm, mut excite: ConvNorm, device: &Device) -> Self {
+        let Conv2d { weight, bias, .. } = &mut excite.conv;
         *weight = Initializer::Zeros.init(weight.dims(), device);
+        *bias = bias
+            .as_ref()
+            .map(|bias| Initializer::Zeros.init(bias.dims(), device));
         Self { squeeze, excite }
     }
 

@@ -1,5 +1,7 @@
 //! Sums and differences of tensors of one shape. QUANTIZATION.md, equations (8) and (11).
 
+use core::ops::Range;
+
 use super::{loops, range};
 use crate::layer::{Binary, BinaryFixed, BinaryOp};
 use crate::ops::binary::value;
@@ -27,14 +29,12 @@ pub struct Sum {
 pub fn run(layer: &Binary, arena: &mut [u8]) -> Option<()> {
     let len = layer.output.shape.len();
     let tensors = [layer.a, layer.b, layer.output];
-    if tensors.iter().any(|tensor| tensor.shape.len() != len) || layer.op == BinaryOp::Mul {
+    if tensors.iter().any(|tensor| tensor.shape.len() != len) {
         return None;
     }
     let [a, b, output] = tensors.map(|tensor| range(&tensor, arena));
     let (a, b, output) = (a?, b?, output?);
-    // The output lies over an operand as a whole, or apart.
-    let apart = |other: usize| other == output.start || other.abs_diff(output.start) >= len;
-    if !apart(a.start) || !apart(b.start) {
+    if !is_over_or_apart(&a, &output) || !is_over_or_apart(&b, &output) {
         return None;
     }
     let bytes = arena.as_mut_ptr();
@@ -67,14 +67,28 @@ pub fn run(layer: &Binary, arena: &mut [u8]) -> Option<()> {
         let [a, b] = [a.start, b.start].map(|start| arena.get(start + index).copied());
         *arena.get_mut(output.start + index)? = value(layer, a? as i8, b? as i8) as u8;
     }
+    keep_to(layer, arena.get_mut(output)?);
+    Some(())
+}
+
+/// Whether the output lies over an operand of its size as a whole, or apart.
+pub(super) fn is_over_or_apart(operand: &Range<usize>, output: &Range<usize>) -> bool {
+    operand.start == output.start || operand.start.abs_diff(output.start) >= output.len()
+}
+
+/// Keeps outputs to the layer's least and greatest.
+pub(super) fn keep_to(layer: &Binary, output: &mut [u8]) {
     let whole = (layer.low, layer.high) == (i8::MIN, i8::MAX);
     if !whole {
-        for value in arena.get_mut(output)? {
+        for value in output {
             *value = limit((*value as i8).into(), layer.low, layer.high) as u8;
         }
     }
-    Some(())
 }
+
+/// More than what a sum in integers loses of an output in floats, in units of the sum. Factors lose 2 for each unit
+/// of an operand by rounding, floats 2^-24 of no more than 2^30, three times.
+pub(super) const ERROR: u32 = 2048;
 
 /// `clamp(a * factors[0] + b * factors[1] + c >> shift)` is equation (11), if that fits in 32 bits.
 fn integers(layer: &Binary, fixed: BinaryFixed) -> Option<([u32; 3], u32)> {
@@ -103,9 +117,6 @@ fn floats(layer: &Binary) -> [f32; 3] {
 /// Equation (8) in integers, to within some error; where that leaves two outputs, by the plain
 /// computation. None where the ratios do not allow for it.
 fn near(layer: &Binary, arena: &mut [u8], starts: [usize; 3], len: usize) -> Option<()> {
-    /// More than what factors lose by rounding, 2 for each unit of an operand, and than what the floats
-    /// lose: 2^-24 of no more than 2^30, three times.
-    const ERROR: u32 = 2048;
     if layer.op != BinaryOp::Add {
         return None;
     }

@@ -15,7 +15,7 @@
 use core::ops::Range;
 
 use crate::format::Target;
-use crate::layer::{Binary, Conv, Pool, Table};
+use crate::layer::{Binary, BinaryOp, Conv, Pool, Table};
 use crate::operators::{Operator, Set};
 use crate::tensor::{Shape, Tensor};
 use crate::window::Window;
@@ -56,6 +56,7 @@ mod pool;
     allow(dead_code, reason = "some loops are by hand")
 )]
 mod portable;
+mod products;
 #[cfg(test)]
 mod tests;
 #[cfg(kiln_v6)]
@@ -110,7 +111,15 @@ impl Isa {
     }
 
     pub fn binary(self, layer: &Binary, arena: &mut [u8]) -> bool {
-        binary::run(layer, arena).is_some()
+        self.binary_of(layer, Set::EVERY, arena)
+    }
+
+    pub fn binary_of(self, layer: &Binary, set: Set, arena: &mut [u8]) -> bool {
+        match layer.op {
+            BinaryOp::Mul if set.has(Operator::Product) => products::run(layer, arena).is_some(),
+            BinaryOp::Mul => false,
+            BinaryOp::Add | BinaryOp::Sub => binary::run(layer, arena).is_some(),
+        }
     }
 
     pub fn table(self, _: &Table<'_>, _: &mut [u8]) -> bool {
@@ -253,6 +262,7 @@ pub fn has_conv(conv: &Conv<'_>, set: Set) -> bool {
 }
 
 pub use pool::needs as pool_needs;
+pub use products::takes as takes_product;
 
 /// Whether a window makes some outputs of some inputs.
 #[cfg_attr(target_os = "none", inline(never))]

@@ -4,8 +4,8 @@ use std::vec;
 use std::vec::Vec;
 
 use super::{Core, Isa, loops, needs, scratch_len};
-use crate::layer::{Conv, Rounding, Scratch};
-use crate::operators::Set;
+use crate::layer::{Binary, BinaryFixed, BinaryOp, Conv, Rounding, Scratch};
+use crate::operators::{Operator, Set};
 use crate::ops;
 use crate::packing::{KernelShape, Packing};
 use crate::testing::{Random, floats, tensor, trials, words};
@@ -197,4 +197,47 @@ fn points_equal_the_plain_loop() {
             check(&mut random, input, out_channels, window);
         }
     }
+}
+
+/// Products with one number a channel, in floats and in integers, where they lie over their operand and apart.
+#[test]
+fn products_equal_the_plain_loop() {
+    let mut random = Random(11);
+    let mut taken = 0;
+    for trial in 0..trials(2000) as u32 {
+        let shape = [1 + trial % 4, 1 + trial % 5, 1 + trial % 9];
+        let len = shape.iter().product::<u32>() as usize;
+        let second = 1 + len;
+        let output = [1, second + shape[2] as usize][trial as usize % 2];
+        let layer = Binary {
+            op: BinaryOp::Mul,
+            a: tensor(1, shape, random.i8()),
+            b: tensor(second, [1, 1, shape[2]], random.i8()),
+            output: tensor(output, shape, random.i8()),
+            scales: match trial % 7 {
+                // Ties.
+                0 => [0.5, 0.25, 1.0],
+                _ => [0; 3].map(|_| random.scale(-9, -1)),
+            },
+            fixed: (trial % 3 == 0).then(|| BinaryFixed {
+                factors: [random.below(1 << 14) as u16, 0],
+                shift: 1 + random.below(30) as u8,
+            }),
+            low: -120,
+            high: 125,
+        };
+        let arena = random.bytes(second + 9 + len);
+        let (mut expected, mut found) = (arena.clone(), arena);
+        ops::binary::run(&layer, &mut expected).unwrap();
+        if Isa.binary(&layer, &mut found) {
+            taken += 1;
+            assert_eq!(found, expected, "{layer:?}");
+        } else {
+            let [a, b, output] = layer.scales;
+            assert!(layer.fixed.is_none() && a * b > output, "{layer:?} is left");
+        }
+        let without = Set::from_bits(!Set::NONE.with(Operator::Product).bits());
+        assert!(!Isa.binary_of(&layer, without, &mut found));
+    }
+    assert!(taken > trials(2000) / 3, "{taken}");
 }

@@ -1,10 +1,13 @@
 //! Starting from what `kiln export` wrote.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use burn::nn::Initializer;
 use burn::tensor::{Device, Distribution, Tensor};
+use kiln_runtime::load::Floats;
 
+use super::{EPSILON, normalise_squeezes};
 use crate::evaluate::values;
 use crate::export;
 use crate::model::config::MobilenetV2Config;
@@ -186,4 +189,35 @@ fn files_that_are_no_such_network_are_errors() {
     std::fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
     assert!(refused("cnn", &path).contains("model.onnx"));
     assert!(refused("cnn", &folder.path().join("none.onnx")).contains("none.onnx"));
+}
+
+#[test]
+fn a_squeeze_with_a_bias_alone_gets_a_normalisation_that_does_the_same() {
+    let bias = Floats {
+        shape: vec![2],
+        values: vec![0.5, -2.0],
+    };
+    let kept = ("blocks.2.gate.excite.conv.bias".to_owned(), bias.clone());
+    let before = ("blocks.2.gate.squeeze.conv.bias".to_owned(), bias.clone());
+    let mut tensors = BTreeMap::from([kept.clone(), before]);
+    normalise_squeezes(&mut tensors);
+    assert_eq!(tensors.remove(&kept.0), Some(kept.1));
+    let mut norm = |part: &str| {
+        let found = tensors.remove(&format!("blocks.2.gate.squeeze.norm.{part}"));
+        let found = found.unwrap();
+        assert_eq!(found.shape, [2]);
+        found.values
+    };
+    let [gamma, beta, mean, variance] =
+        ["gamma", "beta", "running_mean", "running_var"].map(&mut norm);
+    for (channel, bias) in bias.values.iter().enumerate() {
+        let of = |x: f32| {
+            (x - mean[channel]) / (variance[channel] + EPSILON).sqrt() * gamma[channel]
+                + beta[channel]
+        };
+        for x in [-3.0, 0.0, 7.5] {
+            assert!((of(x) - (x + bias)).abs() < 1e-5, "{x}: {}", of(x));
+        }
+    }
+    assert!(tensors.is_empty(), "{tensors:?}");
 }

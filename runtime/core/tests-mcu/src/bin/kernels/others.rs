@@ -62,14 +62,19 @@ pub fn binary(buffers: &mut Buffers, random: &mut Random, trial: u32) {
     if arch::binary(&layer, found) {
         assert!(found == expected, "{:?}", layer);
     } else {
-        // What may be left: products, vectors, what overflows, a few values, differences of floats.
+        // What may be left: products but those with a vector, sums with one, what overflows, a few values, differences of
+        // floats, a product written over its vector.
         let fixed = layer.fixed.is_some();
         let [to_a, to_b, scale] = layer.scales;
         let large = match fixed {
             true => shift > 15,
             false => op == BinaryOp::Sub || to_a + to_b > 64.0 * scale,
         };
-        let taken = op != BinaryOp::Mul && b.shape.len() == len && len > 3 && !large;
+        let vector = b.shape.len() == shape[2] as usize;
+        let taken = match op {
+            BinaryOp::Mul => vector && (fixed || to_a * to_b < scale) && output != second,
+            _ => b.shape.len() == len && len > 3 && !large,
+        };
         assert!(!taken, "{:?} is left", layer);
     }
 }
