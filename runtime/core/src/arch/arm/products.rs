@@ -43,12 +43,11 @@ impl Scale {
                 (ratio * (1 << bits) as f32, bits, ERROR as i32)
             }
         };
-        let settled = (1 << shift) - 2 * margin as u32;
-        (b.len() > 0).then_some(Self {
+        Some(Self {
             factor,
             shift,
             margin,
-            settled,
+            settled: (1 << shift) - 2 * margin as u32,
         })
     }
 }
