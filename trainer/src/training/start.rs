@@ -34,8 +34,10 @@ pub fn from(
         match donor.spec()? == spec {
             true => whole(network, &donor.weights())?,
             false => {
+                let same_classes = donor.labels == run.labels;
                 let donor = donor.network(&device.clone().inner());
-                init::from_network(network, &spec, &donor.map_err(InitError::from)?, device)?
+                let donor = donor.map_err(InitError::from)?;
+                init::from_network(network, &spec, &donor, same_classes, device)?
             }
         }
     } else {

@@ -1,10 +1,9 @@
 //! A network whose weights another takes over.
 
-use burn::module::{Param, RunningState};
-use burn::nn::BatchNorm;
-use burn::tensor::{Device, Tensor, TensorData};
+mod layers;
 
-use crate::model::network::{Block, ConvNorm, Network};
+pub use self::layers::{Classifier, Dense, Layer, Norm};
+use crate::model::network::{Block, Network};
 
 /// A stem, blocks of depthwise convolutions, and a last 1×1 if there is one.
 pub struct Donor {
@@ -14,6 +13,8 @@ pub struct Donor {
     pub blocks: Vec<DonorBlock>,
     /// The last 1×1, before the pooling.
     pub head: Option<Layer>,
+    /// The last layer, where it tells the same classes apart.
+    pub classifier: Option<Classifier>,
 }
 
 /// A separable block or an inverted residual.
@@ -36,46 +37,30 @@ pub struct DonorGate {
     pub excite: Dense,
 }
 
-/// A 1×1 convolution with a bias.
-pub struct Dense {
-    /// Output channels, input channels.
-    pub shape: [usize; 2],
-    /// In that order.
-    pub weight: Vec<f32>,
-    /// One an output channel.
-    pub bias: Vec<f32>,
-}
-
-/// A convolution without bias, and the batch normalisation after it.
-pub struct Layer {
-    /// Output channels, input channels (1 if depthwise), rows, columns.
-    pub shape: [usize; 4],
-    /// In that order.
-    pub weight: Vec<f32>,
-    /// What follows.
-    pub norm: Norm,
-}
-
-/// Batch normalisation; each list has a value for each channel.
-pub struct Norm {
-    /// Scale.
-    pub gamma: Vec<f32>,
-    /// Shift.
-    pub beta: Vec<f32>,
-    /// Running mean.
-    pub mean: Vec<f32>,
-    /// Running variance.
-    pub variance: Vec<f32>,
-    /// Added to the variance.
-    pub epsilon: f32,
-}
-
 impl DonorBlock {
     /// Channels of its input.
     pub fn input(&self) -> usize {
         match &self.expand {
             Some(expand) => expand.shape[1],
             None => self.depthwise.shape[0],
+        }
+    }
+}
+
+impl DonorGate {
+    /// `project`, which reads what the gate multiplies, for a network without the gate: with each channel's
+    /// weights times what the gate is where all that it squeezes to is zero. So nothing is lost with a gate
+    /// that is the same for all pictures.
+    pub fn folded(&self, project: &Layer) -> Layer {
+        let factors: Vec<f32> = (self.excite.bias.iter())
+            .map(|bias| 1.0 / (1.0 + (-bias).exp()))
+            .collect();
+        let [_, ins, rows, columns] = project.shape;
+        let scaled = (project.weight.iter().enumerate())
+            .map(|(at, weight)| weight * factors[at / (rows * columns) % ins]);
+        Layer {
+            weight: scaled.collect(),
+            ..project.clone()
         }
     }
 }
@@ -99,9 +84,15 @@ impl Donor {
             }
             channels = block.project.shape[0];
         }
-        match &self.head {
-            Some(head) if head.shape[1] != channels => {
-                Err("the last convolution does not read what the last block writes".into())
+        if let Some(head) = &self.head {
+            if head.shape[1] != channels {
+                return Err("the last convolution does not read what the last block writes".into());
+            }
+            channels = head.shape[0];
+        }
+        match &self.classifier {
+            Some(last) if last.shape[0] != channels => {
+                Err("the last layer does not read what is before it".into())
             }
             _ => Ok(()),
         }
@@ -133,113 +124,11 @@ impl Donor {
             }
         }
         let stem = stem?;
-        Some(Self { stem, blocks, head })
-    }
-}
-
-impl Layer {
-    fn of(conv: &ConvNorm) -> Option<Self> {
-        let norm = conv.norm.as_ref()?;
-        let weight = conv.conv.weight.val();
         Some(Self {
-            shape: weight.dims(),
-            weight: values(weight)?,
-            norm: Norm {
-                gamma: values(norm.gamma.val())?,
-                beta: values(norm.beta.val())?,
-                mean: values(norm.running_mean.value_sync())?,
-                variance: values(norm.running_var.value_sync())?,
-                epsilon: norm.epsilon as f32,
-            },
+            stem,
+            blocks,
+            head,
+            classifier: Classifier::of(&network.classifier),
         })
     }
-
-    /// Writes the weights of output channels `outs` and input channels `ins` into `conv`, whose
-    /// kernel may be smaller (the middle is taken) or larger (zeros around).
-    pub fn write(&self, conv: &mut ConvNorm, outs: &[usize], ins: &[usize], device: &Device) {
-        let [_, _, rows, columns] = conv.conv.weight.dims();
-        let mut weight = Vec::with_capacity(outs.len() * ins.len() * rows * columns);
-        for &out in outs {
-            for &input in ins {
-                for row in 0..rows {
-                    for column in 0..columns {
-                        weight.push(self.tap(out, input, [row, column], [rows, columns]));
-                    }
-                }
-            }
-        }
-        let shape = [outs.len(), ins.len(), rows, columns];
-        conv.conv.weight = Param::from_data(TensorData::new(weight, shape), device);
-        if let Some(norm) = &mut conv.norm {
-            self.norm.write(norm, outs, device);
-        }
-    }
-
-    /// The weight at a place of a kernel of `size` that has the same middle.
-    fn tap(&self, out: usize, input: usize, at: [usize; 2], size: [usize; 2]) -> f32 {
-        let [_, inputs, rows, columns] = self.shape;
-        let place = |i: usize, side: usize| (at[i] + side / 2).checked_sub(size[i] / 2);
-        match (place(0, rows), place(1, columns)) {
-            (Some(row), Some(column)) if row < rows && column < columns => {
-                self.weight[((out * inputs + input) * rows + row) * columns + column]
-            }
-            _ => 0.0,
-        }
-    }
-}
-
-impl Dense {
-    fn of(conv: &ConvNorm) -> Option<Self> {
-        let weight = conv.conv.weight.val();
-        let [outs, ins, ..] = weight.dims();
-        Some(Self {
-            shape: [outs, ins],
-            weight: values(weight)?,
-            bias: values(conv.conv.bias.as_ref()?.val())?,
-        })
-    }
-
-    /// Writes the weights of output channels `outs` and input channels `ins` into `conv`.
-    pub fn write(&self, conv: &mut ConvNorm, outs: &[usize], ins: &[usize], device: &Device) {
-        let [_, inputs] = self.shape;
-        let row = |&out: &usize| {
-            ins.iter()
-                .map(move |&input| self.weight[out * inputs + input])
-        };
-        let weight: Vec<f32> = outs.iter().flat_map(row).collect();
-        let bias: Vec<f32> = outs.iter().map(|&out| self.bias[out]).collect();
-        let shape = [outs.len(), ins.len(), 1, 1];
-        conv.conv.weight = Param::from_data(TensorData::new(weight, shape), device);
-        conv.conv.bias = Some(Param::from_data(
-            TensorData::new(bias, [outs.len()]),
-            device,
-        ));
-    }
-}
-
-impl Norm {
-    /// Writes the channels `outs`. The scale is changed so that the function stays the same with the
-    /// other epsilon.
-    fn write(&self, norm: &mut BatchNorm, outs: &[usize], device: &Device) {
-        let other = norm.epsilon as f32;
-        let gamma = |c: usize| {
-            let variance = self.variance[c].max(0.0);
-            self.gamma[c] * ((variance + other) / (variance + self.epsilon)).sqrt()
-        };
-        let vector = |of: &dyn Fn(usize) -> f32| {
-            let values: Vec<f32> = outs.iter().map(|&c| of(c)).collect();
-            TensorData::new(values, [outs.len()])
-        };
-        let running = |of: &dyn Fn(usize) -> f32| {
-            RunningState::new(Tensor::<1>::from_data(vector(of), device))
-        };
-        norm.gamma = Param::from_data(vector(&gamma), device);
-        norm.beta = Param::from_data(vector(&|c| self.beta[c]), device);
-        norm.running_mean = running(&|c| self.mean[c]);
-        norm.running_var = running(&|c| self.variance[c]);
-    }
-}
-
-fn values<const D: usize>(tensor: Tensor<D>) -> Option<Vec<f32>> {
-    tensor.into_data().try_to_vec().ok()
 }

@@ -11,7 +11,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use kiln_runtime::load::{self, Floats};
 use kiln_runtime::onnx::OnnxFile;
 
-use super::donor::{Dense, Donor, DonorBlock, DonorGate, Layer, Norm};
+use super::donor::{Classifier, Dense, Donor, DonorBlock, DonorGate, Layer, Norm};
 use super::graft::Grafted;
 use super::{InitError, all_of};
 use crate::model::Network;
@@ -96,8 +96,9 @@ impl Exported {
         self.tensors.keys().any(|name| name.starts_with(path))
     }
 
-    /// Its stem, blocks and last 1×1, for a network that has fewer of them or fewer channels.
-    pub fn donor(&self) -> Result<Donor, String> {
+    /// Its stem, blocks and last 1×1, for a network that has other numbers of them or fewer channels; and
+    /// its last layer where the classes are `labels`.
+    pub fn donor(&self, labels: &[String]) -> Result<Donor, String> {
         let (mut stem, mut head, mut blocks) = (None, None, Vec::new());
         for index in 0.. {
             let part = |name: &str| self.layer(&format!("blocks.{index}{name}"));
@@ -121,9 +122,25 @@ impl Exported {
              blocks with batch normalisations; of another program's network, take PyTorch's file or the \
              .safetensors",
         )?;
-        let donor = Donor { stem, blocks, head };
+        let donor = Donor {
+            stem,
+            blocks,
+            head,
+            classifier: self.classifier().filter(|_| self.labels == labels),
+        };
         donor.check()?;
         Ok(donor)
+    }
+
+    fn classifier(&self) -> Option<Classifier> {
+        let weight = self.tensors.get("classifier.weight")?;
+        let shape: [usize; 2] = weight.shape[..].try_into().ok()?;
+        let bias = &self.tensors.get("classifier.bias")?.values;
+        (bias.len() == shape[1]).then(|| Classifier {
+            shape,
+            weight: weight.values.clone(),
+            bias: bias.clone(),
+        })
     }
 
     /// Squeeze-and-excite, where there is one.

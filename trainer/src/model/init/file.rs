@@ -120,7 +120,12 @@ fn donor(tensors: &Tensors, epsilon: f32) -> Result<Donor, String> {
         }
     }
     let stem = stem.ok_or("it has no first convolution with a batch normalisation")?;
-    let donor = Donor { stem, blocks, head };
+    let donor = Donor {
+        stem,
+        blocks,
+        head,
+        classifier: None,
+    };
     donor.check()?;
     Ok(donor)
 }

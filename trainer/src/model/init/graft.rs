@@ -1,18 +1,26 @@
-//! From a donor's layers to those of a network that may have fewer channels, blocks and stages.
+//! From a donor's layers to those of a network that may have fewer channels, blocks and stages, or more
+//! blocks in a stage.
 //!
 //! Which channels stay is decided by what they send on: the norm of the weights that read a channel
 //! times the scale that batch normalisation gives it (the criterion of
 //! <https://arxiv.org/abs/1708.06519>, with the reader's weights). The channels that go are missed by
-//! the layers behind; some epochs of training make up for it.
+//! the layers behind; some epochs of training make up for it. A block that a stage has more is its shortcut
+//! alone at first, so that a deeper network begins with the donor's answers (as in
+//! <https://arxiv.org/abs/1511.05641>).
+
+mod channels;
+mod stages;
 
 use std::fmt;
 
 use burn::tensor::Device;
 
 use super::InitError;
-use super::donor::{Donor, DonorBlock, DonorGate, Layer, Norm};
-use crate::model::network::{Block, Chain, ConvNorm, Network};
-use crate::model::spec::{BlockSpec, ModelSpec};
+use super::donor::{Donor, DonorBlock, DonorGate, Layer};
+use crate::model::network::{Block, Chain, ConvNorm, Gate, Network};
+use crate::model::spec::ModelSpec;
+use channels::{norm_of_reads, pick, reads, strength};
+use stages::{donor_stages, stages};
 
 /// What a network took over.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -99,7 +107,12 @@ pub fn graft(
                     let ins = if nth == 0 { &channels } else { &outs };
                     graft.block(block, chain, ins, &outs, &stage.name)?;
                 }
-                None => graft.grafted.fresh += chain.convs().len(),
+                None => {
+                    graft.grafted.fresh += chain.convs().len();
+                    if from.is_some() {
+                        chain.silence(device);
+                    }
+                }
             }
         }
         channels = outs;
@@ -115,9 +128,16 @@ pub fn graft(
                 let score = |c: usize| strength(&layer.norm, c);
                 let outs = pick("the last 1×1", "channels", width, layer.shape[0], score)?;
                 graft.write(layer, head, &outs, &channels);
+                channels = outs;
             }
-            None => graft.grafted.fresh += 1,
+            None => {
+                whole = false;
+                graft.grafted.fresh += 1;
+            }
         }
+    }
+    if let Some(last) = donor.classifier.as_ref().filter(|_| whole) {
+        last.write(&mut network.classifier, &channels, device);
     }
     Ok((network, graft.grafted))
 }
@@ -168,36 +188,35 @@ impl Graft<'_> {
             }
         };
         self.write(&donor.depthwise, depthwise, &hidden, &[0]);
+        let squeezed = |gate: &Gate| gate.squeeze.conv.weight.dims()[0];
+        let gate = chain.gate.as_ref().map(squeezed);
+        let folded = match &donor.gate {
+            Some(of) if gate != Some(of.squeeze.shape[0]) => Some(of.folded(&donor.project)),
+            _ => None,
+        };
         let last = chain.project.as_mut().or(chain.pointwise.as_mut());
         self.write(
-            &donor.project,
+            folded.as_ref().unwrap_or(&donor.project),
             last.ok_or(InitError::Family)?,
             outs,
             &hidden,
         );
-        self.gate(donor.gate.as_ref(), chain, &hidden);
+        let taken = donor.gate.as_ref().filter(|_| folded.is_none());
+        self.grafted.lost += usize::from(folded.is_some() && gate.is_none());
+        self.gate(taken, chain, &hidden);
         Ok(())
     }
 
-    /// A gate of as many squeezed channels is taken over. Else the last 1×1 makes up for one that is there
-    /// on one side alone: a gate that is just drawn, or an average one, halves all.
+    /// Gives a gate that the network has the donor's weights, or makes up for its halving all.
     fn gate(&mut self, donor: Option<&DonorGate>, chain: &mut Chain, hidden: &[usize]) {
         match (donor, &mut chain.gate) {
-            (None, None) => {}
+            (_, None) => {}
             (None, Some(_)) => {
                 chain.scale_project(2.0, self.device);
                 self.grafted.fresh += 2;
             }
-            (Some(_), None) => {
-                chain.scale_project(0.5, self.device);
-                self.grafted.lost += 1;
-            }
             (Some(DonorGate { squeeze, excite }), Some(gate)) => {
                 let [squeezed, all, ..] = squeeze.shape;
-                if gate.squeeze.conv.weight.dims()[0] != squeezed {
-                    self.grafted.fresh += 2;
-                    return;
-                }
                 let few: Vec<usize> = (0..squeezed).collect();
                 squeeze.write(&mut gate.squeeze, &few, hidden, self.device);
                 excite.write(&mut gate.excite, hidden, &few, self.device);
@@ -205,102 +224,5 @@ impl Graft<'_> {
                 self.grafted.narrowed += if hidden.len() < all { 2 } else { 0 };
             }
         }
-    }
-}
-
-/// Blocks with one number of output channels.
-struct Stage {
-    /// Its first block.
-    name: String,
-    blocks: usize,
-    out: usize,
-}
-
-fn stages(spec: &ModelSpec) -> Result<Vec<Stage>, InitError> {
-    let mut stages: Vec<Stage> = Vec::new();
-    let Some((BlockSpec::Conv(stem), rest)) = spec.blocks.split_first() else {
-        return Err(InitError::Family);
-    };
-    let mut channels = stem.out;
-    for (index, block) in rest.iter().enumerate() {
-        let (out, stride) = match *block {
-            BlockSpec::Separable { out, stride } | BlockSpec::Inverted { out, stride, .. } => {
-                (out, stride)
-            }
-            BlockSpec::Conv(_) if index + 1 == rest.len() => break,
-            _ => return Err(InitError::Family),
-        };
-        match stages.last_mut() {
-            Some(stage) if out == channels && stride == 1 => stage.blocks += 1,
-            _ => stages.push(Stage {
-                name: format!("blocks.{}", index + 1),
-                blocks: 1,
-                out,
-            }),
-        }
-        channels = out;
-    }
-    Ok(stages)
-}
-
-fn donor_stages(donor: &Donor) -> Vec<Vec<&DonorBlock>> {
-    let mut stages: Vec<Vec<&DonorBlock>> = Vec::new();
-    for block in &donor.blocks {
-        match stages.last_mut() {
-            Some(stage) if block.input() == block.project.shape[0] => stage.push(block),
-            _ => stages.push(vec![block]),
-        }
-    }
-    stages
-}
-
-/// The `wanted` channels of `found` with the highest scores, in their order.
-fn pick(
-    layer: &str,
-    what: &'static str,
-    wanted: usize,
-    found: usize,
-    score: impl Fn(usize) -> f32,
-) -> Result<Vec<usize>, InitError> {
-    if wanted > found {
-        return Err(InitError::Wider {
-            layer: layer.into(),
-            what,
-            wanted,
-            found,
-        });
-    }
-    let mut channels: Vec<usize> = (0..found).collect();
-    channels.sort_by(|&a, &b| score(b).total_cmp(&score(a)));
-    channels.truncate(wanted);
-    channels.sort_unstable();
-    Ok(channels)
-}
-
-/// How far a normalised channel moves: its scale.
-fn strength(norm: &Norm, channel: usize) -> f32 {
-    norm.gamma[channel].abs()
-}
-
-/// The norm of the weights by which a layer reads a channel; of a depthwise one, of its filter.
-fn norm_of_reads(layer: &Layer, channel: usize) -> f32 {
-    let [outs, ins, rows, columns] = layer.shape;
-    let taps = rows * columns;
-    let filter = |at: usize| layer.weight[at * taps..][..taps].iter().map(|w| w * w);
-    let sum: f32 = match ins {
-        1 => filter(channel).sum(),
-        _ => (0..outs).flat_map(|out| filter(out * ins + channel)).sum(),
-    };
-    sum.sqrt()
-}
-
-/// What a block reads a channel of its input by.
-fn reads(block: Option<&DonorBlock>, channel: usize) -> f32 {
-    let Some(block) = block else {
-        return 1.0;
-    };
-    match &block.expand {
-        Some(expand) => norm_of_reads(expand, channel),
-        None => strength(&block.depthwise.norm, channel) * norm_of_reads(&block.project, channel),
     }
 }

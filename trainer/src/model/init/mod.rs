@@ -89,8 +89,8 @@ pub fn from_file(
     graft::graft(network, spec, &file::read(path, epsilon)?, device)
 }
 
-/// Gives `network` the weights of an ONNX file that Kiln exported; the last layer's too where the file has
-/// the very same layers and the classes `labels`.
+/// Gives `network` the weights of an ONNX file that Kiln exported; the last layer's too where the file's
+/// classes are `labels`.
 pub fn from_exported(
     network: Network,
     spec: &ModelSpec,
@@ -102,21 +102,24 @@ pub fn from_exported(
     if exported.fits(&network, labels) {
         return Ok(exported.give(network, labels, device));
     }
-    let donor = exported.donor().map_err(|cause| InitError::File {
+    let donor = exported.donor(labels).map_err(|cause| InitError::File {
         path: path.to_owned(),
         cause,
     })?;
     graft::graft(network, spec, &donor, device)
 }
 
-/// Gives `network` the weights of another network of this program.
+/// Gives `network` the weights of another network of this program; the last layer's too where they tell
+/// the same classes apart.
 pub fn from_network(
     network: Network,
     spec: &ModelSpec,
     donor: &Network,
+    same_classes: bool,
     device: &Device,
 ) -> Result<(Network, Grafted), InitError> {
-    let donor = Donor::of_network(donor).ok_or(InitError::Family)?;
+    let mut donor = Donor::of_network(donor).ok_or(InitError::Family)?;
+    donor.classifier = donor.classifier.filter(|_| same_classes);
     graft::graft(network, spec, &donor, device)
 }
 

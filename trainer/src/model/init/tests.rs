@@ -68,7 +68,7 @@ fn a_network_of_the_same_layers_computes_the_same_features() {
     let spec = spec(config(), 3);
     let donor = trained(&spec, &device);
     let (network, grafted) =
-        from_network(Network::new(&spec, &device), &spec, &donor, &device).unwrap();
+        from_network(Network::new(&spec, &device), &spec, &donor, false, &device).unwrap();
     assert_eq!(
         grafted,
         Grafted {
@@ -94,7 +94,7 @@ fn fewer_channels_are_the_donors_strongest() {
     };
     let spec = spec(narrow, 2);
     let (network, grafted) =
-        from_network(Network::new(&spec, &device), &spec, &donor, &device).unwrap();
+        from_network(Network::new(&spec, &device), &spec, &donor, false, &device).unwrap();
     // Both blocks of the second stage and the last, whose output narrows.
     assert_eq!(
         (grafted.taken, grafted.narrowed, grafted.fresh),
@@ -130,7 +130,8 @@ fn what_the_weights_lack_is_said() {
         ..config()
     };
     let wide = spec(wider, 2);
-    let error = from_network(Network::new(&wide, &device), &wide, &donor, &device).unwrap_err();
+    let error =
+        from_network(Network::new(&wide, &device), &wide, &donor, false, &device).unwrap_err();
     let text = error.to_string();
     assert!(
         text.contains("blocks.2 has 32 hidden channels, the weights have 24"),
@@ -141,7 +142,8 @@ fn what_the_weights_lack_is_said() {
         ..config()
     };
     let deep = spec(deeper, 2);
-    let (_, grafted) = from_network(Network::new(&deep, &device), &deep, &donor, &device).unwrap();
+    let (_, grafted) =
+        from_network(Network::new(&deep, &device), &deep, &donor, false, &device).unwrap();
     // A third block in a stage, a fourth stage, and the last 1×1 behind it.
     assert_eq!((grafted.taken, grafted.fresh), (15, 7), "{grafted}");
     let flat = MobilenetV2Config {
@@ -161,12 +163,18 @@ fn what_the_weights_lack_is_said() {
         ),
     ] {
         let fresh = Network::new(&spec, &device);
-        let error = from_network(fresh, &spec, &donor, &device).unwrap_err();
+        let error = from_network(fresh, &spec, &donor, false, &device).unwrap_err();
         assert!(error.to_string().contains(expected), "{error}");
     }
     let resnet = ModelConfig::family("resnet").unwrap();
     let resnet = resnet.spec([3, 32, 32], 2).unwrap();
-    let error = from_network(Network::new(&resnet, &device), &resnet, &donor, &device);
+    let error = from_network(
+        Network::new(&resnet, &device),
+        &resnet,
+        &donor,
+        false,
+        &device,
+    );
     assert!(matches!(error, Err(InitError::Family)));
 }
 

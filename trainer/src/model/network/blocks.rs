@@ -250,6 +250,15 @@ impl Chain {
         }
     }
 
+    /// Makes an inverted residual add nothing to its input, until it is trained.
+    pub(in crate::model) fn silence(&mut self, device: &Device) {
+        if let (Join::Added, Some(project)) = (self.joins, &mut self.project)
+            && let Some(norm) = &mut project.norm
+        {
+            norm.gamma = Initializer::Zeros.init(norm.gamma.dims(), device);
+        }
+    }
+
     pub(super) fn forward(&self, x: Tensor<4>, activation: Activation) -> Tensor<4> {
         let mut body: Vec<Part> = self.body().collect();
         let run = |body: &[Part], x| {

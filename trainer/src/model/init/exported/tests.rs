@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use burn::module::Param;
 use burn::nn::Initializer;
 use burn::tensor::{Device, Distribution, Tensor};
 use kiln_runtime::load::Floats;
@@ -95,7 +96,7 @@ fn fewer_channels_are_those_that_a_run_gives() {
     let spec = narrow.spec([3, 32, 40], 3).unwrap();
     let fresh = || Network::new(&spec, &device);
     let donor = run.network(&device).unwrap();
-    let (expected, of_run) = from_network(fresh(), &spec, &donor, &device).unwrap();
+    let (expected, of_run) = from_network(fresh(), &spec, &donor, false, &device).unwrap();
     let (found, grafted) = from_exported(fresh(), &spec, &run.labels, &path, &device).unwrap();
     assert!(grafted.narrowed > 0 && grafted.fresh == 0, "{grafted}");
     assert_eq!(grafted, of_run);
@@ -119,7 +120,7 @@ fn gates_begin_with_the_answers_of_a_network_without() {
     // Four blocks have a gate of two layers.
     assert_eq!((grafted.taken, grafted.fresh), (16, 8));
     close(&logits(&of_file, &device), &logits(&donor, &device));
-    let (of_run, of_network) = from_network(fresh(), &gated, &donor, &device).unwrap();
+    let (of_run, of_network) = from_network(fresh(), &gated, &donor, false, &device).unwrap();
     assert_eq!(grafted, of_network);
     close(&features(&of_run, &device), &features(&donor, &device));
     // A gate that does something changes the answers.
@@ -144,7 +145,7 @@ fn gates_begin_with_the_answers_of_a_network_without() {
     save_network(&trained, &run.weights()).unwrap();
     export::export(&run).unwrap().save(&run.onnx()).unwrap();
     // It goes along where the last layer is another, so that the rest is taken over layer by layer.
-    let (same, grafted) = from_network(fresh(), &gated, &trained, &device).unwrap();
+    let (same, grafted) = from_network(fresh(), &gated, &trained, false, &device).unwrap();
     assert_eq!((grafted.taken, grafted.fresh, grafted.lost), (24, 0, 0));
     assert_eq!(features(&same, &device), features(&trained, &device));
     // With fewer hidden channels it has those of its channels that are left.
@@ -168,8 +169,81 @@ fn gates_begin_with_the_answers_of_a_network_without() {
             .to_string()
             .ends_with(", 4 squeeze-and-excite left out")
     );
-    let (_, of_run) = from_network(without(), &plain, &trained, &device).unwrap();
+    let (_, of_run) = from_network(without(), &plain, &trained, false, &device).unwrap();
     assert_eq!(of_run, grafted);
+}
+
+#[test]
+fn a_gate_that_is_the_same_for_all_pictures_is_folded_where_there_is_no_place_for_it() {
+    let device = Device::flex();
+    let gates = |squeeze: Vec<usize>| {
+        let config = ModelConfig::MobilenetV2(MobilenetV2Config {
+            squeeze,
+            ..config()
+        });
+        config.spec([3, 32, 40], 3).unwrap()
+    };
+    let mut donor = trained(&gates(vec![0, 4, 6]), &device);
+    for block in &mut donor.blocks {
+        if let Block::Chain(chain) = block
+            && let Some(gate) = &mut chain.gate
+        {
+            let bias = gate.excite.conv.bias.as_mut().unwrap();
+            *bias = Param::from_tensor(Tensor::random(
+                bias.dims(),
+                Distribution::Uniform(-2.0, 2.0),
+                &device,
+            ));
+        }
+    }
+    // None, others, and some as they were.
+    for (squeeze, taken, fresh, lost) in [
+        (vec![], 16, 0, 4),
+        (vec![0, 3, 5], 16, 8, 0),
+        (vec![0, 4, 0], 20, 0, 2),
+    ] {
+        let spec = gates(squeeze);
+        let network = Network::new(&spec, &device);
+        let (found, grafted) = from_network(network, &spec, &donor, false, &device).unwrap();
+        assert_eq!(
+            (grafted.taken, grafted.fresh, grafted.lost),
+            (taken, fresh, lost)
+        );
+        close(&features(&found, &device), &features(&donor, &device));
+    }
+}
+
+#[test]
+fn a_deeper_network_begins_with_the_answers_of_its_file() {
+    let device = Device::flex();
+    let folder = tempfile::tempdir().unwrap();
+    let of = |stages| ModelConfig::MobilenetV2(MobilenetV2Config { stages, ..config() });
+    let (run, path) = exported(folder.path(), ModelConfig::MobilenetV2(config()), &device);
+    let expected = logits(&run.network(&device).unwrap(), &device);
+    let deeper = of(vec![(1, 8, 1, 1), (3, 16, 3, 2), (3, 24, 4, 2)]);
+    let spec = deeper.spec([3, 32, 40], 3).unwrap();
+    let fresh = Network::new(&spec, &device);
+    let (mut found, grafted) = from_exported(fresh, &spec, &run.labels, &path, &device).unwrap();
+    assert_eq!((grafted.taken, grafted.fresh), (16, 9));
+    close(&logits(&found, &device), &expected);
+    let fresh = Network::new(&spec, &device);
+    let donor = run.network(&device).unwrap();
+    let (of_run, same) = from_network(fresh, &spec, &donor, true, &device).unwrap();
+    assert_eq!(same, grafted);
+    close(&logits(&of_run, &device), &expected);
+    // What its new blocks add counts as soon as they are trained.
+    let mut silent = 0;
+    found.for_each_conv(|conv| {
+        let norm = conv.norm.as_mut().unwrap();
+        if values(norm.gamma.val()).iter().all(|&gamma| gamma == 0.0) {
+            norm.gamma = Initializer::Ones.init(norm.gamma.dims(), &device);
+            silent += 1;
+        }
+    });
+    assert_eq!(silent, 3);
+    let distant = logits(&found, &device);
+    let moved = distant.iter().zip(&expected).map(|(a, b)| (a - b).abs());
+    assert!(moved.fold(0.0, f32::max) > 1e-2);
 }
 
 #[test]
