@@ -13,6 +13,8 @@ pub struct RecipeText {
     pub height: u16,
     /// How a picture of another shape is fitted.
     pub fit: FitText,
+    /// Per cent of each side of what that uses that are used, around the middle: 1 to 100.
+    pub crop_pct: u8,
     /// Three channels or one.
     pub color: ColorText,
     /// Subtracted from each channel's pixel value in 0..=1.
@@ -49,6 +51,7 @@ impl Default for RecipeText {
             width: 64,
             height: 64,
             fit: FitText::Stretch,
+            crop_pct: 100,
             color: ColorText::Rgb,
             mean: [0.5; 3],
             std: [0.25; 3],
@@ -66,6 +69,7 @@ impl From<RecipeText> for Recipe {
                 FitText::Crop => Fit::Crop,
                 FitText::Letterbox => Fit::Letterbox,
             },
+            crop_pct: text.crop_pct,
             color: match text.color {
                 ColorText::Rgb => Color::Rgb,
                 ColorText::Grey => Color::Grey,

@@ -68,6 +68,7 @@ fn every_byte_is_pillows() {
             width: out_width.try_into().unwrap(),
             height: out_height.try_into().unwrap(),
             fit: Fit::Stretch,
+            crop_pct: 100,
             color: [Color::Rgb, Color::Grey][usize::from(i % 5 == 4)],
             mean: [0.0; 3],
             std: [1.0; 3],

@@ -17,6 +17,7 @@ const RECIPE: Recipe = Recipe {
     width: 3,
     height: 2,
     fit: Fit::Crop,
+    crop_pct: 100,
     color: Color::Grey,
     mean: [0.5; 3],
     std: [0.25; 3],

@@ -124,9 +124,10 @@ impl From<PreprocessError> for KilnStatus {
             PreprocessError::Scratch { .. } => Self::Scratch,
             PreprocessError::Output { .. } => Self::Input,
             PreprocessError::Order => Self::Order,
-            PreprocessError::InputSize | PreprocessError::Mean | PreprocessError::Std => {
-                Self::Format
-            }
+            PreprocessError::InputSize
+            | PreprocessError::CropPct
+            | PreprocessError::Mean
+            | PreprocessError::Std => Self::Format,
         }
     }
 }

@@ -215,6 +215,7 @@ impl Parts {
                 width: 5,
                 height: 6,
                 fit: Fit::Stretch,
+                crop_pct: 100,
                 color: Color::Rgb,
                 mean: [0.5; 3],
                 std: [0.25; 3],

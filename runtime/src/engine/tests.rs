@@ -20,6 +20,7 @@ fn graph() -> QGraph {
                 width: shape.width as u16,
                 height: shape.height as u16,
                 fit: FitText::Stretch,
+                crop_pct: 100,
                 color: ColorText::Rgb,
                 mean: [0.1, 0.2, 0.3],
                 std: [0.5, 0.25, 0.125],

@@ -1,11 +1,13 @@
 //! `kiln eval`
 
+mod crops;
 mod report;
 mod strangers;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use anyhow::bail;
 use clap::{Args, ValueEnum};
 
 use self::report::Report;
@@ -62,6 +64,7 @@ Examples:
   kiln eval runs/first/model.kiln photos
   kiln eval runs/first new-photos --split all
   kiln eval model.kiln photos --strangers landscapes
+  kiln eval runs/first photos --split val --crop-pct 80,90,100
   kiln eval runs/first photos --out report      figures, confusion matrix and worst mistakes")]
 pub struct EvalArgs {
     /// A run's folder, an ONNX file, float or quantized, or a .kiln file.
@@ -83,6 +86,10 @@ pub struct EvalArgs {
     /// Pictures of something else: how well the model tells that they are unknown (kiln quantize --unknown).
     #[arg(long, value_name = "PICTURES")]
     pub strangers: Option<PathBuf>,
+    /// Show the middle of each picture, so many per cent of each side, not what the recipe says; several are
+    /// compared.
+    #[arg(long, value_name = "PCT", value_delimiter = ',', value_parser = clap::value_parser!(u8).range(1..=100))]
+    pub crop_pct: Vec<u8>,
     /// Where a run's network is computed; ONNX files are computed on the CPU.
     #[arg(long, default_value = "auto")]
     pub device: DeviceChoice,
@@ -105,6 +112,7 @@ impl EvalArgs {
             logits: None,
             inputs: None,
             strangers: None,
+            crop_pct: Vec::new(),
             device: DeviceChoice::default(),
             json: false,
             foreign: Foreign::default(),
@@ -114,6 +122,19 @@ impl EvalArgs {
 
 /// Evaluates.
 pub fn run(args: &EvalArgs) -> anyhow::Result<ExitCode> {
+    if args.crop_pct.len() > 1 {
+        let files = [&args.out, &args.logits, &args.inputs, &args.strangers];
+        if files.into_iter().any(Option::is_some) {
+            bail!(
+                "several shares in --crop-pct are only compared: for files and strangers, give one"
+            );
+        }
+        let crops = crops::compare(args)?;
+        if args.json {
+            ui::print(serde_json::to_string(&crops)?)?;
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
     let evaluation = evaluate(args)?;
     if args.json {
         ui::print(serde_json::to_string(&evaluation)?)?;
@@ -148,7 +169,10 @@ pub fn ask(model: &Model, pictures: &Pictures, device: &DeviceChoice) -> anyhow:
 
 /// Evaluates, writes what was asked for and prints the figures unless `--json` will.
 pub fn evaluate(args: &EvalArgs) -> anyhow::Result<Evaluation> {
-    let model = Model::open(&args.model, &args.foreign)?;
+    let mut model = Model::open(&args.model, &args.foreign)?;
+    for &crop_pct in &args.crop_pct {
+        model.set_crop_pct(crop_pct)?;
+    }
     let labels = model.labels()?;
     let data = open_data(&model, &args.data, &labels, args.split == Part::All)?;
     let part = args.split.name();

@@ -17,7 +17,8 @@ use crate::run::Run;
 #[command(after_help = "\
 Examples:
   kiln export runs/first
-  kiln export runs/first --data photos --out first.onnx")]
+  kiln export runs/first --data photos --out first.onnx
+  kiln export runs/first --crop-pct 90      as kiln eval --crop-pct found best")]
 pub struct ExportArgs {
     /// The run's folder.
     pub run: PathBuf,
@@ -30,6 +31,9 @@ pub struct ExportArgs {
     /// Pictures compared at most.
     #[arg(long, default_value_t = 256)]
     pub pictures: usize,
+    /// Per cent of each side of a picture that the file's recipe uses, around the middle [default: the run's].
+    #[arg(long, value_name = "PCT", value_parser = clap::value_parser!(u8).range(1..=100))]
+    pub crop_pct: Option<u8>,
     /// Print the outcome as JSON.
     #[arg(long)]
     pub json: bool,
@@ -37,7 +41,10 @@ pub struct ExportArgs {
 
 /// Exports, compares on real pictures, writes the file.
 pub fn run(args: &ExportArgs) -> anyhow::Result<ExitCode> {
-    let run = Run::open(&args.run)?;
+    let mut run = Run::open(&args.run)?;
+    if let Some(crop_pct) = args.crop_pct {
+        run.config.recipe.crop_pct = crop_pct;
+    }
     let file = export::export(&run)?;
     let model = Model::Run(Box::new(run.clone()));
     let path = args.data.as_ref().unwrap_or(&run.config.data.path);

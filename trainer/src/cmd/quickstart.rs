@@ -123,6 +123,7 @@ fn export_onnx(folder: &Path) -> anyhow::Result<()> {
         out: None,
         data: None,
         pictures: 256,
+        crop_pct: None,
         json: false,
     })?;
     ui::print("   yours:  kiln export runs/first")?;

@@ -18,6 +18,7 @@ use kiln_runtime::float::FloatModel;
 use kiln_runtime::onnx::{self, OnnxFile};
 use kiln_runtime::qgraph::QGraph;
 use kiln_runtime::quantized;
+use kiln_runtime::recipe::RecipeText;
 
 pub use self::answerer::{Answerer, Session, normalise_into, normalised};
 pub use self::foreign::Foreign;
@@ -87,6 +88,25 @@ impl Model {
                 ),
             },
         })
+    }
+
+    /// Changes how much of each side of a picture the recipe uses, in per cent.
+    ///
+    /// # Errors
+    /// A compiled file, or one that carries no recipe.
+    pub fn set_crop_pct(&mut self, crop_pct: u8) -> anyhow::Result<()> {
+        match self {
+            Self::Run(run) => run.config.recipe.crop_pct = crop_pct,
+            Self::Float(file) | Self::Int8(file, ..) => {
+                let recipe = file.recipe()?;
+                file.set_json(onnx::RECIPE, &RecipeText { crop_pct, ..recipe });
+            }
+            Self::Kiln(path, _) => bail!(
+                "{}: a compiled file keeps its crop_pct; give the ONNX file that it was compiled from",
+                path.display()
+            ),
+        }
+        Ok(())
     }
 
     /// The order of the axes of the ONNX file's input; NHWC for a compiled file.

@@ -136,8 +136,8 @@ pub enum TeacherError {
     /// It sees something else.
     #[error(
         "--teacher: its recipe differs ({found:?} against {expected:?}); a teacher sees what its \
-         student sees, in its own size, so train it with the same [recipe] but for width and height, \
-         which may be larger"
+         student sees, in its own size, so train it with the same [recipe] but for crop_pct, and width and \
+         height, which may be larger"
     )]
     Recipe {
         /// The teacher's.
@@ -171,6 +171,11 @@ fn checked(
         let expected = classes.to_vec();
         return Err(TeacherError::Classes { found, expected });
     }
+    // It is shown its student's part of the picture.
+    let sees = Recipe {
+        crop_pct: recipe.crop_pct,
+        ..sees
+    };
     let same_size = Recipe {
         width: recipe.width,
         height: recipe.height,

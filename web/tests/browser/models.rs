@@ -73,6 +73,7 @@ pub fn without_maps() -> Vec<u8> {
             width: SHAPE.width as u16,
             height: SHAPE.height as u16,
             fit: Fit::Crop,
+            crop_pct: 100,
             color: Color::Rgb,
             mean: [0.5; 3],
             std: [0.5; 3],

@@ -118,10 +118,12 @@ pub fn parse_recipe(bytes: &[u8], base: usize) -> Result<Recipe, FormatError> {
             1 => Color::Grey,
             id => return Err(fields.error(5, Problem::Choice { id })),
         },
+        // What is left out, so that none is 0.
+        crop_pct: 100u8.saturating_sub(fields.u8(6)?),
         mean: floats(8)?,
         std: floats(20)?,
     };
-    fields.reserved::<2>(6)?;
+    fields.reserved::<1>(7)?;
     let checked = recipe.check();
     checked.map_err(|_| fields.error(0, Problem::Recipe))?;
     Ok(recipe)
@@ -139,7 +141,8 @@ pub fn emit_recipe(recipe: &Recipe) -> [u8; RECIPE_LEN] {
         Color::Grey => 1,
     };
     let emit = Emit::new().u16(recipe.width).u16(recipe.height);
-    let emit = emit.u8(fit).u8(color).u16(0);
+    let left_out = 100u8.saturating_sub(recipe.crop_pct);
+    let emit = emit.u8(fit).u8(color).u8(left_out).u8(0);
     let floats = recipe.mean.into_iter().chain(recipe.std);
     floats.fold(emit, Emit::f32).finish()
 }
@@ -201,12 +204,13 @@ mod tests {
             width: 9,
             height: 0x0102,
             fit: Fit::Letterbox,
+            crop_pct: 88,
             color: Color::Grey,
             mean: [0.5, -2.0, 1.0],
             std: [1.0, 2.0, 4.0],
         };
         let bytes = emit_recipe(&recipe);
-        assert_eq!(bytes[..8], [9, 0, 2, 1, 2, 1, 0, 0]);
+        assert_eq!(bytes[..8], [9, 0, 2, 1, 2, 1, 12, 0]);
         assert_eq!(bytes[8..16], [0, 0, 0, 0x3f, 0, 0, 0, 0xc0]);
         assert_eq!(bytes[28..], 4.0f32.to_le_bytes());
         assert_eq!(parse_recipe(&bytes, 0), Ok(recipe));
@@ -214,13 +218,15 @@ mod tests {
             (0, Problem::Recipe),
             (4, Problem::Choice { id: 3 }),
             (5, Problem::Choice { id: 3 }),
-            (6, Problem::Reserved),
+            (6, Problem::Recipe),
+            (7, Problem::Reserved),
             (23, Problem::Recipe),
         ];
         for (at, problem) in cases {
             let mut bytes = bytes;
             bytes[at] = match at {
                 0 => 0,
+                6 => 100,
                 23 => 0xff,
                 _ => 3,
             };

@@ -26,10 +26,12 @@ pub enum PreprocessError {
         /// The bytes that are needed.
         needed: usize,
     },
-    /// A row was pushed or taken when it was not its turn.
+    /// A row was pushed after the last one, or taken before its turn.
     Order,
     /// A side of the recipe's input is zero or longer than [`MAX_INPUT_SIDE`].
     InputSize,
+    /// The recipe's share of each side is not 1 to 100 per cent.
+    CropPct,
     /// A mean of the recipe is not finite.
     Mean,
     /// A standard deviation of the recipe is not finite and above zero, or so small that a
@@ -47,9 +49,9 @@ impl fmt::Display for PreprocessError {
             Self::Length => f.write_str(
                 "the pixels do not fill the picture: pass height * width * 3 bytes of RGB",
             ),
-            Self::Region => f.write_str(
-                "the region is empty or leaves the picture: keep x + width and y + height within it",
-            ),
+            Self::Region => {
+                f.write_str("the region is empty or leaves the picture: keep it within")
+            }
             Self::Scratch { needed } => write!(
                 f,
                 "the scratch is too small: pass at least {needed} words (see scratch_len)"
@@ -60,20 +62,17 @@ impl fmt::Display for PreprocessError {
             Self::Row { needed } => {
                 write!(f, "a row has the wrong length: pass {needed} bytes of RGB")
             }
-            Self::Order => f.write_str(
-                "a row came out of turn: take every ready row before the next push, \
-                 and restart after the last row",
-            ),
+            Self::Order => f.write_str("the picture has had its last row: restart for the next"),
             Self::InputSize => write!(
                 f,
                 "the recipe's width or height is zero or too long: use 1 to {MAX_INPUT_SIDE}"
             ),
+            Self::CropPct => f.write_str("the recipe's crop_pct is not 1 to 100"),
             Self::Mean => {
                 f.write_str("the recipe's mean is not finite: use means of 0..=1 pixel values")
             }
             Self::Std => f.write_str(
-                "the recipe's std is not a usable divisor: use finite values above zero, \
-                 in units of 0..=1 pixel values",
+                "the recipe's std is not finite and above zero: use those of 0..=1 pixel values",
             ),
         }
     }

@@ -34,7 +34,10 @@
 //! 8. Letterbox fills, where w·H ≥ h·W, round(h·W/H) × h pixels of the input, else
 //!    w × round(w·H/W), and the rest of it with [`LETTERBOX_GREY`].
 //!
-//! Both are centred; of an odd rest the smaller half is on the left, or above.
+//! 9. Of the sides (w, h) of the part that is used, the middle round(p·w/100) × round(p·h/100) are
+//!    kept, p per cent ([`Recipe::crop_pct`]).
+//!
+//! All are centred; of an odd rest the smaller half is on the left, or above.
 //!
 //! Against Pillow: (4) and its doubles could part only where 2²²·weight/total lies half-way
 //! between two integers, which takes n²/m of about 2²² and more, thousands of pixels made into a

@@ -41,6 +41,8 @@ pub struct Recipe {
     pub height: u16,
     /// How the shape is fitted.
     pub fit: Fit,
+    /// Per cent of each side of what [`fit`](Self::fit) uses that are used, around the middle: 1 to 100.
+    pub crop_pct: u8,
     /// The input's channels.
     pub color: Color,
     /// Subtracted from each channel's pixel value in 0..=1. Grey uses the first.
@@ -93,13 +95,10 @@ impl Recipe {
     ///
     /// # Errors
     ///
-    /// [`PreprocessError::InputSize`], [`PreprocessError::Mean`] or [`PreprocessError::Std`]. The
-    /// channels that the colour does not use are not looked at.
+    /// [`PreprocessError::InputSize`], [`PreprocessError::CropPct`], [`PreprocessError::Mean`] or
+    /// [`PreprocessError::Std`]. The channels that the colour does not use are not looked at.
     pub fn check(&self) -> Result<(), PreprocessError> {
-        let sides = 1..=MAX_INPUT_SIDE;
-        if !sides.contains(&self.width) || !sides.contains(&self.height) {
-            return Err(PreprocessError::InputSize);
-        }
+        self.check_sizes()?;
         for channel in 0..self.channels() {
             if !self.mean[channel].is_finite() {
                 return Err(PreprocessError::Mean);
@@ -111,6 +110,17 @@ impl Recipe {
             }
         }
         Ok(())
+    }
+
+    #[inline(never)]
+    const fn check_sizes(&self) -> Result<(), PreprocessError> {
+        if self.is_empty() || self.width > MAX_INPUT_SIDE || self.height > MAX_INPUT_SIDE {
+            return Err(PreprocessError::InputSize);
+        }
+        match self.crop_pct {
+            1..=100 => Ok(()),
+            _ => Err(PreprocessError::CropPct),
+        }
     }
 
     /// What the float model sees for a byte of the preprocessed picture.
@@ -132,27 +142,30 @@ impl Recipe {
         table
     }
 
-    /// What of a picture of `width * height` pixels goes where in the input. Equations (7) and
-    /// (8) of the [module](super).
+    /// What of a picture of `width * height` pixels goes where in the input. Equations (7) to
+    /// (9) of the [module](super).
     ///
     /// # Errors
     ///
     /// [`PreprocessError::Size`] if a side of the picture is not in `1..=MAX_SIDE`,
-    /// [`PreprocessError::InputSize`] if one of the recipe is not in `1..=MAX_INPUT_SIDE`.
+    /// [`PreprocessError::InputSize`] if one of the recipe is not in `1..=MAX_INPUT_SIDE`,
+    /// [`PreprocessError::CropPct`] if that is not in `1..=100`.
     pub const fn place(&self, width: u32, height: u32) -> Result<Placement, PreprocessError> {
         if width == 0 || width > MAX_SIDE || height == 0 || height > MAX_SIDE {
             return Err(PreprocessError::Size);
         }
-        if self.is_empty() || self.width > MAX_INPUT_SIDE || self.height > MAX_INPUT_SIDE {
-            return Err(PreprocessError::InputSize);
+        if let Err(error) = self.check_sizes() {
+            return Err(error);
         }
         let picture = (width, height);
         let input = (self.width as u32, self.height as u32);
-        let (source, target) = match self.fit {
+        let (used, target) = match self.fit {
             Fit::Stretch => (picture, input),
             Fit::Crop => (largest_within(picture, input), input),
             Fit::Letterbox => (picture, largest_within(input, picture)),
         };
+        let pct = self.crop_pct as u32;
+        let source = (scaled(used.0, pct, 100), scaled(used.1, pct, 100));
         Ok(Placement {
             source: centred(source, picture),
             target: centred(target, input),
@@ -185,6 +198,7 @@ const fn largest_within(outer: (u32, u32), shape: (u32, u32)) -> (u32, u32) {
 const _: () = assert!(MAX_SIDE.checked_mul(MAX_SIDE).is_some());
 
 /// `side * up / down`, rounded half up, at least 1.
+#[inline(never)]
 const fn scaled(side: u32, up: u32, down: u32) -> u32 {
     let product = side * up;
     let Some(whole) = product.checked_div(down) else {
@@ -212,6 +226,7 @@ mod tests {
         width: 6,
         height: 4,
         fit: Fit::Stretch,
+        crop_pct: 100,
         color: Color::Rgb,
         mean: [0.485, 0.456, 0.406],
         std: [0.229, 0.224, 0.225],
@@ -248,6 +263,11 @@ mod tests {
             assert_eq!(recipe.check(), Err(PreprocessError::InputSize));
             assert_eq!(recipe.place(9, 9), Err(PreprocessError::InputSize));
             assert_eq!(recipe.scratch_len(9, 9), 0);
+        }
+        for crop_pct in [0, 101, 255] {
+            let recipe = Recipe { crop_pct, ..RECIPE };
+            assert_eq!(recipe.check(), Err(PreprocessError::CropPct));
+            assert_eq!(recipe.place(9, 9), Err(PreprocessError::CropPct));
         }
         for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
             for channel in 0..3 {
@@ -336,6 +356,33 @@ mod tests {
                 "{fit:?} of {width} x {height}"
             );
         }
+        // fit, per cent, picture, source, target
+        let cases = [
+            (Fit::Stretch, 90, (128, 100), rect(6, 5, 115, 90), all),
+            // 4.5 and 8.1
+            (Fit::Stretch, 90, (5, 9), rect(0, 0, 5, 8), all),
+            (Fit::Crop, 50, (15, 8), rect(4, 2, 6, 4), all),
+            (
+                Fit::Letterbox,
+                80,
+                (5, 8),
+                rect(0, 1, 4, 6),
+                rect(1, 0, 3, 4),
+            ),
+            (Fit::Stretch, 1, (60, 1000), rect(29, 495, 1, 10), all),
+        ];
+        for (fit, crop_pct, (width, height), source, target) in cases {
+            let recipe = Recipe {
+                fit,
+                crop_pct,
+                ..RECIPE
+            };
+            assert_eq!(
+                recipe.place(width, height),
+                Ok(Placement { source, target }),
+                "{crop_pct}% of {width} x {height}"
+            );
+        }
         for (width, height) in [(0, 1), (1, 0), (u32::MAX, 1), (1, MAX_SIDE + 1)] {
             let place = RECIPE.place(width, height);
             assert_eq!(place, Err(PreprocessError::Size));
@@ -352,6 +399,7 @@ mod tests {
                     width: random.side(4096) as u16,
                     height: random.side(300) as u16,
                     fit,
+                    crop_pct: random.side(100) as u8,
                     ..RECIPE
                 };
                 let (w, h) = (u32::from(recipe.width), u32::from(recipe.height));

@@ -56,7 +56,7 @@ fn rounded(a: u32, b: u32) -> u32 {
     (f64::from(a) / f64::from(b) + 0.5).floor().max(1.0) as u32
 }
 
-/// Fit, resize, colour: equations (6) to (8).
+/// Fit, resize, colour: equations (6) to (9).
 pub fn preprocess(view: PictureView<'_>, recipe: &Recipe) -> Vec<u8> {
     let (picture_w, picture_h) = (view.width(), view.height());
     let (w, h) = (u32::from(recipe.width), u32::from(recipe.height));
@@ -73,6 +73,8 @@ pub fn preprocess(view: PictureView<'_>, recipe: &Recipe) -> Vec<u8> {
         Fit::Letterbox => (w, rounded(w * picture_h, picture_w)),
         _ => (w, h),
     };
+    let share = |side| rounded(u32::from(recipe.crop_pct) * side, 100);
+    let (used_w, used_h) = (share(used_w), share(used_h));
     let used = view
         .region(
             (picture_w - used_w) / 2,

@@ -211,6 +211,7 @@ mod tests {
             width,
             height,
             fit,
+            crop_pct: 100,
             color,
             mean: [0.5; 3],
             std: [0.25; 3],
@@ -250,7 +251,10 @@ mod tests {
             let view = PictureView::new(width, height, &rgb).unwrap();
             for (fit, color) in FITS.iter().flat_map(|f| COLORS.map(|c| (*f, c))) {
                 let sides = (random.side(24) as u16, random.side(24) as u16);
-                let recipe = recipe(sides.0, sides.1, fit, color);
+                let recipe = Recipe {
+                    crop_pct: [100, 88, random.side(100) as u8][i % 3],
+                    ..recipe(sides.0, sides.1, fit, color)
+                };
                 assert_eq!(
                     preprocessed(view, &recipe),
                     reference::preprocess(view, &recipe),
@@ -310,7 +314,10 @@ mod tests {
             let rgb = random.picture(width, height);
             let view = PictureView::new(width, height, &rgb).unwrap();
             let sides = (random.side(24) as u16, random.side(24) as u16);
-            let recipe = recipe(sides.0, sides.1, FITS[i % 3], COLORS[i % 2]);
+            let recipe = Recipe {
+                crop_pct: 100 - i as u8,
+                ..recipe(sides.0, sides.1, FITS[i % 3], COLORS[i % 2])
+            };
             let len = recipe.scratch_len(width, height);
             // Where the scratch lies changes too.
             let mut places = [random.scratch(len), random.scratch(len)];

@@ -107,6 +107,7 @@ mod tests {
             width: 8,
             height: 8,
             fit,
+            crop_pct: 100,
             color: Color::Rgb,
             mean: [0.5; 3],
             std: [0.5; 3],
@@ -161,6 +162,14 @@ mod tests {
                 0
             )
         );
+        let middle = Recipe {
+            crop_pct: 50,
+            ..recipe(Fit::Stretch)
+        };
+        let painted = paint(&picture, &middle, &map()).unwrap();
+        assert_eq!([at(&painted, 19, 10), at(&painted, 20, 9)], [[40; 3]; 2]);
+        assert_eq!(at(&painted, 20, 10), [120; 3]);
+        assert_eq!(at(&painted, 59, 10), hot);
         // The picture lies in rows 2 to 5 of 8, so its top is a quarter down the map.
         let letterbox = paint(&picture, &recipe(Fit::Letterbox), &map()).unwrap();
         assert_ne!(at(&letterbox, 79, 0), [40; 3]);

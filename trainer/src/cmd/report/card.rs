@@ -109,6 +109,7 @@ fn recipe_lines(recipe: &Recipe) -> Vec<(String, String)> {
         ("size", format!("{}×{}", recipe.width, recipe.height)),
         ("channels", channels.to_string()),
         ("fit", fit.to_owned()),
+        ("crop_pct", recipe.crop_pct.to_string()),
         ("mean", numbers(recipe.mean)),
         ("std", numbers(recipe.std)),
     ];

@@ -147,5 +147,14 @@ pub fn conclude(run: &Run, outcome: &Outcome) -> io::Result<()> {
     }
     ui::print(format!(
         "run        {folder} (curves.png, metrics.jsonl, model.bpk, run.toml)"
-    ))
+    ))?;
+    let config = &run.config;
+    if outcome.ending != Ending::Stopped && config.augment.crop && config.recipe.crop_pct == 100 {
+        let data = config.data.path.display();
+        ui::say("tip        the middle of each picture may say more than the whole; compare:");
+        ui::say(format!(
+            "  kiln eval {folder} {data} --split val --crop-pct 80,90,100"
+        ));
+    }
+    Ok(())
 }

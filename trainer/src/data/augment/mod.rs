@@ -24,7 +24,8 @@ pub struct AugmentConfig {
     /// Random resized crop (Szegedy et al., "Going deeper with convolutions", 2014): a random part of the
     /// picture is resized to the input.
     pub crop: bool,
-    /// The part's area: least and most, as a share of the area that evaluation sees.
+    /// The part's area: least and most, as a share of the area that evaluation sees with a
+    /// `crop_pct` of 100.
     pub crop_scale: [f32; 2],
     /// The part's width / height: least and most, over that of the area that evaluation sees.
     pub crop_ratio: [f32; 2],
@@ -173,12 +174,11 @@ pub fn augment(
     scratch: &mut Vec<i32>,
     out: &mut [u8],
 ) -> Result<(), PreprocessError> {
-    let (view, fit) = if config.crop {
+    let (view, recipe) = if config.crop {
         random_crop(view, recipe, config, rng)?
     } else {
-        (view, recipe.fit)
+        (view, *recipe)
     };
-    let recipe = Recipe { fit, ..*recipe };
     let words = recipe.scratch_len(view.width(), view.height());
     if scratch.len() < words {
         scratch.resize(words, 0);
@@ -188,22 +188,29 @@ pub fn augment(
     Ok(())
 }
 
-/// The part of the picture to resize, and how it is fitted.
+/// The part of the picture to resize, and the recipe that does so.
 ///
-/// Area and shape are relative to the part that evaluation would use, so that scale 1 and ratio 1 are what
-/// evaluation sees (for square pictures and inputs that is the paper's definition). Where ten draws leave the
-/// picture, that part itself is taken.
+/// Area and shape are relative to the part that evaluation would use with a `crop_pct` of 100, so that scale 1
+/// and ratio 1 are what it sees then (for square pictures and inputs that is the paper's definition). Where ten
+/// draws leave the picture, that part itself is taken.
 fn random_crop<'a>(
     view: PictureView<'a>,
     recipe: &Recipe,
     config: &AugmentConfig,
     rng: &mut ChaCha8Rng,
-) -> Result<(PictureView<'a>, Fit), PreprocessError> {
+) -> Result<(PictureView<'a>, Recipe), PreprocessError> {
+    let recipe = Recipe {
+        crop_pct: 100,
+        ..*recipe
+    };
     let seen = recipe.place(view.width(), view.height())?.source;
     let (seen_width, seen_height) = (seen.width as f32, seen.height as f32);
-    let fit = match recipe.fit {
-        Fit::Letterbox => Fit::Letterbox,
-        Fit::Stretch | Fit::Crop => Fit::Stretch,
+    let recipe = Recipe {
+        fit: match recipe.fit {
+            Fit::Letterbox => Fit::Letterbox,
+            Fit::Stretch | Fit::Crop => Fit::Stretch,
+        },
+        ..recipe
     };
     for _ in 0..10 {
         let scale = between(rng, config.crop_scale);
@@ -213,11 +220,11 @@ fn random_crop<'a>(
         if width <= view.width() && height <= view.height() {
             let x = rng.random_range(0..=view.width() - width);
             let y = rng.random_range(0..=view.height() - height);
-            return Ok((view.region(x, y, width, height)?, fit));
+            return Ok((view.region(x, y, width, height)?, recipe));
         }
     }
     let whole = view.region(seen.x, seen.y, seen.width, seen.height)?;
-    Ok((whole, fit))
+    Ok((whole, recipe))
 }
 
 /// Uniform in `[least, most]`.
@@ -237,6 +244,7 @@ mod tests {
             width: 11,
             height: 7,
             fit,
+            crop_pct: 100,
             color,
             mean: [0.5; 3],
             std: [0.25; 3],
@@ -287,6 +295,28 @@ mod tests {
                 augment(view, &recipe, config, &mut rng, &mut Vec::new(), out).unwrap();
             }
             assert_eq!(outs[0], outs[1], "{fit:?}");
+        }
+    }
+
+    #[test]
+    fn the_share_that_evaluation_keeps_changes_no_random_crop() {
+        let rgb = picture(29, 23);
+        let view = PictureView::new(29, 23, &rgb).unwrap();
+        let whole = recipe(Fit::Crop, Color::Rgb);
+        let middle = Recipe {
+            crop_pct: 60,
+            ..whole
+        };
+        for (config, same) in [
+            (AugmentConfig::default(), true),
+            (AugmentConfig::off(), false),
+        ] {
+            let mut outs = [vec![0; whole.len()], vec![0; whole.len()]];
+            for (recipe, out) in [whole, middle].iter().zip(&mut outs) {
+                let mut rng = stream("augment", &[3]);
+                augment(view, recipe, &config, &mut rng, &mut Vec::new(), out).unwrap();
+            }
+            assert_eq!(outs[0] == outs[1], same);
         }
     }
 

@@ -266,6 +266,7 @@ mod tests {
             width: 4,
             height: 3,
             fit: kiln_core::preprocess::Fit::Stretch,
+            crop_pct: 100,
             color: kiln_core::preprocess::Color::Rgb,
             mean: [0.0; 3],
             std: [1.0; 3],

@@ -74,7 +74,7 @@ impl Form {
     pub(super) fn hash(&self, hasher: &mut blake3::Hasher) {
         match self {
             Self::Exact(recipe) => {
-                hasher.update(&[0, recipe.fit as u8, recipe.color as u8]);
+                hasher.update(&[0, recipe.fit as u8, recipe.color as u8, recipe.crop_pct]);
                 hasher.update(&recipe.width.to_le_bytes());
                 hasher.update(&recipe.height.to_le_bytes());
             }
@@ -149,7 +149,11 @@ impl fmt::Display for Form {
                     Color::Rgb => "rgb",
                     Color::Grey => "grey",
                 };
-                write!(f, "{}x{}-{fit}-{color}", recipe.width, recipe.height)
+                write!(f, "{}x{}-{fit}-{color}", recipe.width, recipe.height)?;
+                match recipe.crop_pct {
+                    100 => Ok(()),
+                    pct => write!(f, "-{pct}pct"),
+                }
             }
             Self::Working { side } => write!(f, "working{side}"),
         }
@@ -223,6 +227,7 @@ mod tests {
             width: 8,
             height: 6,
             fit: Fit::Crop,
+            crop_pct: 100,
             color: Color::Rgb,
             mean: [0.5; 3],
             std: [0.5; 3],

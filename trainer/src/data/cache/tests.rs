@@ -10,6 +10,7 @@ const RECIPE: Recipe = Recipe {
     width: 9,
     height: 5,
     fit: Fit::Crop,
+    crop_pct: 100,
     color: Color::Grey,
     mean: [0.5; 3],
     std: [0.25; 3],

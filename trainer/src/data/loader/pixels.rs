@@ -143,6 +143,7 @@ mod tests {
                 width: 5,
                 height: 7,
                 fit: Fit::Stretch,
+                crop_pct: 100,
                 color,
                 mean: [0.485, 0.456, 0.406],
                 std: [0.229, 0.224, 0.225],

@@ -9,6 +9,7 @@ const RECIPE: Recipe = Recipe {
     width: 10,
     height: 6,
     fit: Fit::Stretch,
+    crop_pct: 100,
     color: Color::Rgb,
     mean: [0.4, 0.5, 0.6],
     std: [0.2, 0.25, 0.3],
