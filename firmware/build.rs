@@ -47,7 +47,7 @@ fn prepare(board: &Limits) -> Result<(), String> {
         b"ASSERT(_stack_start - _stack_end >= _stack_reserved, \"the statics leave less RAM than \
           _stack_reserved for the stack: take a model with a smaller arena\");\n",
     )?;
-    // The program `engine` names no interrupts.
+    // No interrupt has a handler of its own.
     write(&out.join("device.x"), b"")?;
     println!("cargo::rustc-link-search={}", out.display());
     for argument in ["-Tlink.x", "-Tstack.x", "--nmagic"] {

@@ -124,3 +124,65 @@ fn a_grey_letterboxed_recipe_conforms() {
     ];
     conforms(&[&["--size", "40x32"], &recipe[..]].concat());
 }
+
+#[test]
+fn shares_of_a_picture_are_compared_and_the_best_goes_along() {
+    let temporary = TempDir::new().unwrap();
+    let at = |name: &str| temporary.path().join(name);
+    draw_pictures(&at("pictures"), [32, 8, 16], 48);
+    train(&at("run"), &at("pictures"), &["--size", "32"]);
+    let eval = |model: &str, shares: &str| {
+        let mut command = kiln();
+        command.arg("eval").arg(at(model)).arg(at("pictures"));
+        command.args(["--device", "cpu", "--json", "--crop-pct", shares]);
+        command
+    };
+    let answer = |model: &str, shares: &str| -> Value {
+        serde_json::from_str(&succeed(&mut eval(model, shares))).unwrap()
+    };
+    let compared = answer("run", "60,100");
+    let [middle, whole] = &compared.as_array().unwrap()[..] else {
+        panic!("{compared}");
+    };
+    assert_ne!(middle["loss"], whole["loss"]);
+    for (share, expected) in [("60", middle), ("100", whole)] {
+        let alone = answer("run", share);
+        for figure in ["n", "accuracy", "loss"] {
+            assert_eq!(alone[figure], expected[figure], "{share}%: {figure}");
+        }
+    }
+
+    let mut export = kiln();
+    export
+        .arg("export")
+        .arg(at("run"))
+        .args(["--crop-pct", "60"]);
+    succeed(&mut export);
+    let exported = evaluate(&at("run/model.onnx"), &at("pictures"), &at("of-file"));
+    let loss = |figures: &Value| figures["loss"].as_f64().unwrap();
+    assert!((loss(&exported) - loss(middle)).abs() < 1e-5, "{exported}");
+    let mut quantize = kiln();
+    quantize.arg("quantize").arg(at("run/model.onnx"));
+    succeed(quantize.arg("--calibrate").arg(at("pictures")));
+    succeed(kiln().arg("compile").arg(at("run/model.int8.onnx")));
+    let [of_file, of_kiln] = ["run/model.int8.onnx", "run/model.kiln"]
+        .map(|model| evaluate(&at(model), &at("pictures"), &at("of-file")));
+    assert_eq!(of_kiln["loss"], of_file["loss"]);
+    assert_ne!(
+        answer("run/model.int8.onnx", "100")["loss"],
+        of_file["loss"]
+    );
+
+    for (model, shares, cause) in [
+        ("run/model.kiln", "90", "compiled file keeps its crop_pct"),
+        ("run", "0", "1..=100"),
+        ("run", "101", "1..=100"),
+    ] {
+        let refused = eval(model, shares).output().unwrap();
+        let text = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert_eq!(refused.status.code(), Some(2), "{text}");
+        assert!(text.contains(cause), "{text}");
+    }
+    let several = eval("run", "60,100").arg("--logits").arg(at("x")).output();
+    assert_eq!(several.unwrap().status.code(), Some(2));
+}

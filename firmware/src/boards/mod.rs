@@ -54,6 +54,8 @@ mod memory;
 mod receive;
 #[cfg(not(feature = "rp2350"))]
 mod register;
+#[cfg(feature = "emulated")]
+mod vectors;
 #[cfg(not(feature = "rp2350"))]
 mod watchdog;
 

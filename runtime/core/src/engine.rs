@@ -116,12 +116,9 @@ fn run_layer(layer: &Layer<'_>, set: Set, arena: &mut [u8]) -> Option<()> {
         Layer::Pool(layer) if arch::pool_of(layer, set, arena) => Some(()),
         Layer::Pool(layer) if set.has(Operator::PlainPool) => ops::pool::run(layer, arena),
         Layer::Pool(_) => None,
-        Layer::Binary(layer) if set.has(Operator::Binary) => {
-            match arch::binary_of(layer, set, arena) {
-                true => Some(()),
-                false => ops::binary::run(layer, arena),
-            }
-        }
+        Layer::Binary(layer) if arch::binary_of(layer, set, arena) => Some(()),
+        Layer::Binary(layer) if set.has(Operator::Binary) => ops::binary::run(layer, arena),
+        Layer::Binary(_) => None,
         Layer::Table(layer) if set.has(Operator::Table) => match arch::table(layer, arena) {
             true => Some(()),
             false => ops::table::run(layer, arena),

@@ -54,7 +54,7 @@ pub(crate) enum Operator {
     Rest,
     /// Cortex-M: convolutions with outputs narrower than i8.
     Clamp,
-    /// Sums, differences, products.
+    /// Sums, differences, products, by the plain loop where no other takes them.
     Binary,
     /// Tables.
     Table,
@@ -80,6 +80,8 @@ pub(crate) enum Operator {
     Windows,
     /// Cortex-M: products with one number a channel.
     Product,
+    /// Cortex-M: sums and differences of which all is done four at a time.
+    Sum,
 }
 
 /// A set of operators.
@@ -119,6 +121,9 @@ impl Set {
         .with(Operator::PlainPool)
         .with(Operator::Maximum)
         .with(Operator::Average);
+
+    /// Sums, differences and products of all kinds.
+    pub(crate) const BINARIES: Self = Self::NONE.with(Operator::Binary).with(Operator::Sum);
 
     /// Whether something of another set is in it.
     #[inline(always)]

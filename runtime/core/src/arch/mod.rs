@@ -107,10 +107,13 @@ pub(crate) fn pool_needs(target: Target, pool: &Pool) -> Set {
 
 /// The operators with which a file's target computes a sum, a difference or a product.
 pub(crate) fn binary_needs(target: Target, layer: &Binary) -> Set {
-    let product = arm::Core::of(target).is_some() && arm::takes_product(layer);
+    let for_arm = arm::Core::of(target).is_some();
+    if for_arm && arm::takes_sum(layer) {
+        return Set::NONE.with(Operator::Sum);
+    }
     Set::NONE
         .with(Operator::Binary)
-        .with_if(product, Operator::Product)
+        .with_if(for_arm && arm::takes_product(layer), Operator::Product)
 }
 
 /// Whether this program can compute a convolution: by its plain loop, or by kernels that take it.
@@ -124,6 +127,27 @@ pub(crate) fn has_pool(layer: &Pool, set: Set) -> bool {
     set.has(Operator::PlainPool)
         || cfg!(all(target_arch = "arm", target_os = "none"))
             && arm::pool_needs(layer).is_some_and(|needs| set.has_all(needs))
+}
+
+/// The same of a sum, a difference or a product.
+pub(crate) fn has_binary(layer: &Binary, set: Set) -> bool {
+    set.has(Operator::Binary)
+        || cfg!(all(target_arch = "arm", target_os = "none"))
+            && set.has(Operator::Sum)
+            && arm::takes_sum(layer)
+}
+
+/// `x * y + z`, rounded once to the nearest f32, ties to even, where the compiler may use an instruction for it.
+#[inline(always)]
+pub(crate) fn fma(x: f32, y: f32, z: f32) -> Option<f32> {
+    #[cfg(all(kiln_dsp, target_abi = "eabihf"))]
+    let sum = Some(arm::fma(x, y, z));
+    #[cfg(not(all(kiln_dsp, target_abi = "eabihf")))]
+    let sum = {
+        let _ = (x, y, z);
+        None
+    };
+    sum
 }
 
 /// The instruction sets with kernels that this machine has, the fastest first.

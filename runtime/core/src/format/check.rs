@@ -143,7 +143,7 @@ fn layers(view: &View<'_>, set: Set, place: &mut Place) -> Result<(), Problem> {
         let (more, there) = match layer {
             Layer::Conv(layer) => (conv(layer, set, header.arena)?, arch::has_conv(layer, set)),
             Layer::Pool(layer) => (pool(layer, set)?, arch::has_pool(layer, set)),
-            Layer::Binary(layer) if set.has(Operator::Binary) => (binary(layer)?, true),
+            Layer::Binary(layer) => (binary(layer)?, arch::has_binary(layer, set)),
             Layer::Table(layer) if set.has(Operator::Table) => (table(layer)?, true),
             Layer::Copy(layer) if set.has(Operator::Copy) => (copy(layer)?, true),
             Layer::Resize(layer) if set.has(Operator::Resize) => (resize(layer)?, true),

@@ -231,7 +231,7 @@ impl<'m> View<'m> {
             let record = PoolRecord::parse(fields.front().ok()?, 0).ok()?;
             return Some((self.pool(&record)?, PoolRecord::LEN));
         }
-        if kind == BinaryRecord::KIND && set.has(Operator::Binary) {
+        if kind == BinaryRecord::KIND && set.has_any(Set::BINARIES) {
             let record = BinaryRecord::parse(fields.front().ok()?, 0).ok()?;
             return Some((self.binary(&record)?, BinaryRecord::LEN));
         }

@@ -1,9 +1,13 @@
-//! `x * y + z`, rounded once, where there is no instruction for it.
+//! `x * y + z`, rounded once, by an instruction or where there is none for it.
 
 use super::shift_right;
+use crate::arch;
 
 /// `x * y + z`, rounded once to the nearest f32, ties to even.
 pub fn fma(x: f32, y: f32, z: f32) -> f32 {
+    if let Some(sum) = arch::fma(x, y, z) {
+        return sum;
+    }
     // A microcontroller computes f64 in software, which takes longer and some 2 KB of flash.
     if cfg!(target_os = "none") {
         in_integers(x, y, z)

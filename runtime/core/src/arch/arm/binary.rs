@@ -4,8 +4,10 @@ use core::ops::Range;
 
 use super::{loops, range};
 use crate::layer::{Binary, BinaryFixed, BinaryOp};
+use crate::operators::{Operator, Set};
 use crate::ops::binary::value;
 use crate::rounding::{fma, limit};
+use crate::tensor::Tensor;
 
 /// What the loops take. `dsp_lanes.s` knows the places.
 #[repr(C)]
@@ -25,8 +27,28 @@ pub struct Sum {
     pub shift: u32,
 }
 
+/// Whether [`run`] needs nothing but [`Operator::Sum`] for a layer.
+pub fn takes(layer: &Binary) -> bool {
+    let len = layer.output.shape.len();
+    let [a, b, output] = [&layer.a, &layer.b, &layer.output].map(|tensor: &Tensor| {
+        let start = tensor.offset as usize;
+        (start..start.saturating_add(len), tensor.shape.len() == len)
+    });
+    let apart = |operand| is_over_or_apart(operand, &output.0);
+    len > 0
+        && len.is_multiple_of(4)
+        && a.1
+        && b.1
+        && apart(&a.0)
+        && apart(&b.0)
+        && match layer.fixed {
+            Some(fixed) => layer.op != BinaryOp::Mul && integers(layer, fixed).is_some(),
+            None => layer.op == BinaryOp::Add && fraction_bits(&floats(layer)).is_some(),
+        }
+}
+
 /// Runs the layer; none where it is left to the plain loop, and nothing is written.
-pub fn run(layer: &Binary, arena: &mut [u8]) -> Option<()> {
+pub fn run(layer: &Binary, set: Set, arena: &mut [u8]) -> Option<()> {
     let len = layer.output.shape.len();
     let tensors = [layer.a, layer.b, layer.output];
     if tensors.iter().any(|tensor| tensor.shape.len() != len) {
@@ -47,7 +69,7 @@ pub fn run(layer: &Binary, arena: &mut [u8]) -> Option<()> {
         shift: 0,
     };
     let fours = len / 4 * 4;
-    if fours == 0 {
+    if fours == 0 || fours < len && !set.has(Operator::Binary) {
         return None;
     }
     match layer.fixed {
@@ -61,9 +83,14 @@ pub fn run(layer: &Binary, arena: &mut [u8]) -> Option<()> {
             // SAFETY: as above.
             unsafe { loops::float_sum(&sum) };
         }
+        None if loops::HAS_FLOAT_SUM => return None,
         None => near(layer, arena, [a.start, b.start, output.start], fours)?,
     }
-    for index in fours..len {
+    for index in fours..if set.has(Operator::Binary) {
+        len
+    } else {
+        fours
+    } {
         let [a, b] = [a.start, b.start].map(|start| arena.get(start + index).copied());
         *arena.get_mut(output.start + index)? = value(layer, a? as i8, b? as i8) as u8;
     }
@@ -114,6 +141,14 @@ fn floats(layer: &Binary) -> [f32; 3] {
     [to_a, to_b, start]
 }
 
+/// As many as keep a sum of [`near`] below 2^30.
+fn fraction_bits(terms: &[f32; 3]) -> Option<u32> {
+    let most = 256.0 * (terms[0] + terms[1]) + terms[2].abs() + 1.0;
+    (14..=22)
+        .rev()
+        .find(|&bits| most * (1 << bits) as f32 <= (1 << 30) as f32)
+}
+
 /// Equation (8) in integers, to within some error; where that leaves two outputs, by the plain
 /// computation. None where the ratios do not allow for it.
 fn near(layer: &Binary, arena: &mut [u8], starts: [usize; 3], len: usize) -> Option<()> {
@@ -121,11 +156,7 @@ fn near(layer: &Binary, arena: &mut [u8], starts: [usize; 3], len: usize) -> Opt
         return None;
     }
     let terms = floats(layer);
-    let most = 256.0 * (terms[0] + terms[1]) + terms[2].abs() + 1.0;
-    // Fraction bits, so that `most` stays below 2^30.
-    let bits = (14..=22)
-        .rev()
-        .find(|&bits| most * (1 << bits) as f32 <= (1 << 30) as f32)?;
+    let bits = fraction_bits(&terms)?;
     let [to_a, to_b, start] = terms.map(|term| (term * (1 << bits) as f32) as i32);
     let start = start + (1 << (bits - 1));
     let mask = (1_u32 << bits) - 1;

@@ -50,6 +50,8 @@ unsafe extern "C" {
     #[cfg(target_abi = "eabihf")]
     #[link_name = "kiln_float_sum"]
     pub fn float_sum(sum: *const Sum);
+    #[cfg(target_abi = "eabihf")]
+    fn kiln_fma(x: f32, y: f32, z: f32) -> f32;
 }
 
 /// A loop through all fours of channels of one column.
@@ -84,6 +86,13 @@ pub const fn narrow(lanes: *mut u32, _: usize) -> *mut u32 {
 ///
 /// None is needed.
 pub const unsafe fn widen(_: *mut u32, _: usize) {}
+
+/// `x * y + z`, rounded once.
+#[cfg(target_abi = "eabihf")]
+pub fn fma(x: f32, y: f32, z: f32) -> f32 {
+    // SAFETY: it computes with registers alone. All cores with the DSP extension and an FPU have it.
+    unsafe { kiln_fma(x, y, z) }
+}
 
 /// Whether there is a sum by floats.
 pub const HAS_FLOAT_SUM: bool = cfg!(target_abi = "eabihf");

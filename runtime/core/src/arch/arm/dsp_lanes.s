@@ -204,4 +204,10 @@ kiln_function kiln_float_sum
     str r5, [r3], #4
     bne 1b
     pop {r4-r9, pc}
+
+@ s0 * s1 + s2, rounded once.
+kiln_function kiln_fma
+    vfma.f32 s2, s0, s1
+    vmov.f32 s0, s2
+    bx lr
 .endif

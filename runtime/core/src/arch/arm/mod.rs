@@ -118,7 +118,10 @@ impl Isa {
         match layer.op {
             BinaryOp::Mul if set.has(Operator::Product) => products::run(layer, arena).is_some(),
             BinaryOp::Mul => false,
-            BinaryOp::Add | BinaryOp::Sub => binary::run(layer, arena).is_some(),
+            BinaryOp::Add | BinaryOp::Sub if set.has_any(Set::BINARIES) => {
+                binary::run(layer, set, arena).is_some()
+            }
+            BinaryOp::Add | BinaryOp::Sub => false,
         }
     }
 
@@ -261,6 +264,9 @@ pub fn has_conv(conv: &Conv<'_>, set: Set) -> bool {
         && constants::Constants::of(conv).is_some()
 }
 
+pub use binary::takes as takes_sum;
+#[cfg(all(kiln_dsp, target_abi = "eabihf"))]
+pub use dsp::fma;
 pub use pool::needs as pool_needs;
 pub use products::takes as takes_product;
 

@@ -241,3 +241,47 @@ fn products_equal_the_plain_loop() {
     }
     assert!(taken > trials(2000) / 3, "{taken}");
 }
+
+/// Sums that the operator for them alone takes are done by it, whatever lies where; the others are left, or are
+/// what the plain loop makes.
+#[test]
+fn sums_equal_the_plain_loop() {
+    let alone = Set::NONE.with(Operator::Sum);
+    let mut random = Random(12);
+    let mut taken = 0;
+    for trial in 0..trials(2000) as u32 {
+        let shape = [1 + trial % 3, 1 + trial % 4, 1 + trial % 5];
+        let len = shape.iter().product::<u32>() as usize;
+        let second = 1 + len;
+        let output = [1, second, second + len, second + 1][random.below(4) as usize];
+        let layer = Binary {
+            op: [BinaryOp::Add, BinaryOp::Sub][trial as usize % 7 / 5],
+            a: tensor(1, shape, random.i8()),
+            b: tensor(second, shape, random.i8()),
+            output: tensor(output, shape, random.i8()),
+            scales: [0; 3].map(|_| random.scale(-9, 3)),
+            fixed: (random.below(2) == 0).then(|| BinaryFixed {
+                factors: [0; 2].map(|_| random.below(1 << 14) as u16),
+                shift: 1 + random.below(30) as u8,
+            }),
+            low: -120,
+            high: 125,
+        };
+        let takes = super::takes_sum(&layer);
+        let over = output == second + 1;
+        assert!(
+            !takes || len.is_multiple_of(4) && (!over || len == 1),
+            "{layer:?}"
+        );
+        let arena = random.bytes(second + 2 * len);
+        let (mut expected, mut found) = (arena.clone(), arena.clone());
+        ops::binary::run(&layer, &mut expected).unwrap();
+        match Isa.binary_of(&layer, alone, &mut found) {
+            true => assert_eq!(found, expected, "{layer:?}"),
+            false => assert!(!takes && found == arena, "{layer:?} is left"),
+        }
+        assert!(!Isa.binary_of(&layer, Set::NONE, &mut found));
+        taken += usize::from(takes);
+    }
+    assert!(taken > trials(2000) / 10, "{taken}");
+}
