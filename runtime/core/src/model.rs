@@ -5,8 +5,8 @@ use crate::crc::Crc32;
 use crate::engine::{self, RunError};
 use crate::format::{self, Drawn, FormatError, Golden, Header, Section, Target, View};
 use crate::layer::Layer;
-use crate::operators::{Every, Operators};
-use crate::preprocess::Recipe;
+use crate::operators::{Every, Operator, Operators, Set};
+use crate::preprocess::{Color, Fit, Recipe};
 use crate::tensor::Tensor;
 
 /// Bytes at a multiple of 64, where fast kernels want a model's file and its arena.
@@ -130,7 +130,15 @@ impl<'m, O: Operators> Model<'m, O> {
 
     /// How a picture becomes an input.
     pub fn recipe(&self) -> Option<Recipe> {
-        format::parse_recipe(self.view.section(Section::Recipe), 0).ok()
+        let mut recipe = format::parse_recipe(self.view.section(Section::Recipe), 0).ok()?;
+        // The check has seen to both: a program of fewer operators has no code for the others.
+        if !O::SET.has_any(Set::FITS) {
+            recipe.fit = Fit::Stretch;
+        }
+        if !O::SET.has(Operator::Grey) {
+            recipe.color = Color::Rgb;
+        }
+        Some(recipe)
     }
 
     /// With a recipe, `[channels][256]` i8: the input for each value of a pixel. Else empty.

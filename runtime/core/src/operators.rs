@@ -125,6 +125,9 @@ impl Set {
     /// Sums, differences and products of all kinds.
     pub(crate) const BINARIES: Self = Self::NONE.with(Operator::Binary).with(Operator::Sum);
 
+    /// How a recipe fits pictures, where they are not stretched.
+    pub(crate) const FITS: Self = Self::NONE.with(Operator::Crop).with(Operator::Letterbox);
+
     /// Whether something of another set is in it.
     #[inline(always)]
     pub(crate) const fn has_any(self, other: Self) -> bool {

@@ -98,7 +98,13 @@ impl Recipe {
     /// [`PreprocessError::InputSize`], [`PreprocessError::CropPct`], [`PreprocessError::Mean`] or
     /// [`PreprocessError::Std`]. The channels that the colour does not use are not looked at.
     pub fn check(&self) -> Result<(), PreprocessError> {
-        self.check_sizes()?;
+        let sides = 1..=MAX_INPUT_SIDE;
+        if !sides.contains(&self.width) || !sides.contains(&self.height) {
+            return Err(PreprocessError::InputSize);
+        }
+        if !(1..=100).contains(&self.crop_pct) {
+            return Err(PreprocessError::CropPct);
+        }
         for channel in 0..self.channels() {
             if !self.mean[channel].is_finite() {
                 return Err(PreprocessError::Mean);
@@ -110,17 +116,6 @@ impl Recipe {
             }
         }
         Ok(())
-    }
-
-    #[inline(never)]
-    const fn check_sizes(&self) -> Result<(), PreprocessError> {
-        if self.is_empty() || self.width > MAX_INPUT_SIDE || self.height > MAX_INPUT_SIDE {
-            return Err(PreprocessError::InputSize);
-        }
-        match self.crop_pct {
-            1..=100 => Ok(()),
-            _ => Err(PreprocessError::CropPct),
-        }
     }
 
     /// What the float model sees for a byte of the preprocessed picture.
@@ -143,19 +138,18 @@ impl Recipe {
     }
 
     /// What of a picture of `width * height` pixels goes where in the input. Equations (7) to
-    /// (9) of the [module](super).
+    /// (9) of the [module](super). A `crop_pct` above 100 is taken as 100, and one pixel is always used.
     ///
     /// # Errors
     ///
     /// [`PreprocessError::Size`] if a side of the picture is not in `1..=MAX_SIDE`,
-    /// [`PreprocessError::InputSize`] if one of the recipe is not in `1..=MAX_INPUT_SIDE`,
-    /// [`PreprocessError::CropPct`] if that is not in `1..=100`.
+    /// [`PreprocessError::InputSize`] if one of the recipe is not in `1..=MAX_INPUT_SIDE`.
     pub const fn place(&self, width: u32, height: u32) -> Result<Placement, PreprocessError> {
         if width == 0 || width > MAX_SIDE || height == 0 || height > MAX_SIDE {
             return Err(PreprocessError::Size);
         }
-        if let Err(error) = self.check_sizes() {
-            return Err(error);
+        if self.is_empty() || self.width > MAX_INPUT_SIDE || self.height > MAX_INPUT_SIDE {
+            return Err(PreprocessError::InputSize);
         }
         let picture = (width, height);
         let input = (self.width as u32, self.height as u32);
@@ -164,7 +158,11 @@ impl Recipe {
             Fit::Crop => (largest_within(picture, input), input),
             Fit::Letterbox => (picture, largest_within(input, picture)),
         };
-        let pct = self.crop_pct as u32;
+        let pct = if self.crop_pct > 100 {
+            100
+        } else {
+            self.crop_pct as u32
+        };
         let source = (scaled(used.0, pct, 100), scaled(used.1, pct, 100));
         Ok(Placement {
             source: centred(source, picture),
@@ -267,7 +265,9 @@ mod tests {
         for crop_pct in [0, 101, 255] {
             let recipe = Recipe { crop_pct, ..RECIPE };
             assert_eq!(recipe.check(), Err(PreprocessError::CropPct));
-            assert_eq!(recipe.place(9, 9), Err(PreprocessError::CropPct));
+            let side = if crop_pct == 0 { 1 } else { 9 };
+            let source = recipe.place(9, 9).unwrap().source;
+            assert_eq!((source.width, source.height), (side, side));
         }
         for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
             for channel in 0..3 {

@@ -43,7 +43,8 @@ pub fn takes(layer: &Binary) -> bool {
         && apart(&b.0)
         && match layer.fixed {
             Some(fixed) => layer.op != BinaryOp::Mul && integers(layer, fixed).is_some(),
-            None => layer.op == BinaryOp::Add && fraction_bits(&floats(layer)).is_some(),
+            None if layer.op != BinaryOp::Add => false,
+            None => loops::HAS_FLOAT_SUM || fraction_bits(&floats(layer)).is_some(),
         }
 }
 
