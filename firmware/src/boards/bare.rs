@@ -1,12 +1,15 @@
 //! What any program takes beside its own code, small: the functions that the compiler calls to copy and
-//! fill memory; and, of the program `engine`, which has no interrupts, one vector for them where there
-//! are 240 else.
+//! fill memory; and the vectors of interrupts, as few as the program has, where cortex-m-rt's own are all
+//! 240, or 480, that a core may have (of `rp2350` they are its own package's).
 #![allow(
     unsafe_code,
     reason = "the compiler's calls and the vector table are by name"
 )]
 
 use core::arch::global_asm;
+
+#[cfg(feature = "emulated")]
+use crate::boards::INTERRUPTS;
 
 // The compiler's own take 1.3 KB, which TensorFlow Lite Micro's newlib-nano does not either. Sixteen bytes
 // at a time; Armv7-M and above read and write words at any address. Registers are those that the
@@ -79,12 +82,18 @@ global_asm!(
     "bx lr",
 );
 
-// The linker's script asks for one at least; none of them is ever let through.
-#[cfg(feature = "engine")]
+#[cfg(any(feature = "engine", feature = "emulated"))]
 global_asm!(
     ".section .vector_table.interrupts, \"a\", %progbits",
     ".global __INTERRUPTS",
     "__INTERRUPTS:",
+    ".rept {count}",
     ".word DefaultHandler",
+    ".endr",
     ".text",
+    count = const INTERRUPTS,
 );
+
+/// The linker's script asks for one at least; none of them is ever let through.
+#[cfg(feature = "engine")]
+const INTERRUPTS: u16 = 1;

@@ -54,8 +54,6 @@ mod memory;
 mod receive;
 #[cfg(not(feature = "rp2350"))]
 mod register;
-#[cfg(feature = "emulated")]
-mod vectors;
 #[cfg(not(feature = "rp2350"))]
 mod watchdog;
 
@@ -92,6 +90,16 @@ pub use receive::Bytes;
 
 /// That of `-icount shift=4`; 0 where time is counted, not instructions.
 const NANOSECONDS_PER_INSTRUCTION: u16 = if cfg!(feature = "rp2350") { 0 } else { 16 };
+
+/// Interrupts in the vector table: up to the last that is let through.
+#[cfg(feature = "emulated")]
+pub(crate) const INTERRUPTS: u16 = {
+    let line = board::LINE_INTERRUPT.0;
+    match board::WATCHDOG_INTERRUPT {
+        Some(watchdog) if watchdog.0 > line => watchdog.0 + 1,
+        _ => line + 1,
+    }
+};
 
 /// Half of the milliseconds without progress after which the watchdog resets.
 const WATCHDOG: u32 = 2000;

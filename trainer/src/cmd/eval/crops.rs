@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::super::ui;
 use super::{EvalArgs, Part, Pictures, ask, open_data};
-use crate::evaluate::{Answers, Evaluation};
+use crate::evaluate::Evaluation;
 use crate::inference::Model;
 
 /// What a model is worth where it is shown a share of each picture.
@@ -35,7 +35,7 @@ pub fn compare(args: &EvalArgs) -> anyhow::Result<Vec<Crop>> {
     for &crop_pct in &args.crop_pct {
         model.set_crop_pct(crop_pct)?;
         let pictures = Pictures::open(&data, args.split.name(), &samples, &model)?;
-        let answers: Answers = ask(&model, &pictures, &args.device)?;
+        let answers = ask(&model, &pictures, &args.device)?;
         let Evaluation {
             n, loss, accuracy, ..
         } = Evaluation::new(&answers);

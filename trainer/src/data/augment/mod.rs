@@ -199,18 +199,18 @@ fn random_crop<'a>(
     config: &AugmentConfig,
     rng: &mut ChaCha8Rng,
 ) -> Result<(PictureView<'a>, Recipe), PreprocessError> {
-    let recipe = Recipe {
+    let whole = Recipe {
         crop_pct: 100,
         ..*recipe
     };
-    let seen = recipe.place(view.width(), view.height())?.source;
+    let seen = whole.place(view.width(), view.height())?.source;
     let (seen_width, seen_height) = (seen.width as f32, seen.height as f32);
     let recipe = Recipe {
         fit: match recipe.fit {
             Fit::Letterbox => Fit::Letterbox,
             Fit::Stretch | Fit::Crop => Fit::Stretch,
         },
-        ..recipe
+        ..whole
     };
     for _ in 0..10 {
         let scale = between(rng, config.crop_scale);

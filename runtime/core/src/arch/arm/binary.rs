@@ -87,13 +87,12 @@ pub fn run(layer: &Binary, set: Set, arena: &mut [u8]) -> Option<()> {
         None if loops::HAS_FLOAT_SUM => return None,
         None => near(layer, arena, [a.start, b.start, output.start], fours)?,
     }
-    for index in fours..if set.has(Operator::Binary) {
-        len
-    } else {
-        fours
-    } {
-        let [a, b] = [a.start, b.start].map(|start| arena.get(start + index).copied());
-        *arena.get_mut(output.start + index)? = value(layer, a? as i8, b? as i8) as u8;
+    // Else there is no rest, and the program has no code for one.
+    if set.has(Operator::Binary) {
+        for index in fours..len {
+            let [a, b] = [a.start, b.start].map(|start| arena.get(start + index).copied());
+            *arena.get_mut(output.start + index)? = value(layer, a? as i8, b? as i8) as u8;
+        }
     }
     keep_to(layer, arena.get_mut(output)?);
     Some(())
