@@ -61,9 +61,9 @@ impl Part {
 Examples:
   kiln eval runs/first photos
   kiln eval runs/first/model.onnx photos --split val --json
-  kiln eval runs/first/model.kiln photos
-  kiln eval runs/first new-photos --split all
-  kiln eval model.kiln photos --strangers landscapes
+  kiln eval runs/first/model.int8.onnx photos
+  kiln eval runs/first/model.kiln new-photos --split all
+  kiln eval model.int8.onnx photos --strangers landscapes
   kiln eval runs/first photos --split val --crop-pct 80,90,100
   kiln eval runs/first photos --out report      figures, confusion matrix and worst mistakes")]
 pub struct EvalArgs {

@@ -205,7 +205,7 @@ fn ask(args: &QuickstartArgs, pictures: &Path, kiln: &Path) -> anyhow::Result<Ev
         out: kiln.parent().map(|folder| folder.join("evaluation")),
         ..eval::EvalArgs::of(kiln, pictures)
     })?;
-    ui::print("   yours:  kiln eval runs/first/model.kiln YOUR_PICTURES")?;
+    ui::print("   yours:  kiln eval runs/first/model.int8.onnx YOUR_PICTURES")?;
     stage(8, "Classify: what is on these?")?;
     let some: Vec<PathBuf> = pictures::files(&[pictures.join("test")])?;
     let step = some.len().div_ceil(4).max(1);

@@ -91,6 +91,25 @@ impl Dataset {
         Dataset::split_up(scan, options)
     }
 
+    /// Numbers the classes as `labels` has them, a model's for example. Whether both are the same names;
+    /// else nothing changes.
+    pub fn label_as(&mut self, labels: &[String]) -> bool {
+        let place = |class| labels.iter().position(|label| label == class);
+        let Some(places) = self.classes.iter().map(place).collect::<Option<Vec<_>>>() else {
+            return false;
+        };
+        if labels.len() != places.len() {
+            return false;
+        }
+        for samples in [&mut self.train, &mut self.val, &mut self.test] {
+            for sample in samples {
+                sample.class = places[sample.class];
+            }
+        }
+        self.classes = labels.to_vec();
+        true
+    }
+
     /// The samples of a split.
     pub fn split(&self, split: Split) -> &[Sample] {
         match split {
@@ -385,5 +404,28 @@ mod tests {
         assert_ne!(changed, first, "a content");
         fs::remove_file(victim).unwrap();
         assert_ne!(fingerprint(&dataset), changed, "a picture gone");
+    }
+
+    #[test]
+    fn classes_are_numbered_as_labels_are() {
+        let root = folder(&[("bird", 4), ("cat", 2), ("dog", 3)]);
+        let mut dataset = open(&root, 0.0, 0.0, 0);
+        let labels = |names: &[&str]| names.iter().map(|&name| name.into()).collect::<Vec<_>>();
+        assert!(dataset.label_as(&labels(&["dog", "bird", "cat"])));
+        assert_eq!(dataset.classes, ["dog", "bird", "cat"]);
+        assert_eq!(counts(&dataset)[0], [3, 4, 2]);
+        for sample in &dataset.train {
+            assert!(sample.path.starts_with(&dataset.classes[sample.class]));
+        }
+        let before = dataset.train.clone();
+        for others in [
+            &["dog", "bird"][..],
+            &["dog", "bird", "lion"],
+            &["dog", "bird", "cat", "lion"],
+        ] {
+            assert!(!dataset.label_as(&labels(others)), "{others:?}");
+        }
+        assert_eq!(dataset.train, before);
+        assert_eq!(dataset.classes, ["dog", "bird", "cat"]);
     }
 }

@@ -44,7 +44,8 @@ pub struct Sample {
 pub struct Dataset {
     /// The folder.
     pub root: PathBuf,
-    /// Class names in label order: the sorted names of the class folders.
+    /// Class names in label order: the sorted names of the class folders, unless a model has another order
+    /// ([`label_as`](Self::label_as)).
     pub classes: Vec<String>,
     /// Samples to learn from, sorted by path.
     pub train: Vec<Sample>,

@@ -27,13 +27,13 @@ pub fn compare(args: &EvalArgs) -> anyhow::Result<Vec<Crop>> {
     let data = open_data(&model, &args.data, &labels, args.split == Part::All)?;
     let samples = args.split.samples(&data);
     let mut crops = Vec::new();
-    if !args.json {
-        let (part, n) = (args.split.name(), ui::count(samples.len()));
-        ui::print(format!("{part} split, {n} pictures"))?;
-        ui::print("crop_pct  accuracy    loss")?;
-    }
     for &crop_pct in &args.crop_pct {
         model.set_crop_pct(crop_pct)?;
+        if crops.is_empty() && !args.json {
+            let (part, n) = (args.split.name(), ui::count(samples.len()));
+            ui::print(format!("{part} split, {n} pictures"))?;
+            ui::print("crop_pct  accuracy    loss")?;
+        }
         let pictures = Pictures::open(&data, args.split.name(), &samples, &model)?;
         let answers = ask(&model, &pictures, &args.device)?;
         let Evaluation {

@@ -85,8 +85,8 @@ fn cache_options(model: &Model) -> CacheOptions {
     }
 }
 
-/// Opens the pictures, split as the run split them, and compares the classes. `all` says that the whole
-/// folder is wanted, however it is split.
+/// Opens the pictures, split as the run split them, with the classes in the model's order. `all` says that
+/// the whole folder is wanted, however it is split.
 ///
 /// # Errors
 /// The classes are others than the model's; the folder has no splits and the model does not tell how they
@@ -101,7 +101,7 @@ pub fn open_data(
         (Ok(a), Ok(b)) => a == b,
         _ => false,
     };
-    let data = match model {
+    let mut data = match model {
         Model::Run(run) if same(path, &run.config.data.path) && run.split().exists() => {
             Dataset::read_split(path, &run.split())?
         }
@@ -110,12 +110,12 @@ pub fn open_data(
     };
     if !all && model.split_options().is_none() && !data.given {
         bail!(
-            "{}: it has no train, val and test folders, and this model does not tell how its run drew \
-             them; evaluate the ONNX file, or all pictures: --split all",
+            "{}: it has no train, val and test folders, and this model does not tell how they were drawn, as \
+             ONNX files of kiln export and kiln quantize do; for all pictures: --split all",
             path.display()
         );
     }
-    if data.classes != labels {
+    if !data.label_as(labels) {
         bail!(
             "{}: it has the classes {:?}, the model knows {labels:?}; name the class folders as the \
              model's classes",

@@ -72,8 +72,8 @@ fn find(
     part: Part,
 ) -> anyhow::Result<Vec<(PathBuf, Option<usize>)>> {
     let split = file.get_json(onnx::SPLIT).unwrap_or_default();
-    if let (Ok(labels), Ok(data)) = (file.labels(), Dataset::open(folder, &split))
-        && data.classes == labels
+    if let (Ok(labels), Ok(mut data)) = (file.labels(), Dataset::open(folder, &split))
+        && data.label_as(&labels)
     {
         let samples = part.samples(&data);
         let found = samples
