@@ -11,6 +11,7 @@ use kiln_core::tensor::Shape;
 use kiln_run::layout::Layout;
 
 use crate::onnx::{self, OnnxError, OnnxFile};
+use crate::panics;
 
 /// An ONNX classifier, optimised by tract and ready to run one input at a time.
 #[derive(Clone)]
@@ -72,9 +73,9 @@ impl FloatModel {
                 .into_optimized()?
                 .into_runnable()
         };
-        let plan = build().map_err(|error| FloatError::Graph {
+        let plan = guarded(build).map_err(|cause| FloatError::Graph {
             path: file.path.clone(),
-            cause: format!("{error:#}"),
+            cause,
         })?;
         // Without metadata, the order that PyTorch and burn write.
         let layout = match file.get(onnx::LAYOUT) {
@@ -169,9 +170,17 @@ impl FloatModel {
                 .copied()
                 .collect())
         };
-        run().map_err(|error| FloatError::Graph {
+        guarded(run).map_err(|cause| FloatError::Graph {
             path: self.path.clone(),
-            cause: format!("{error:#}"),
+            cause,
         })
+    }
+}
+
+/// What tract gives; its errors, and its panics at files that it is not made for, as text.
+pub(crate) fn guarded<T>(work: impl FnOnce() -> TractResult<T>) -> Result<T, String> {
+    match panics::quietly(work) {
+        Ok(done) => done.map_err(|error| format!("{error:#}")),
+        Err(panic) => Err(format!("it cannot be computed: {panic}")),
     }
 }

@@ -30,6 +30,7 @@ pub mod load;
 pub mod multiplier;
 pub mod onnx;
 pub mod onnx_out;
+pub mod panics;
 pub mod pointwise;
 pub mod qgraph;
 pub mod quantize;

@@ -9,6 +9,7 @@ use kiln_run::layout::{Layout, reorder};
 use thiserror::Error;
 use tract_onnx::prelude::*;
 
+use crate::float::guarded;
 use crate::onnx::{OnnxError, OnnxFile};
 use crate::qgraph::QGraph;
 
@@ -182,9 +183,9 @@ impl TractLayers {
     /// tract refuses the file.
     pub fn new(file: &OnnxFile, graph: &QGraph) -> Result<Self, VerifyError> {
         let (_, input) = file.input()?;
-        let tract = |error: TractError| VerifyError::Tract {
+        let tract = |cause| VerifyError::Tract {
             path: file.path.clone(),
-            cause: format!("{error:#}"),
+            cause,
         };
         let mut layers = Vec::new();
         let mut outputs = Vec::new();
@@ -217,7 +218,7 @@ impl TractLayers {
             model.into_typed()?.into_runnable()
         };
         Ok(Self {
-            plan: build().map_err(tract)?,
+            plan: guarded(build).map_err(tract)?,
             layers,
             input,
             layout: graph.meta.layout,
@@ -270,9 +271,9 @@ impl TractLayers {
             }
             Ok(TractRun { logits, layers })
         };
-        run().map_err(|error| VerifyError::Tract {
+        guarded(run).map_err(|cause| VerifyError::Tract {
             path: self.path.clone(),
-            cause: format!("{error:#}"),
+            cause,
         })
     }
 }

@@ -201,8 +201,14 @@ fn what_fails_to_start_leaves_the_run_as_it_was() {
         let path = format!("{run}/{file}");
         (path.clone(), fs::read(path).unwrap())
     });
-    let cases: [(&[&str], &str); 5] = [
+    let cases: [(&[&str], &str); 11] = [
         (&["--overwrite", "--device", "cuda"], "--features cuda"),
+        (&["--overwrite", "--init", "absent.pth"], "absent.pth"),
+        (&["--overwrite", "--teacher", "absent.onnx"], "absent.onnx"),
+        (&["--overwrite", "--batch", "64"], "do not fill one batch"),
+        (&["--resume", "--teacher", "absent.onnx"], "absent.onnx"),
+        (&["--resume", "--set", "data.val=0.4"], "data.val"),
+        (&["--resume", "--set", "training.ema=0"], "training.ema"),
         (&["--resume", "--size", "32"], "[recipe] changed"),
         (&["--resume", "--model", "resnet"], "[model] changed"),
         (
@@ -213,7 +219,7 @@ fn what_fails_to_start_leaves_the_run_as_it_was() {
     ];
     for (options, message) in cases {
         let mut args = vec!["train", "--out", &run];
-        if options[0] == "--overwrite" && options[1] == "--device" {
+        if options[0] == "--overwrite" && options[1] != "--set" {
             args.push(&pictures);
         }
         let (output, stderr) = output(&[&args[..], options].concat());

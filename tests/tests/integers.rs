@@ -301,7 +301,17 @@ fn a_drop_of_accuracy_is_exit_1_and_bad_input_exit_2() {
     let onnx = fs::read(&model).unwrap();
     fs::write(at("cut.onnx"), &onnx[..onnx.len() / 3]).unwrap();
     let one = at("pictures/test/cat");
-    let cases: [(&[&str], &[&Path], &str); 8] = [
+    let hollow = at("hollow");
+    for class in ["bird", "cat", "dog"] {
+        fs::create_dir_all(hollow.join(class)).unwrap();
+    }
+    let cases: [(&[&str], &[&Path], &str); 9] = [
+        // Not calibrated with all pictures, as if they had no classes.
+        (
+            &["quantize", "--calibrate"],
+            &[&hollow, &model],
+            "holds no picture",
+        ),
         (
             &["quantize", "--calibrate"],
             &[&empty, &model],

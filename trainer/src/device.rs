@@ -1,10 +1,10 @@
 //! Where tensors are computed: `--device auto|cpu|cuda[:N]|wgpu|remote:HOST:PORT,…`.
 
 use std::fmt;
-use std::panic::{self, AssertUnwindSafe};
 use std::str::FromStr;
 
 use burn::tensor::{DType, Device, Tensor};
+use kiln_runtime::panics::quietly_everywhere;
 use thiserror::Error;
 
 use crate::config::Precision;
@@ -188,7 +188,7 @@ fn auto() -> Devices {
     allow(dead_code, reason = "the CPU needs no trial")
 )]
 fn works(device: &Device) -> Result<(), String> {
-    let trial = quietly(|| {
+    let trial = quietly_everywhere(|| {
         let one = Tensor::<1>::ones([1], device);
         (one.clone() + one).into_data().iter::<f32>().next()
     });
@@ -235,27 +235,11 @@ impl Devices {
         if plain && self.is_cpu() {
             return Ok(work());
         }
-        quietly(work).map_err(|cause| DeviceError::Failed {
+        quietly_everywhere(work).map_err(|cause| DeviceError::Failed {
             device: self.name.clone(),
             cause,
         })
     }
-}
-
-/// Does `work`; a panic in it is returned as text and not printed.
-fn quietly<T>(work: impl FnOnce() -> T) -> Result<T, String> {
-    let hook = panic::take_hook();
-    panic::set_hook(Box::new(|_| {}));
-    let result = panic::catch_unwind(AssertUnwindSafe(work));
-    panic::set_hook(hook);
-    result.map_err(|payload| panic_message(&*payload))
-}
-
-/// The text of a panic.
-fn panic_message(payload: &(dyn std::any::Any + Send)) -> String {
-    let text = payload.downcast_ref::<String>().map(String::as_str);
-    let text = text.or_else(|| payload.downcast_ref::<&str>().copied());
-    text.unwrap_or("it failed without saying why").to_owned()
 }
 
 #[cfg(feature = "cuda")]
@@ -293,7 +277,7 @@ fn wgpu(adapter: Adapter) -> Result<Devices, DeviceError> {
     };
     let mut cause = String::new();
     for kind in kinds {
-        let opened = quietly(|| Device::wgpu(kind));
+        let opened = quietly_everywhere(|| Device::wgpu(kind));
         match opened.and_then(|device| works(&device).map(|()| device)) {
             Ok(device) => {
                 return Ok(Devices {
@@ -379,13 +363,6 @@ mod tests {
             let error = text.parse::<DeviceChoice>().unwrap_err();
             assert!(error.to_string().contains("use auto, cpu, cuda"), "{text}");
         }
-    }
-
-    #[test]
-    fn a_panic_of_a_driver_is_an_error_with_its_text() {
-        assert_eq!(quietly(|| 3), Ok(3));
-        let failed = quietly(|| -> u8 { panic!("no {}", "driver") });
-        assert_eq!(failed, Err("no driver".into()));
     }
 
     #[test]

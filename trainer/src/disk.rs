@@ -1,4 +1,4 @@
-//! Whether there is room for what is about to be written.
+//! Whether there is room for what is about to be written, and whether two paths are one.
 
 use std::io::Write;
 use std::path::Path;
@@ -23,6 +23,11 @@ pub fn writable(folder: &Path, bytes: u64) -> anyhow::Result<()> {
         );
     }
     Ok(())
+}
+
+/// Whether both paths lead to the same file or folder; not if one of them leads nowhere.
+pub fn same(a: &Path, b: &Path) -> bool {
+    matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
 }
 
 #[cfg(test)]

@@ -84,25 +84,41 @@ impl Run {
         })
     }
 
-    /// Writes `run.toml` and `labels.json` into a new or existing folder.
-    pub fn create(folder: &Path, config: RunConfig, labels: Vec<String>) -> Result<Self, RunError> {
-        let run = Self {
-            folder: folder.to_owned(),
-            config,
-            labels,
-        };
+    /// Writes `run.toml` and `labels.json` into the folder, which need not be there.
+    pub fn save(&self) -> Result<(), RunError> {
         let io = |path: PathBuf| move |source| RunError::Io { path, source };
-        fs::create_dir_all(folder).map_err(io(folder.to_owned()))?;
-        let path = folder.join("labels.json");
-        let text = serde_json::to_string_pretty(&run.labels).unwrap_or_default();
+        fs::create_dir_all(&self.folder).map_err(io(self.folder.clone()))?;
+        let path = self.folder.join("labels.json");
+        let text = serde_json::to_string_pretty(&self.labels).unwrap_or_default();
         write_atomic(&path, text.as_bytes()).map_err(io(path))?;
-        let path = folder.join("run.toml");
-        let text = run.config.to_toml().map_err(|error| ConfigError::Parse {
+        let path = self.folder.join("run.toml");
+        let text = self.config.to_toml().map_err(|error| ConfigError::Parse {
             path: path.clone(),
             cause: error.to_string(),
         })?;
-        write_atomic(&path, text.as_bytes()).map_err(io(path))?;
-        Ok(run)
+        write_atomic(&path, text.as_bytes()).map_err(io(path))
+    }
+
+    /// Removes what a run has written into the folder, nothing else.
+    pub fn clear(&self) -> io::Result<()> {
+        let gone = |removed: io::Result<()>| match removed {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            other => other,
+        };
+        let files = [
+            self.weights(),
+            self.metrics(),
+            self.curves(),
+            self.onnx(),
+            self.split(),
+            self.scales(),
+        ];
+        files
+            .iter()
+            .try_for_each(|file| gone(fs::remove_file(file)))?;
+        let folders = [self.checkpoints(), self.evaluation(), self.lessons()];
+        let mut folders = folders.iter();
+        folders.try_for_each(|folder| gone(fs::remove_dir_all(folder)))
     }
 
     /// The network's layout.
@@ -114,22 +130,26 @@ impl Run {
     /// The network with the run's best weights, for inference: as integers will compute it where it was
     /// trained so.
     pub fn network(&self, device: &Device) -> Result<Network, RunError> {
-        let network = self.fresh_network(device)?;
+        let network = self.scaled(self.fresh_network(device)?)?;
         Ok(load_network(network, &self.weights())?)
     }
 
-    /// The network with no weights of its own yet.
+    /// The network with no weights or scales of its own yet.
     pub fn fresh_network(&self, device: &Device) -> Result<Network, RunError> {
         let network = Network::new(&self.spec()?, device);
+        Ok(match self.config.training.qat {
+            true => network.folded(device),
+            false => network,
+        })
+    }
+
+    /// A network with the scales that the run keeps, if it is trained as integers will compute it.
+    pub fn scaled(&self, network: Network) -> Result<Network, RunError> {
         if !self.config.training.qat {
             return Ok(network);
         }
-        let network = network.folded(device);
-        let scales = match self.scales().exists() {
-            true => Some(self.read_scales(network.activations())?),
-            false => None,
-        };
-        Ok(network.with_scales(scales))
+        let scales = self.read_scales(network.activations())?;
+        Ok(network.with_scales(Some(scales)))
     }
 
     fn read_scales(&self, count: usize) -> Result<Scales, RunError> {
@@ -165,6 +185,11 @@ impl Run {
     /// The weights of the epoch with the lowest validation loss.
     pub fn weights(&self) -> PathBuf {
         self.folder.join("model.bpk")
+    }
+
+    /// The same of an epoch whose checkpoint is not written yet.
+    pub fn weights_of(&self, epoch: usize) -> PathBuf {
+        self.folder.join(format!("model.epoch-{epoch}.bpk"))
     }
 
     /// The activations' scales, where the network is trained as integers will compute it.
@@ -217,7 +242,12 @@ impl Run {
             ..Default::default()
         };
         (config.recipe.width, config.recipe.height) = (40, 32);
-        let labels = ["a", "b", "c"].map(str::to_owned).to_vec();
-        Self::create(folder, config, labels).unwrap()
+        let run = Self {
+            folder: folder.to_owned(),
+            config,
+            labels: ["a", "b", "c"].map(str::to_owned).to_vec(),
+        };
+        run.save().unwrap();
+        run
     }
 }

@@ -7,6 +7,7 @@ mod exchange;
 mod mock;
 
 use kiln_core::Output;
+use kiln_core::format::MAX_ARENA;
 use kiln_link::{Answer, CHUNK, Call, Inferred, Memory};
 use kiln_picture::Picture;
 
@@ -17,6 +18,9 @@ pub use self::exchange::Patience;
 use crate::port::Port;
 use crate::qemu::{Qemu, QemuError};
 use crate::screen;
+
+/// Bytes of the largest frame buffer that a board is believed to have.
+const MAX_SCREEN: usize = 1 << 24;
 
 /// What a layer cost in the last inference.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -144,6 +148,22 @@ impl Board {
         self.infer()
     }
 
+    /// The same with a tensor of zeros.
+    ///
+    /// # Errors
+    /// Those of the line.
+    pub fn run_zeros(&mut self) -> Result<Inferred, BoardError> {
+        let [rows, columns, channels] = self.about.input;
+        // As every model's tensors are; what something else says on this line is not believed.
+        let len = rows
+            .checked_mul(columns)
+            .and_then(|len| len.checked_mul(channels));
+        let len = len
+            .filter(|len| *len <= MAX_ARENA)
+            .ok_or(BoardError::Unexpected)?;
+        self.run(&vec![0; len as usize], &mut |_, _| ())
+    }
+
     /// The quantized logits of the last inference, and behind them what says whether the picture is known, if the
     /// model says that.
     ///
@@ -246,6 +266,9 @@ impl Board {
     /// Those of the line.
     pub fn screen(&mut self) -> Result<Picture, BoardError> {
         let bytes = self.bytes(|offset| Call::Screen { offset })?;
+        if screen::bytes(&self.about.display) > MAX_SCREEN {
+            return Err(BoardError::Unexpected);
+        }
         Ok(screen::picture(&self.about.display, &bytes))
     }
 

@@ -1,5 +1,6 @@
 //! From a picture file to a model's pixels, and the picture files of a folder.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -63,7 +64,7 @@ pub fn preprocessed(
 }
 
 /// Files as they are, and in place of a folder the files anywhere below it whose names end as
-/// pictures' do, sorted.
+/// pictures' do, sorted; without [hidden](is_hidden) ones.
 ///
 /// # Errors
 /// A path is not there, or a folder cannot be read.
@@ -87,26 +88,36 @@ pub fn files(paths: &[PathBuf]) -> io::Result<Vec<PathBuf>> {
 fn walk(folder: &Path, found: &mut Vec<PathBuf>) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
+        if is_hidden(&entry.file_name()) {
+            continue;
+        }
         let path = entry.path();
         let kind = entry.file_type()?;
         // Links to folders are not followed: they may lead in circles.
         if kind.is_dir() {
             walk(&path, found)?;
-        } else if is_picture(&path) {
+        } else if is_picture_name(&path) {
             found.push(path);
         }
     }
     Ok(())
 }
 
-fn is_picture(path: &Path) -> bool {
-    const ENDINGS: [&str; 6] = ["jpg", "jpeg", "png", "webp", "bmp", "gif"];
-    let ending = path.extension().and_then(|ending| ending.to_str());
-    ending.is_some_and(|ending| {
-        ENDINGS
-            .iter()
-            .any(|known| known.eq_ignore_ascii_case(ending))
-    })
+/// The extensions of pictures, in lower case.
+const EXTENSIONS: [&str; 9] = [
+    "jpg", "jpeg", "jpe", "jfif", "png", "webp", "bmp", "dib", "gif",
+];
+
+/// Whether a file's name ends as a picture's does.
+pub fn is_picture_name(path: &Path) -> bool {
+    let extension = path.extension().and_then(|ending| ending.to_str());
+    extension.is_some_and(|found| EXTENSIONS.iter().any(|e| e.eq_ignore_ascii_case(found)))
+}
+
+/// Whether a file or folder is what file managers, notebooks and archivers leave behind.
+pub fn is_hidden(name: &OsStr) -> bool {
+    let name = name.as_encoded_bytes();
+    name.starts_with(b".") || matches!(name, b"__MACOSX" | b"lost+found" | b"@eaDir")
 }
 
 #[cfg(test)]
@@ -118,11 +129,20 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
         fs::create_dir_all(at("b")).unwrap();
-        for name in ["b/2.PNG", "b/1.jpg", "a.webp", "notes.txt"] {
+        fs::create_dir_all(at("__MACOSX")).unwrap();
+        for name in [
+            "b/2.PNG",
+            "b/1.jpg",
+            "b/3.jfif",
+            "b/._1.jpg",
+            "__MACOSX/1.jpg",
+            "a.webp",
+            "notes.txt",
+        ] {
             fs::write(at(name), b"x").unwrap();
         }
         let found = files(&[at("notes.txt"), folder.path().to_owned()]).unwrap();
-        let expected = ["notes.txt", "a.webp", "b/1.jpg", "b/2.PNG"].map(at);
+        let expected = ["notes.txt", "a.webp", "b/1.jpg", "b/2.PNG", "b/3.jfif"].map(at);
         assert_eq!(found, expected);
         let error = files(&[at("missing")]).unwrap_err().to_string();
         assert!(error.contains("missing"), "{error}");

@@ -1,12 +1,12 @@
 //! Nodes of constants alone, evaluated by tract in a model of one node.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use tract_onnx::pb::{GraphProto, ModelProto, OperatorSetIdProto, ValueInfoProto};
 use tract_onnx::prelude::*;
 
 use super::constant::{Constant, Data};
+use crate::float::guarded;
 use crate::onnx::NodeProto;
 
 /// Values that an operator may give whose inputs have fewer.
@@ -58,10 +58,7 @@ pub fn evaluate(
     if !sane(node, inputs) {
         return Some(Err("contradicts the sizes of its inputs".into()));
     }
-    // tract is not made for hostile files: what it throws ends here.
-    let run = AssertUnwindSafe(|| one_node(node, inputs, opset));
-    let caught = catch_unwind(run).unwrap_or_else(|_| Err("cannot be evaluated".into()));
-    Some(caught)
+    Some(one_node(node, inputs, opset))
 }
 
 /// Whether an operator is among those that are evaluated.
@@ -123,14 +120,58 @@ fn bound(op: &str, inputs: &[Option<Arc<Constant>>]) -> Option<usize> {
         "Expand" => Some(len(0)?.saturating_mul(positive(second()?))),
         "Tile" => Some(len(0)?.saturating_mul(positive(second()?))),
         "ConstantOfShape" => Some(positive(given().next()?.data.integers()?)),
-        "MatMul" => Some(len(0)?.saturating_mul(len(1)?)),
+        "MatMul" => {
+            let [a, b] = [0, 1].map(|index| given().nth(index).map(|input| &input.dims[..]));
+            Some(product(&matrix_product(a?, b?)))
+        }
         "Range" => {
-            let at = |index: usize| given().nth(index).and_then(|input| input.scalar());
-            let steps = ((at(1)? - at(0)?) / at(2)?).ceil().max(0.0);
-            steps.is_finite().then_some(steps as usize)
+            let at = |index: usize| given().nth(index).map(|input| &input.data);
+            steps(at(0)?, at(1)?, at(2)?)
         }
         _ => None,
     }
+}
+
+/// The sizes of a product of matrices, leading axes broadcast; a vector is one row, or one column.
+fn matrix_product(a: &[usize], b: &[usize]) -> Vec<usize> {
+    let (batch_a, rows) = match a {
+        [batch @ .., rows, _] => (batch, *rows),
+        _ => (&[][..], 1),
+    };
+    let (batch_b, columns) = match b {
+        [batch @ .., _, columns] => (batch, *columns),
+        _ => (&[][..], 1),
+    };
+    let (long, short) = match batch_a.len() < batch_b.len() {
+        true => (batch_b, batch_a),
+        false => (batch_a, batch_b),
+    };
+    let mut sizes = long.to_vec();
+    for (size, other) in sizes.iter_mut().rev().zip(short.iter().rev()) {
+        *size = (*size).max(*other);
+    }
+    sizes.extend([rows, columns]);
+    sizes
+}
+
+/// How many numbers a range has; none if a step leads nowhere.
+fn steps(start: &Data, limit: &Data, delta: &Data) -> Option<usize> {
+    if let (Some(start), Some(limit), Some(delta)) =
+        (start.integers(), limit.integers(), delta.integers())
+    {
+        let [start, limit, delta] =
+            [start, limit, delta].map(|all| all.first().map(|n| i128::from(*n)));
+        let (span, delta) = (limit? - start?, delta?);
+        let steps = span.unsigned_abs().checked_div(delta.unsigned_abs())? + 1;
+        let forwards = (span > 0) == (delta > 0);
+        return Some(if forwards { steps.try_into().ok()? } else { 0 });
+    }
+    let float = |data: &Data| match data {
+        Data::F32(values) => values.first().copied().map(f64::from),
+        _ => None,
+    };
+    let steps = ((float(limit)? - float(start)?) / float(delta)?).ceil();
+    steps.is_finite().then_some(steps.max(0.0) as usize)
 }
 
 fn one_node(
@@ -172,7 +213,7 @@ fn one_node(
         let outputs = plan.run(tvec![])?;
         outputs.iter().map(|tensor| constant(tensor)).collect()
     };
-    run().map_err(|error| format!("cannot be evaluated: {error:#}"))
+    guarded(run).map_err(|cause| format!("cannot be evaluated: {cause}"))
 }
 
 fn constant(tensor: &Tensor) -> TractResult<Constant> {

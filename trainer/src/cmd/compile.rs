@@ -109,8 +109,12 @@ fn default_out(model: &Path) -> PathBuf {
     model.with_file_name(format!("{}.kiln", stem(model)))
 }
 
-/// The file's name up to its first dot.
+/// A model file's name without the endings of its kind: `.onnx`, `.int8.onnx`, `.kiln`, `.cortex-m4.kiln`.
 pub(super) fn stem(model: &Path) -> String {
     let name = model.file_name().unwrap_or_default().to_string_lossy();
-    name.split('.').next().unwrap_or_default().to_owned()
+    let name = name.rsplit_once('.').map_or(&*name, |(stem, _)| stem);
+    let without = |kind: &str| name.strip_suffix(kind)?.strip_suffix('.');
+    let targets = Target::ALL.into_iter().map(Target::name);
+    let stem = targets.chain(["int8"]).find_map(without);
+    stem.unwrap_or(name).to_owned()
 }

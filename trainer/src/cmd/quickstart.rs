@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::Args;
 use kiln_board::Address;
 use kiln_run::pictures;
@@ -12,7 +12,9 @@ use kiln_run::pictures;
 use super::{classify, compile, device, eval, export, quantize, train, ui, verify};
 use crate::data::synthetic::{SyntheticOptions, write_synthetic};
 use crate::device::DeviceChoice;
+use crate::disk;
 use crate::evaluate::Evaluation;
+use crate::run::Run;
 use crate::training::Ending;
 
 /// `kiln quickstart`
@@ -42,6 +44,15 @@ pub fn run(args: &QuickstartArgs) -> anyhow::Result<ExitCode> {
     let start = Instant::now();
     let pictures = args.out.join("pictures");
     let folder = args.out.join("run");
+    if let Ok(run) = Run::open(&folder)
+        && !disk::same(&run.config.data.path, &pictures)
+    {
+        bail!(
+            "{} holds a run on {}, which is not replaced; give another folder with --out",
+            folder.display(),
+            run.config.data.path.display()
+        );
+    }
     draw(args, &pictures)?;
     if learn(args, &pictures, &folder)? == Ending::Stopped {
         return Ok(ExitCode::from(2));

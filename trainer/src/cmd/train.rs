@@ -5,7 +5,7 @@ mod resolve;
 mod tui;
 
 use std::env;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::atomic::Ordering;
 
@@ -167,7 +167,7 @@ pub fn train(args: &TrainArgs) -> anyhow::Result<(Run, Option<Outcome>)> {
     if let Some(cache) = &cache {
         disk::writable(
             cache,
-            cache_bytes(&config, &data).saturating_sub(ui::size(cache)),
+            cache_bytes(&config, &data).saturating_sub(ui::cached(cache)),
         )?;
     }
     let devices = args.device.open()?;
@@ -180,13 +180,12 @@ pub fn train(args: &TrainArgs) -> anyhow::Result<(Run, Option<Outcome>)> {
     }
     if let Some(run) = &before {
         unchanged(&run.config, &config)?;
-    } else {
-        clear(&args.out)?;
     }
-    let run = Run::create(&args.out, config, data.classes.clone())?;
-    if before.is_none() {
-        data.write_split(&run.split())?;
-    }
+    let run = Run {
+        folder: args.out.clone(),
+        config,
+        labels: data.classes.clone(),
+    };
     ui::catch_interrupts()?;
     let setup = Setup {
         data: &data,
@@ -235,8 +234,10 @@ fn former(args: &TrainArgs) -> anyhow::Result<Option<Run>> {
     Ok(None)
 }
 
-/// A run goes on with what it began with: refuses another network, input, seed or set of pictures.
+/// A run goes on with what it began with: refuses another network, input, seed, set of pictures or draw of them,
+/// and what a checkpoint has not.
 fn unchanged(before: &RunConfig, now: &RunConfig) -> anyhow::Result<()> {
+    let features = |run: &RunConfig| run.teacher.as_ref().is_some_and(|t| t.features > 0.0);
     let hash = |run: &RunConfig| run.provenance.as_ref().map(|p| p.data_hash.clone());
     let changes = [
         ("[model]", before.model != now.model),
@@ -251,6 +252,18 @@ fn unchanged(before: &RunConfig, now: &RunConfig) -> anyhow::Result<()> {
         (
             "optimizer.kind",
             before.optimizer.kind != now.optimizer.kind,
+        ),
+        (
+            "whether training.ema is 0",
+            (before.training.ema > 0.0) != (now.training.ema > 0.0),
+        ),
+        (
+            "whether the teacher's features are learned",
+            features(before) != features(now),
+        ),
+        (
+            "data.val, data.test",
+            before.split_options() != now.split_options(),
         ),
         ("the pictures", hash(before) != hash(now)),
     ];
@@ -293,34 +306,6 @@ fn command_line() -> String {
         }
     });
     words.collect::<Vec<_>>().join(" ")
-}
-
-/// Removes a former run's files, nothing else.
-fn clear(folder: &Path) -> anyhow::Result<()> {
-    let run = Run {
-        folder: folder.to_owned(),
-        config: RunConfig::default(),
-        labels: Vec::new(),
-    };
-    let failed = |path: &Path| format!("{}: cannot remove it", path.display());
-    for path in [
-        run.weights(),
-        run.metrics(),
-        run.curves(),
-        run.onnx(),
-        run.split(),
-        run.scales(),
-    ] {
-        if path.exists() {
-            std::fs::remove_file(&path).with_context(|| failed(&path))?;
-        }
-    }
-    for path in [run.checkpoints(), run.evaluation(), run.lessons()] {
-        if path.exists() {
-            std::fs::remove_dir_all(&path).with_context(|| failed(&path))?;
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -5,7 +5,6 @@ use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -108,7 +107,8 @@ pub fn print(line: impl AsRef<str>) -> io::Result<()> {
 
 /// `1 h 02 m`, `3 m 05 s` or `4.2 s`.
 pub fn time(seconds: f64) -> String {
-    let whole = Duration::from_secs_f64(seconds.max(0.0)).as_secs();
+    // Truncated; more than that many is some hundred billion years.
+    let whole = seconds.max(0.0) as u64;
     match whole {
         3600.. => format!("{} h {:02} m", whole / 3600, whole / 60 % 60),
         60.. => format!("{} m {:02} s", whole / 60, whole % 60),
@@ -127,21 +127,23 @@ pub fn count(n: usize) -> String {
 
 /// Where decoded pictures are kept: `given`, `$KILN_CACHE`, or the user's cache folder.
 pub fn cache_folder(given: Option<&Path>) -> Option<PathBuf> {
+    // An empty variable is none, and the XDG specification ignores relative paths.
+    let path = |name| env::var_os(name).map(PathBuf::from);
+    let given_by = |name| path(name).filter(|path| !path.as_os_str().is_empty());
     let user = || {
-        let xdg = env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
-        let home = || Some(PathBuf::from(env::var_os("HOME")?).join(".cache"));
+        let xdg = given_by("XDG_CACHE_HOME").filter(|path| path.is_absolute());
+        let home = || Some(given_by("HOME")?.join(".cache"));
         Some(xdg.or_else(home)?.join("kiln"))
     };
     let given = given.map(Path::to_owned);
-    given
-        .or_else(|| env::var_os("KILN_CACHE").map(PathBuf::from))
-        .or_else(user)
+    given.or_else(|| given_by("KILN_CACHE")).or_else(user)
 }
 
-/// Bytes of the files that lie in `folder`.
-pub fn size(folder: &Path) -> u64 {
+/// Bytes of the decoded pictures that lie in `folder`.
+pub fn cached(folder: &Path) -> u64 {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     entries
+        .filter(|entry| Path::new(&entry.file_name()).extension() == Some("kilncache".as_ref()))
         .filter_map(|entry| entry.metadata().ok())
         .map(|file| file.len())
         .sum()

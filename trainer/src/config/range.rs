@@ -58,7 +58,6 @@ impl RunConfig {
             let fine = (0.0..1.0).contains(&value);
             range(key, value, fine, "at least 0 and less than 1")
         };
-        let whole = |key, value: usize| range(key, value as f64, value > 0, "at least 1");
         let positive = |key, value: f64| {
             let fine = value.is_finite() && value > 0.0;
             range(key, value, fine, "more than 0")
@@ -82,8 +81,20 @@ impl RunConfig {
             (0.0..=1.0).contains(&end),
             "between 0 and 1",
         )?;
-        whole("training.epochs", self.training.epochs)?;
-        whole("training.batch", self.training.batch)?;
+        let epochs = self.training.epochs;
+        range(
+            "training.epochs",
+            epochs as f64,
+            (1..=1_000_000).contains(&epochs),
+            "1 to 1,000,000",
+        )?;
+        let batch = self.training.batch;
+        range(
+            "training.batch",
+            batch as f64,
+            (1..=65_536).contains(&batch),
+            "1 to 65,536",
+        )?;
         share("training.label_smoothing", self.training.label_smoothing)?;
         share("training.ema", self.training.ema)?;
         if self.training.qat && self.init.is_none() {
@@ -121,6 +132,17 @@ mod tests {
                 .to_string()
                 .contains("optimizer.lr")
         );
+        for (epochs, batch, key) in [
+            (0, 64, "training.epochs"),
+            (usize::MAX, 64, "training.epochs"),
+            (30, 0, "training.batch"),
+            (30, usize::MAX, "training.batch"),
+        ] {
+            let mut run = RunConfig::default();
+            (run.training.epochs, run.training.batch) = (epochs, batch);
+            let error = run.check().unwrap_err().to_string();
+            assert!(error.contains(key), "{error}");
+        }
         let mut run = RunConfig::default();
         run.training.qat = true;
         assert!(run.check().unwrap_err().to_string().contains("--init RUN"));

@@ -140,9 +140,9 @@ impl Dataset {
         let contents: Vec<Option<blake3::Hash>> = samples
             .par_iter()
             .map(|(_, sample)| {
-                let bytes = fs::read(self.file(sample));
+                let content = hash_of(&self.file(sample));
                 progress(done.fetch_add(1, Ordering::Relaxed) + 1, samples.len());
-                bytes.ok().map(|bytes| blake3::hash(&bytes))
+                content
             })
             .collect();
         let mut rows: Vec<_> = samples.iter().zip(contents).collect();
@@ -233,6 +233,16 @@ fn draw(
     val_list.extend(samples.drain(..val));
     train_list.extend(samples);
     Ok(())
+}
+
+/// The hash of a file's bytes; none where it cannot be read, or is a pipe, whose writer might never come.
+fn hash_of(path: &Path) -> Option<blake3::Hash> {
+    if !fs::metadata(path).ok()?.is_file() {
+        return None;
+    }
+    let mut hasher = blake3::Hasher::new();
+    hasher.update_reader(fs::File::open(path).ok()?).ok()?;
+    Some(hasher.finalize())
 }
 
 #[cfg(test)]

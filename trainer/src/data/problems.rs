@@ -87,6 +87,9 @@ pub enum DatasetError {
     /// A name that cannot be written down.
     #[error("{}: its name is not UTF-8; rename it", .0.display())]
     NotUtf8(PathBuf),
+    /// A name that tears lines of text apart.
+    #[error("{0:?}: its name has a line break or another control character; rename it")]
+    Control(PathBuf),
     /// A class too small to draw from.
     #[error(
         "class {class:?} has {pictures} picture(s), too few to give each split one; \

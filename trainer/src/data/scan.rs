@@ -14,15 +14,11 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use kiln_run::pictures::{is_hidden, is_picture_name};
 use walkdir::{DirEntry, WalkDir};
 
 use super::Split;
 use super::problems::DatasetError;
-
-/// The extensions of the pictures that Kiln reads, in lower case.
-pub const EXTENSIONS: [&str; 9] = [
-    "jpg", "jpeg", "jpe", "jfif", "png", "webp", "bmp", "dib", "gif",
-];
 
 /// A picture file by its name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,9 +59,8 @@ pub fn scan(root: &Path) -> Result<Scan, DatasetError> {
     let splits = split_folders(root, &top)?;
     let mut found = Listed::default();
     // One walk from the root, so that a link back to any folder on the way is noticed.
-    let visible = |e: &DirEntry| {
-        e.depth() == 0 || !e.file_type().is_dir() || !is_hidden(e.file_name().as_ref())
-    };
+    let visible =
+        |e: &DirEntry| e.depth() == 0 || !e.file_type().is_dir() || !is_hidden(e.file_name());
     let walk = WalkDir::new(root).min_depth(1).follow_links(true);
     for entry in walk.into_iter().filter_entry(visible) {
         match entry {
@@ -142,21 +137,9 @@ fn folders_in(folder: &Path) -> Result<Vec<PathBuf>, DatasetError> {
             })?;
     let folders = entries.iter().filter(|entry| entry.path().is_dir());
     let mut names: Vec<_> = folders.map(|e| PathBuf::from(e.file_name())).collect();
-    names.retain(|name| !is_hidden(name));
+    names.retain(|name| !is_hidden(name.as_os_str()));
     names.sort();
     Ok(names)
-}
-
-/// What file managers, notebooks and archivers leave behind.
-fn is_hidden(name: &Path) -> bool {
-    let name = name.as_os_str().as_encoded_bytes();
-    name.starts_with(b".") || matches!(name, b"__MACOSX" | b"lost+found" | b"@eaDir")
-}
-
-fn is_picture_name(path: &Path) -> bool {
-    path.extension()
-        .and_then(|e| e.to_str())
-        .is_some_and(|e| EXTENSIONS.contains(&e.to_ascii_lowercase().as_str()))
 }
 
 /// What has been found so far, classes by name.
@@ -182,6 +165,9 @@ impl Listed {
         if !whole {
             return Err(DatasetError::NotUtf8(path.to_owned()));
         }
+        if class.contains(char::is_control) {
+            return Err(DatasetError::Control(path.to_owned()));
+        }
         self.folders.insert((split, (*class).to_owned()));
         Ok(())
     }
@@ -194,9 +180,7 @@ impl Listed {
             ([split, class, _, ..], [_, ..]) => (split_of(split), *class),
             _ => return self.ignored.push(name),
         };
-        let hidden = path
-            .file_name()
-            .is_some_and(|name| is_hidden(name.as_ref()));
+        let hidden = path.file_name().is_some_and(is_hidden);
         if hidden || !is_picture_name(path) {
             self.ignored.push(name);
         } else if !whole {
@@ -386,5 +370,13 @@ pub(super) mod tests {
             problem.contains("cat/\u{FFFD}.png: its name is not UTF-8"),
             "{problem}"
         );
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn names_that_tear_lines_apart_are_refused() {
+        let root = folder_with(&["cat/a.png", "new\nline/b.png"]);
+        let error = scan(root.path()).unwrap_err().to_string();
+        assert!(error.contains("new\\nline"), "{error}");
     }
 }

@@ -25,14 +25,12 @@ impl Foreign {
     /// Adds to the file's metadata what is given, and the layout where it is not there.
     pub fn complete(&self, file: &mut OnnxFile) -> anyhow::Result<()> {
         if let Some(path) = &self.labels {
-            let labels: Vec<String> = text(path)?
-                .lines()
-                .map(str::trim)
-                .map(str::to_owned)
-                .collect();
-            let labels: Vec<String> = labels
-                .into_iter()
+            let text = text(path)?;
+            // Windows' editors begin a file with a byte order mark.
+            let lines = text.trim_start_matches('\u{feff}').lines().map(str::trim);
+            let labels: Vec<String> = lines
                 .filter(|label| !label.is_empty())
+                .map(str::to_owned)
                 .collect();
             if labels.is_empty() {
                 bail!("{}: no class names; write one a line", path.display());

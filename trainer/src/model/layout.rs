@@ -60,7 +60,8 @@ impl ModelConfig {
 /// Scales `channels` by `width` to a multiple of 8 that is not more than 10% below the product:
 /// the rule of MobileNetV2's reference code.
 fn scaled(channels: usize, width: f64) -> usize {
-    let exact = channels as f64 * width;
+    // More is refused in any case.
+    let exact = (channels as f64 * width).min(f64::from(u32::MAX));
     let rounded = (((exact + 4.0) / 8.0) as usize * 8).max(8);
     if (rounded as f64) < 0.9 * exact {
         rounded + 8

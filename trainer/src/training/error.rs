@@ -6,6 +6,7 @@ use thiserror::Error;
 use super::checkpoint::CheckpointError;
 use super::teacher::TeacherError;
 use crate::data::cache::CacheError;
+use crate::data::dataset::DatasetError;
 use crate::data::loader::LoaderError;
 use crate::model::SpecError;
 use crate::model::init::InitError;
@@ -19,6 +20,9 @@ pub enum TrainError {
     /// The weights to start from do not fit.
     #[error(transparent)]
     Init(#[from] InitError),
+    /// The splits could not be written down.
+    #[error(transparent)]
+    Data(#[from] DatasetError),
     /// Pictures could not be read.
     #[error(transparent)]
     Cache(#[from] CacheError),

@@ -29,35 +29,30 @@ pub struct Kept {
 }
 
 impl Kept {
-    /// In `folder`, for runs of so many `epochs` of `pictures` in whole batches. What another teacher said, or
-    /// what lies there when a run begins (`fresh`), goes.
-    pub fn new(
-        folder: PathBuf,
-        teacher: &Teacher,
-        [epochs, pictures]: [usize; 2],
-        fresh: bool,
-    ) -> Result<Self, TrainError> {
-        let shape = [pictures, teacher.columns()];
-        let views = teacher.views();
-        let kept = Self {
+    /// In `folder`, for runs of so many `epochs` of `pictures` in whole batches.
+    pub fn new(folder: PathBuf, teacher: &Teacher, [epochs, pictures]: [usize; 2]) -> Self {
+        Self {
             folder,
-            views,
+            views: teacher.views(),
             epochs,
-            shape,
-        };
-        if views == 0 {
-            return Ok(kept);
+            shape: [pictures, teacher.columns()],
+        }
+    }
+
+    /// Makes the folder, if there will be something to keep; what another teacher said goes.
+    pub fn begin(&self, teacher: &Teacher) -> Result<(), TrainError> {
+        if self.views == 0 {
+            return Ok(());
         }
         let whose = teacher.fingerprint()?;
-        let note = kept.folder.join("teacher");
-        if fresh || fs::read_to_string(&note).ok().as_ref() != Some(&whose) {
-            forget(&kept.folder)?;
+        let note = self.folder.join("teacher");
+        if fs::read_to_string(&note).ok().as_ref() != Some(&whose) {
+            forget(&self.folder)?;
         }
-        let files = views.min(epochs.saturating_sub(views)) as u64;
-        let bytes = files * 2 * shape.map(|n| n as u64).iter().product::<u64>();
-        disk::writable(&kept.folder, bytes).map_err(TrainError::Disk)?;
-        write_atomic(&note, whose.as_bytes()).map_err(TrainError::at(&note))?;
-        Ok(kept)
+        let files = self.views.min(self.epochs.saturating_sub(self.views)) as u64;
+        let bytes = files * 2 * self.shape.map(|n| n as u64).iter().product::<u64>();
+        disk::writable(&self.folder, bytes).map_err(TrainError::Disk)?;
+        write_atomic(&note, whose.as_bytes()).map_err(TrainError::at(&note))
     }
 
     /// Whether an epoch shows the pictures of this one again.

@@ -106,9 +106,11 @@ pub fn open_cache(
     Ok(Arc::new(cache))
 }
 
-/// Trains `run` to its end, writing checkpoints, metrics and curves into its folder.
+/// Trains `run` to its end, writing configuration, checkpoints, metrics and curves into its folder. What another run
+/// has left there stays until everything that this one needs has been read.
 pub fn train(run: &Run, setup: &Setup<'_>, observe: Observer<'_>) -> Result<Outcome, TrainError> {
     let mut session = Session::new(run, setup, observe)?;
+    session.begin()?;
     let epochs = run.config.training.epochs;
     let patience = run.config.training.patience;
     while session.progress.epochs < epochs {

@@ -1,5 +1,7 @@
 //! A run in progress: its state, and what an epoch does with it.
 
+mod begin;
+
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -47,6 +49,7 @@ pub struct Session<'a> {
 }
 
 impl<'a> Session<'a> {
+    /// Reads and computes all that the first epoch needs, and writes nothing into the run's folder.
     pub fn new(
         run: &'a Run,
         setup: &'a Setup<'a>,
@@ -68,16 +71,26 @@ impl<'a> Session<'a> {
         let device = setup.devices.list[0].clone().autodiff();
         device.seed(config.seed);
         let network = run.fresh_network(&device).map_err(InitError::from)?;
+        let network = match setup.resume {
+            true => run.scaled(network).map_err(InitError::from)?,
+            false => network,
+        };
         let network = network.with_bf16(setup.bf16);
         let optimizer = |network: &Network| optimizer::build(&config.optimizer, network);
         let averages = config.training.ema > 0.0;
-        let whole = train.len() / config.training.batch * config.training.batch;
+        let batch = config.training.batch;
+        let whole = train.len() / batch * batch;
+        if whole == 0 {
+            return Err(TrainError::TooFew {
+                pictures: train.len(),
+                batch,
+            });
+        }
         let epochs = config.training.epochs;
-        let with_kept = |teacher: Teacher| {
-            let kept = Kept::new(run.lessons(), &teacher, [epochs, whole], !setup.resume)?;
-            Ok::<_, TrainError>((teacher, kept))
-        };
-        let teacher = teacher.map(with_kept).transpose()?;
+        let teacher = teacher.map(|teacher| {
+            let kept = Kept::new(run.lessons(), &teacher, [epochs, whole]);
+            (teacher, kept)
+        });
         let features = (teacher.as_ref()).and_then(|(teacher, _)| teacher.features());
         let projected = |network: Network| match features {
             Some(features) => network.with_projector(features, &device),
@@ -160,7 +173,7 @@ impl<'a> Session<'a> {
         let best = self.progress.best.is_none_or(|(_, loss)| tempered < loss);
         if best {
             self.progress.best = Some((epoch, tempered));
-            save_network(&weights.without_projector(), &self.run.weights())?;
+            save_network(&weights.without_projector(), &self.run.weights_of(epoch))?;
         }
         let checkpoint = Checkpoint {
             network: self.network.clone(),
@@ -185,6 +198,7 @@ impl<'a> Session<'a> {
         metrics::write(&path, &self.history).map_err(TrainError::at(&path))?;
         // After the metrics: lines beyond the checkpoint are cut on resume, missing ones never come.
         checkpoint.save(&self.run.checkpoints())?;
+        self.keep_best()?;
         metrics::draw_curves(&self.run.curves(), &self.history).map_err(TrainError::Curves)?;
         Ok(Some((metrics, best)))
     }
@@ -201,12 +215,6 @@ impl<'a> Session<'a> {
                 .wrapping_add(epoch as u64),
         );
         let batch = config.training.batch;
-        if self.train.len() < batch {
-            return Err(TrainError::TooFew {
-                pictures: self.train.len(),
-                batch,
-            });
-        }
         let lessons = self.teacher.as_ref();
         let lessons = lessons.map(|(teacher, kept)| Lessons::new(teacher, kept, epoch));
         let mut lessons = lessons.transpose()?;

@@ -69,7 +69,6 @@ fn rounded(
     let network = donor.network(&device.clone().inner());
     let network = network.map_err(InitError::from)?.folded(device);
     let scales = qat::scales(run, &network.valid(), val).map_err(TrainError::Qat)?;
-    run.write_scales(&scales).map_err(InitError::from)?;
     let grafted = all_of(&network);
     Ok((network.with_scales(Some(scales.into())), grafted))
 }

@@ -124,7 +124,7 @@ pub(super) fn side_by_side(tables: &[&[f32]], rows: usize) -> Vec<f32> {
 pub enum TeacherError {
     /// The run or file is not usable, or it failed at a batch.
     #[error("--teacher: {0:#}")]
-    Unusable(#[from] anyhow::Error),
+    Unusable(anyhow::Error),
     /// It answers something else.
     #[error("--teacher: it knows the classes {found:?}, this run has {expected:?}")]
     Classes {
@@ -158,6 +158,12 @@ pub enum TeacherError {
         /// The first one's.
         expected: [u16; 2],
     },
+}
+
+impl From<anyhow::Error> for TeacherError {
+    fn from(cause: anyhow::Error) -> Self {
+        Self::Unusable(cause)
+    }
 }
 
 /// What a model takes, if it fits the run.

@@ -1,3 +1,4 @@
+use crate::float::FloatModel;
 use crate::load::testing::*;
 use crate::load::{LoadError, load};
 
@@ -274,4 +275,36 @@ fn every_bit_may_be_wrong() {
         refused += usize::from(file.map_or(true, |file| load(&file).is_err()));
     }
     assert!(refused > bytes.len(), "{refused}");
+}
+
+#[test]
+fn constants_that_would_fill_the_memory_are_refused() {
+    let start = || Model::new(13, &[1, 3, 4, 5]);
+    let product = start()
+        .floats("a", &[5000, 0], &[])
+        .floats("b", &[0, 5000], &[])
+        .node("MatMul", "a b", "c", &[]);
+    // In floats, both ends are the same number.
+    let range = start()
+        .int("first", 1 << 50)
+        .int("end", (1 << 50) + (1 << 26))
+        .int("step", 1)
+        .node("Range", "first end step", "c", &[]);
+    for model in [product, range] {
+        let model = model.node("Add", "x c", "y", &[]);
+        let error = load(&model.file()).unwrap_err().to_string();
+        assert!(error.contains("too many to be real"), "{error}");
+    }
+}
+
+#[test]
+fn what_tract_panics_at_is_an_error() {
+    let model = Model::new(13, &[1, 2])
+        .floats("values", &[2], &[1.0, 2.0])
+        .ints("places", &[5, 9])
+        .node("Gather", "values places", "c", &[("axis", I(0))])
+        .node("Add", "x c", "y", &[]);
+    let run = |model: FloatModel| model.run(&[1.0, 2.0]);
+    let error = FloatModel::new(&model.file()).and_then(run).unwrap_err();
+    assert!(error.to_string().contains("cannot be computed"), "{error}");
 }

@@ -41,11 +41,7 @@ pub fn run(args: &ProfileArgs) -> anyhow::Result<ExitCode> {
     let (address, words) = args.link.first(&args.words)?;
     let mut connected = args.link.connect(&address)?;
     let inferred = match words {
-        [] => {
-            let [rows, columns, channels] = connected.board.about().input.map(|size| size as usize);
-            let zeros = vec![0; rows * columns * channels];
-            connected.board.run(&zeros, &mut |_, _| ())?
-        }
+        [] => connected.board.run_zeros()?,
         [picture] => classify(&mut connected, picture, |_, _| ())??,
         _ => bail!("one picture is enough: the layers cost the same with others"),
     };

@@ -88,6 +88,11 @@ mod tests {
             ("photos.int8.onnx", "photos"),
             ("runs/first/other.int8.onnx", "other"),
             ("model.int8.onnx", "model"),
+            ("runs/first/model.kiln", "first"),
+            ("cats.cortex-m4.kiln", "cats"),
+            ("net.v1.onnx", "net.v1"),
+            ("net.v2.int8.onnx", "net.v2"),
+            ("net", "net"),
         ];
         for (path, expected) in cases {
             assert_eq!(name(Path::new(path)), expected, "{path}");

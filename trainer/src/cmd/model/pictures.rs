@@ -11,6 +11,7 @@ use crate::data::augment::AugmentConfig;
 use crate::data::cache::{Cache, CacheOptions, Form, Source};
 use crate::data::loader::{Loader, LoaderOptions};
 use crate::data::{Dataset, Sample};
+use crate::disk;
 use crate::inference::Model;
 
 /// A split's pictures as a model sees them.
@@ -97,12 +98,8 @@ pub fn open_data(
     labels: &[String],
     all: bool,
 ) -> anyhow::Result<Dataset> {
-    let same = |a: &Path, b: &Path| match (a.canonicalize(), b.canonicalize()) {
-        (Ok(a), Ok(b)) => a == b,
-        _ => false,
-    };
     let mut data = match model {
-        Model::Run(run) if same(path, &run.config.data.path) && run.split().exists() => {
+        Model::Run(run) if disk::same(path, &run.config.data.path) && run.split().exists() => {
             Dataset::read_split(path, &run.split())?
         }
         // The draw goes by paths and seed: a copy of the pictures is split alike.

@@ -1,5 +1,6 @@
 //! Inputs to calibrate with: pictures, decoded one at a time as often as they are read, or tensors.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
@@ -65,24 +66,38 @@ impl Pictures {
     }
 }
 
-/// All pictures with their classes, where the folders are named as the model's labels; else without.
+/// All pictures with their classes, where the folders are named as the model's labels; else without. What is wrong
+/// with such folders is an error: without their splits, calibration would see test pictures.
 fn find(
     folder: &Path,
     file: &OnnxFile,
     part: Part,
 ) -> anyhow::Result<Vec<(PathBuf, Option<usize>)>> {
     let split = file.get_json(onnx::SPLIT).unwrap_or_default();
-    if let (Ok(labels), Ok(mut data)) = (file.labels(), Dataset::open(folder, &split))
-        && data.label_as(&labels)
-    {
-        let samples = part.samples(&data);
-        let found = samples
-            .iter()
-            .map(|sample| (data.file(sample), Some(sample.class)));
-        return Ok(found.collect());
+    if let Ok(labels) = file.labels() {
+        match Dataset::open(folder, &split) {
+            Ok(mut data) => {
+                if data.label_as(&labels) {
+                    let samples = part.samples(&data);
+                    let found = samples
+                        .iter()
+                        .map(|sample| (data.file(sample), Some(sample.class)));
+                    return Ok(found.collect());
+                }
+            }
+            Err(error) if has_folder_of(&labels, folder) => return Err(error.into()),
+            Err(_) => {}
+        }
     }
     let found = files(&[folder.to_owned()])?;
     Ok(found.into_iter().map(|path| (path, None)).collect())
+}
+
+/// Whether a folder, or one in it, has a folder that is named as a label.
+fn has_folder_of(labels: &[String], folder: &Path) -> bool {
+    let inner = fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut folders = inner.map(|entry| entry.path()).chain([folder.to_owned()]);
+    folders.any(|folder| labels.iter().any(|label| folder.join(label).is_dir()))
 }
 
 impl Calibration for Pictures {

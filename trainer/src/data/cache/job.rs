@@ -156,17 +156,42 @@ impl Job<'_> {
     }
 }
 
+/// How the names of files begin that are being written.
+const UNFINISHED: &str = ".cache-";
+
+/// Removes what processes left that were killed while they wrote: files that nobody has locked, nor has just made.
+fn sweep(dir: &Path) {
+    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+        let unfinished = entry.file_name().to_string_lossy().starts_with(UNFINISHED);
+        let Some(file) = unfinished
+            .then(|| fs::File::open(entry.path()).ok())
+            .flatten()
+        else {
+            continue;
+        };
+        let changed = file.metadata().and_then(|meta| meta.modified());
+        let age = changed.ok().and_then(|changed| changed.elapsed().ok());
+        if age.is_some_and(|age| age.as_secs() >= 2) && file.try_lock().is_ok() {
+            // If it cannot be removed, it is in nobody's way but the disk's.
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
 /// Writes a file beside `path` and renames it when it is whole.
 pub(super) fn write_file(
     path: &Path,
     fill: impl FnOnce(&mut BufWriter<&mut fs::File>) -> Result<(), Fault>,
 ) -> Result<(), Fault> {
     let dir = path.parent().unwrap_or(Path::new("."));
+    sweep(dir);
     let mut temporary = tempfile::Builder::new()
-        .prefix(".cache-")
+        .prefix(UNFINISHED)
         // As `File::create` does, and not for the owner alone: a cache may be shared.
         .make_in(dir, |path| fs::File::create_new(path))
         .map_err(Fault::Write)?;
+    // Where files cannot be locked, nothing is swept either.
+    let _ = temporary.as_file().try_lock();
     let mut out = BufWriter::with_capacity(1 << 20, temporary.as_file_mut());
     fill(&mut out)?;
     out.flush().map_err(Fault::Write)?;

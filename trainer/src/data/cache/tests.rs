@@ -1,5 +1,6 @@
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, SystemTime};
 
 use image::{Rgb, RgbImage};
 use kiln_core::preprocess::{Color, Fit, PictureView, Recipe, preprocess};
@@ -273,4 +274,29 @@ fn a_full_disk_is_said() {
     let error = fault.at(Path::new("val.kilncache")).to_string();
     assert!(error.starts_with("val.kilncache: No space left"), "{error}");
     assert!(error.ends_with("choose another cache folder"), "{error}");
+}
+
+#[test]
+fn what_a_killed_process_left_is_removed() {
+    let (root, samples) = folder(2);
+    let dir = root.path().join("cache");
+    fs::create_dir(&dir).unwrap();
+    let old = SystemTime::now() - Duration::from_secs(60);
+    let make = |name: &str| {
+        let file = fs::File::create(dir.join(name)).unwrap();
+        file.set_modified(old).unwrap();
+        file
+    };
+    make(".cache-left");
+    let other = make(".cache-busy");
+    other.lock().unwrap();
+    make("notes.txt");
+    open(
+        root.path(),
+        &samples,
+        Form::Exact(RECIPE),
+        &on_disk(root.path()),
+    );
+    assert!(!dir.join(".cache-left").exists());
+    assert!(dir.join(".cache-busy").exists() && dir.join("notes.txt").exists());
 }

@@ -1,0 +1,49 @@
+//! What a session writes before its first epoch, and which weights the run keeps.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use super::{Session, TrainError};
+use crate::model::init::InitError;
+
+impl Session<'_> {
+    /// Makes the run's folder this run's. What another one has left there goes now, when this one is sure to
+    /// start, and not before.
+    pub fn begin(&self) -> Result<(), TrainError> {
+        let run = self.run;
+        if !self.setup.resume {
+            run.clear().map_err(TrainError::at(&run.folder))?;
+            if let Some(scales) = self.network.scales() {
+                run.write_scales(scales).map_err(InitError::from)?;
+            }
+            self.setup.data.write_split(&run.split())?;
+        }
+        run.save().map_err(InitError::from)?;
+        if let Some((teacher, kept)) = &self.teacher {
+            kept.begin(teacher)?;
+        }
+        self.keep_best()?;
+        // Of an epoch whose checkpoint never came.
+        let unfinished = run.weights_of(self.progress.epochs + 1);
+        if_there(fs::remove_file(&unfinished), &unfinished)
+    }
+
+    /// Puts the weights of the best epoch where they belong, once its checkpoint is written: killed before, the run
+    /// goes on with the best weights that its last checkpoint knows of.
+    pub fn keep_best(&self) -> Result<(), TrainError> {
+        let Some((epoch, _)) = self.progress.best else {
+            return Ok(());
+        };
+        let weights = self.run.weights_of(epoch);
+        if_there(fs::rename(&weights, self.run.weights()), &weights)
+    }
+}
+
+/// What was done with a file, if it is there at all.
+fn if_there(done: io::Result<()>, path: &Path) -> Result<(), TrainError> {
+    match done {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        done => done.map_err(TrainError::at(path)),
+    }
+}
