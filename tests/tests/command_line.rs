@@ -203,8 +203,14 @@ fn what_fails_to_start_leaves_the_run_as_it_was() {
     });
     let cases: [(&[&str], &str); 11] = [
         (&["--overwrite", "--device", "cuda"], "--features cuda"),
-        (&["--overwrite", "--init", "absent.pth"], "absent.pth"),
-        (&["--overwrite", "--teacher", "absent.onnx"], "absent.onnx"),
+        (
+            &["--overwrite", "--batch", "8", "--init", "absent.pth"],
+            "absent.pth",
+        ),
+        (
+            &["--overwrite", "--batch", "8", "--teacher", "absent.onnx"],
+            "absent.onnx",
+        ),
         (&["--overwrite", "--batch", "64"], "do not fill one batch"),
         (&["--resume", "--teacher", "absent.onnx"], "absent.onnx"),
         (&["--resume", "--set", "data.val=0.4"], "data.val"),
