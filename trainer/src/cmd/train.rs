@@ -76,9 +76,9 @@ pub struct TrainArgs {
     #[arg(long)]
     pub seed: Option<u64>,
     /// Weights to start from: a run folder, a model.onnx of `kiln export`, a .safetensors file or one of
-    /// PyTorch's.
+    /// PyTorch's; given more than once, from their mean.
     #[arg(long, value_name = "WEIGHTS")]
-    pub init: Option<PathBuf>,
+    pub init: Vec<PathBuf>,
     /// Go on from the run in --init as its integers will compute it (quantization-aware training), with its
     /// settings but for 3 epochs at a twentieth of its learning rate, where nothing else is said.
     #[arg(long, requires = "init", conflicts_with = "resume")]

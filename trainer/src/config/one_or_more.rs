@@ -1,28 +1,28 @@
-//! A path alone or a list of them: `model = "a"` and `model = ["a", "b"]`.
+//! A value alone or a list of them: `model = "a"` and `model = ["a", "b"]`.
 
-use std::path::PathBuf;
-
-use serde::de::Error as _;
+use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Paths {
-    One(PathBuf),
-    More(Vec<PathBuf>),
+enum Values<T> {
+    One(T),
+    More(Vec<T>),
 }
 
-pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<PathBuf>, D::Error> {
-    match Paths::deserialize(from)? {
-        Paths::One(path) => Ok(vec![path]),
-        Paths::More(paths) if paths.is_empty() => Err(D::Error::custom("name at least one")),
-        Paths::More(paths) => Ok(paths),
+pub fn deserialize<'de, D: Deserializer<'de>, T: DeserializeOwned>(
+    from: D,
+) -> Result<Vec<T>, D::Error> {
+    match Values::deserialize(from)? {
+        Values::One(value) => Ok(vec![value]),
+        Values::More(values) if values.is_empty() => Err(D::Error::custom("name at least one")),
+        Values::More(values) => Ok(values),
     }
 }
 
-pub fn serialize<S: Serializer>(paths: &[PathBuf], to: S) -> Result<S::Ok, S::Error> {
-    match paths {
-        [path] => path.serialize(to),
-        paths => paths.serialize(to),
+pub fn serialize<S: Serializer, T: Serialize>(values: &[T], to: S) -> Result<S::Ok, S::Error> {
+    match values {
+        [value] => value.serialize(to),
+        values => values.serialize(to),
     }
 }

@@ -11,15 +11,18 @@ use super::one_or_more;
 #[serde(deny_unknown_fields)]
 pub struct InitConfig {
     /// A run folder, a `.onnx` file of `kiln export`, a `.safetensors` file or what PyTorch's `torch.save`
-    /// writes.
-    pub weights: PathBuf,
+    /// writes. Several, in a list: the mean of their weights (Wortsman et al.,
+    /// <https://arxiv.org/abs/2203.05482>), which is worth something where they come from the same weights.
+    #[serde(with = "one_or_more")]
+    pub weights: Vec<PathBuf>,
     /// What the file's batch normalisations add to the variance: 1e-5 in PyTorch, 1e-3 in networks
     /// that come from TensorFlow, EfficientNet among them.
     #[serde(default = "InitConfig::default_epsilon")]
     pub epsilon: f64,
-    /// The file's hash, so that the run can be repeated; Kiln writes it, and refuses another file.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub blake3: Option<String>,
+    /// The hashes of the files among them, so that the run can be repeated; Kiln writes them, and refuses
+    /// other files.
+    #[serde(default, with = "one_or_more", skip_serializing_if = "Vec::is_empty")]
+    pub blake3: Vec<String>,
 }
 
 impl InitConfig {
@@ -30,9 +33,9 @@ impl InitConfig {
     /// The weights at `weights`, of PyTorch's usual epsilon.
     pub fn new(weights: PathBuf) -> Self {
         Self {
-            weights,
+            weights: vec![weights],
             epsilon: Self::default_epsilon(),
-            blake3: None,
+            blake3: Vec::new(),
         }
     }
 }

@@ -1,12 +1,13 @@
 //! The weights that a run begins with.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use anyhow::anyhow;
 use burn::module::Module;
 use burn::tensor::Device;
 
 use super::checkpoint::{CheckpointError, hash_of_file, load_network};
-use super::{Event, Observer, TrainError, qat};
+use super::{Event, Observer, TrainError, optimizer, qat};
 use crate::config::InitConfig;
 use crate::data::cache::Cache;
 use crate::model::Network;
@@ -25,30 +26,66 @@ pub fn from(
     let Some(config) = &run.config.init else {
         return Ok(network);
     };
-    let spec = run.spec()?;
-    let path = &config.weights;
-    let (network, grafted) = if run.config.training.qat {
-        rounded(run, path, val, device)?
-    } else if path.is_dir() {
-        let donor = Run::open(path).map_err(InitError::from)?;
-        match donor.spec()? == spec {
-            true => whole(network, &donor.weights())?,
-            false => {
-                let same_classes = donor.labels == run.labels;
-                let donor = donor.network(&device.clone().inner());
-                let donor = donor.map_err(InitError::from)?;
-                init::from_network(network, &spec, &donor, same_classes, device)?
-            }
-        }
-    } else {
-        config.checked_hash()?;
-        match path.extension().is_some_and(|ext| ext == "onnx") {
-            true => init::from_exported(network, &spec, &run.labels, path, device)?,
-            false => init::from_file(network, &spec, path, config.epsilon as f32, device)?,
-        }
+    config.check()?;
+    let of = |path: &PathBuf| {
+        let (network, grafted) = match (run.config.training.qat, &config.weights[..]) {
+            (false, _) => floats(run, network.clone(), path, config.epsilon as f32, device)?,
+            (true, [_]) => rounded(run, path, val, device)?,
+            (true, _) => return Err(TrainError::Qat(anyhow!("it goes on from one run"))),
+        };
+        observe(Event::Started(&grafted));
+        Ok(network)
     };
-    observe(Event::Started(&grafted));
-    Ok(network)
+    let networks = config.weights.iter().map(of);
+    Ok(mean(networks)?.unwrap_or(network))
+}
+
+/// The mean of the weights of networks that are clones of one.
+fn mean(
+    networks: impl Iterator<Item = Result<Network, TrainError>>,
+) -> Result<Option<Network>, TrainError> {
+    let mut mean = None;
+    for (others, network) in networks.enumerate() {
+        let network = network?;
+        let share = others as f64 / (others + 1) as f64;
+        mean = Some(match mean {
+            Some(mean) => optimizer::average(mean, &network, share),
+            None => network,
+        });
+    }
+    Ok(mean)
+}
+
+/// `network` with the weights of a run's folder or of a file.
+fn floats(
+    run: &Run,
+    network: Network,
+    path: &Path,
+    epsilon: f32,
+    device: &Device,
+) -> Result<(Network, Grafted), TrainError> {
+    let spec = run.spec()?;
+    if !path.is_dir() {
+        let exported = path.extension().is_some_and(|ext| ext == "onnx");
+        return Ok(match exported {
+            true => init::from_exported(network, &spec, &run.labels, path, device)?,
+            false => init::from_file(network, &spec, path, epsilon, device)?,
+        });
+    }
+    let donor = Run::open(path).map_err(InitError::from)?;
+    if donor.spec()? == spec {
+        return Ok(whole(network, &donor.weights())?);
+    }
+    let same_classes = donor.labels == run.labels;
+    let donor = donor.network(&device.clone().inner());
+    let donor = donor.map_err(InitError::from)?;
+    Ok(init::from_network(
+        network,
+        &spec,
+        &donor,
+        same_classes,
+        device,
+    )?)
 }
 
 /// The network of a run with the same layout, folded, with scales for its activations.
@@ -80,23 +117,28 @@ fn whole(network: Network, weights: &Path) -> Result<(Network, Grafted), Checkpo
 }
 
 impl InitConfig {
-    /// Notes the file's hash, so that the run can be repeated.
+    /// Notes the files' hashes, so that the run can be repeated.
     pub fn pin(&mut self) -> Result<(), InitError> {
-        if self.weights.is_file() {
-            self.blake3 = Some(self.checked_hash()?);
+        self.check()?;
+        self.blake3 = self
+            .files()
+            .map(|path| hash(path))
+            .collect::<Result<_, _>>()?;
+        Ok(())
+    }
+
+    /// Other files than the noted ones are refused.
+    fn check(&self) -> Result<(), InitError> {
+        for (path, noted) in self.files().zip(&self.blake3) {
+            if hash(path)? != *noted {
+                return Err(InitError::Other { path: path.clone() });
+            }
         }
         Ok(())
     }
 
-    /// The file's hash; another file than the noted one is refused.
-    fn checked_hash(&self) -> Result<String, InitError> {
-        let found = hash(&self.weights)?;
-        match self.blake3.as_ref().is_none_or(|noted| *noted == found) {
-            true => Ok(found),
-            false => Err(InitError::Other {
-                path: self.weights.clone(),
-            }),
-        }
+    fn files(&self) -> impl Iterator<Item = &PathBuf> {
+        self.weights.iter().filter(|path| !path.is_dir())
     }
 }
 
@@ -106,4 +148,62 @@ fn hash(path: &Path) -> Result<String, InitError> {
         cause: error.to_string(),
     })?;
     Ok(found.to_hex().to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::Tensor;
+
+    use super::*;
+    use crate::model::ModelConfig;
+    use crate::training::checkpoint::save_network;
+
+    #[test]
+    fn several_weights_are_averaged_with_what_normalisation_has_seen() {
+        let device = Device::flex();
+        for (family, model) in ModelConfig::examples() {
+            let folder = tempfile::tempdir().unwrap();
+            let weights = |index: usize| folder.path().join(index.to_string());
+            let values = |network: &Network| {
+                let mut values = Vec::new();
+                let mut add = |tensor: Vec<f32>| values.extend(tensor);
+                network.clone().for_each_conv(|conv| {
+                    add(conv.conv.weight.val().into_data().try_to_vec().unwrap());
+                    if let Some(norm) = &conv.norm {
+                        add(norm.running_mean.value().into_data().try_to_vec().unwrap());
+                    }
+                });
+                values
+            };
+            let mut each = Vec::new();
+            for index in 0..3 {
+                let run = Run::of_model(&weights(index), model.clone());
+                let mut network = run.fresh_network(&device).unwrap();
+                network.for_each_conv(|conv| {
+                    if let Some(norm) = &mut conv.norm {
+                        let channels = norm.gamma.dims()[0];
+                        let seen = Tensor::full([channels], index as f32, &device);
+                        norm.running_mean = burn::module::RunningState::new(seen);
+                    }
+                });
+                save_network(&network, &run.weights()).unwrap();
+                each.push(values(&network));
+            }
+            let run = Run::of_model(&folder.path().join("soup"), model);
+            let fresh = run.fresh_network(&device).unwrap();
+            let networks = (0..3).map(|index| {
+                let (network, _) = floats(&run, fresh.clone(), &weights(index), 1e-5, &device)?;
+                Ok(network)
+            });
+            let found = values(&mean(networks).unwrap().unwrap());
+            assert!(found.len() > 100, "{family}");
+            for (at, found) in found.into_iter().enumerate() {
+                let expected = each.iter().map(|values| values[at]).sum::<f32>() / 3.0;
+                assert!(
+                    (found - expected).abs() < 1e-5,
+                    "{family}, {at}: {found}, {expected}"
+                );
+            }
+        }
+    }
 }

@@ -44,7 +44,7 @@ pub fn resolve(args: &TrainArgs) -> anyhow::Result<RunConfig> {
     }
     for (option, paths, key) in [
         ("teacher", &args.teacher[..], "model"),
-        ("init", args.init.as_slice(), "weights"),
+        ("init", &args.init[..], "weights"),
     ] {
         let entry = table.entry(option);
         let values = paths.iter().map(|path| {
@@ -96,8 +96,10 @@ pub fn resolve(args: &TrainArgs) -> anyhow::Result<RunConfig> {
 
 /// The settings of the run that quantization-aware training goes on from.
 fn before(args: &TrainArgs) -> anyhow::Result<Option<PathBuf>> {
-    let Some(run) = args.init.as_ref().filter(|_| args.qat) else {
-        return Ok(None);
+    let run = match &args.init[..] {
+        _ if !args.qat => return Ok(None),
+        [run] => run,
+        _ => bail!("--qat goes on from one run: give --init once"),
     };
     let file = run.join("run.toml");
     if !file.exists() {
