@@ -214,7 +214,7 @@ fn what_fails_to_start_leaves_the_run_as_it_was() {
         (&["--overwrite", "--batch", "64"], "do not fill one batch"),
         (&["--resume", "--teacher", "absent.onnx"], "absent.onnx"),
         (&["--resume", "--set", "data.val=0.4"], "data.val"),
-        (&["--resume", "--set", "training.ema=0"], "training.ema"),
+        (&["--resume", "--set", "training.ema=0.9"], "training.ema"),
         (&["--resume", "--size", "32"], "[recipe] changed"),
         (&["--resume", "--model", "resnet"], "[model] changed"),
         (

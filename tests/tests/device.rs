@@ -143,7 +143,7 @@ fn a_board_verifies_itself_and_shows_its_costs() {
         serde_json::from_str(&succeed(kiln().args(setting.args(&words)))).unwrap()
     };
     let hello = json(&["device", "hello", "--port", BOARD]);
-    assert_eq!(hello["model"], "resnet");
+    assert_eq!(hello["model"], "resnet.qdq-s8");
     assert_eq!(hello["labels"][4], "elm");
     assert_eq!(hello["input"], serde_json::json!([20, 16, 3]));
     let memory = &hello["memory"];

@@ -1,6 +1,6 @@
 //! From gradients to the next weights: optimiser, learning rate, clipping, moving average.
 
-use std::collections::HashMap;
+use std::collections::VecDeque;
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamGroup, ParamId};
 use burn::optim::decay::WeightDecayConfig;
@@ -125,34 +125,33 @@ impl ModuleVisitor for Scaled {
     }
 }
 
-/// Moves each value of `average` towards `network`'s: `a ← decay·a + (1 − decay)·w`.
+/// Moves each value of `average` towards that of `network`, a network of the same layout:
+/// `a ← decay·a + (1 − decay)·w`.
 pub fn average(average: Network, network: &Network, decay: f64) -> Network {
-    let mut values = Values(HashMap::new());
+    let mut values = Values(VecDeque::new());
     network.visit(&mut values);
-    average.map(&mut Averaged {
-        values: values.0,
-        decay,
-    })
+    average.map(&mut Averaged { values, decay })
 }
 
-struct Values(HashMap<ParamId, Tensor<1>>);
+/// Values in the order in which a module's are visited and mapped.
+struct Values(VecDeque<Tensor<1>>);
 
 impl ModuleVisitor for Values {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         let value = param.val().without_autodiff();
         let len = value.shape().num_elements();
-        self.0.insert(param.id, value.reshape([len]));
+        self.0.push_back(value.reshape([len]));
     }
 }
 
 struct Averaged {
-    values: HashMap<ParamId, Tensor<1>>,
+    values: Values,
     decay: f64,
 }
 
 impl ModuleMapper for Averaged {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let Some(value) = self.values.remove(&param.id) else {
+        let Some(value) = self.values.0.pop_front() else {
             return param;
         };
         let decay = self.decay;
