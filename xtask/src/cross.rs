@@ -280,6 +280,9 @@ pub fn run(repo: &Repo, stages: &mut Stages) -> Result<()> {
     stages.check_that("kiln-run elsewhere", || {
         elsewhere::kiln_run(repo, toolchain)
     });
+    stages.check_that("firmware for RP2350", || {
+        elsewhere::firmware_of_a_real_board(repo, toolchain)
+    });
     stages.check_that("firmware in C", || {
         elsewhere::firmware_in_c(repo, toolchain)
     });

@@ -100,6 +100,7 @@ fn output(command: &mut Command) -> Result<String> {
     Ok(String::from_utf8(output.stdout)?)
 }
 
+const CORTEX_M33: &str = "thumbv8m.main-none-eabihf";
 const CORTEX_M4: &str = "thumbv7em-none-eabihf";
 /// The model's arena, and some more.
 const ARENA: usize = 64 * 1024;
@@ -167,6 +168,25 @@ pub fn firmware_in_c(repo: &Repo, toolchain: Toolchain) -> Result<()> {
     }
     eprint!("{found}");
     Ok(())
+}
+
+/// Builds the firmware of the board that no emulator plays, down to its linked program.
+///
+/// # Errors
+/// It does not build.
+pub fn firmware_of_a_real_board(repo: &Repo, toolchain: Toolchain) -> Result<()> {
+    let mut build = repo.cargo(&["build", "--locked", "--package", "kiln-firmware"]);
+    build.args("--profile firmware --bin rp2350 --features rp2350".split(' '));
+    build.args(["--target", CORTEX_M33, "--config"]);
+    build.arg(format!(
+        "target.\"{CORTEX_M33}\".rustflags=[\"-Ctarget-cpu=cortex-m33\"]"
+    ));
+    if toolchain == Toolchain::Debian {
+        build.arg("-Zbuild-std=core");
+        toolchain.with_sources(&mut build);
+    }
+    build.env("KILN_MODEL", repo.root.join(MODEL));
+    call(&mut build)
 }
 
 /// The example's compilation; what the linker takes after the library is the caller's.
