@@ -47,8 +47,9 @@ fn prepare(board: &Limits) -> Result<(), String> {
         b"ASSERT(_stack_start - _stack_end >= _stack_reserved, \"the statics leave less RAM than \
           _stack_reserved for the stack: take a model with a smaller arena\");\n",
     )?;
-    if env::var_os("CARGO_FEATURE_RP2350").is_none() {
-        // No interrupt has a handler of its own; with a real chip, its crate says which have one.
+    let has = |feature: &str| env::var_os(format!("CARGO_FEATURE_{feature}")).is_some();
+    if has("EMULATED") || has("ENGINE") {
+        // No interrupt has a handler of its own. With a real chip, its crate says which have one.
         write(&out.join("device.x"), b"")?;
     }
     println!("cargo::rustc-link-search={}", out.display());

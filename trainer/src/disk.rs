@@ -1,6 +1,7 @@
-//! Whether there is room for what is about to be written, and whether two paths are one.
+//! What several parts ask of files: room for what is about to be written, a hash, whether two paths are one.
 
-use std::io::Write;
+use std::fs::File;
+use std::io::{self, Write};
 use std::path::Path;
 
 use anyhow::{Context, bail};
@@ -23,6 +24,21 @@ pub fn writable(folder: &Path, bytes: u64) -> anyhow::Result<()> {
         );
     }
     Ok(())
+}
+
+/// The hash of what a file holds.
+pub fn hash(path: &Path) -> io::Result<blake3::Hash> {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update_reader(File::open(path)?)?;
+    Ok(hasher.finalize())
+}
+
+/// What was done with a file or folder that need not be there.
+pub fn if_there(done: io::Result<()>) -> io::Result<()> {
+    match done {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        done => done,
+    }
 }
 
 /// Whether both paths lead to the same file or folder; not if one of them leads nowhere.

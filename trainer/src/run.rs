@@ -10,6 +10,7 @@ use kiln_runtime::quantize::Scale;
 use thiserror::Error;
 
 use crate::config::{ConfigError, RunConfig};
+use crate::disk::if_there;
 use crate::model::network::Scales;
 use crate::model::{ModelSpec, Network, SpecError};
 use crate::training::checkpoint::{CheckpointError, load_network};
@@ -101,10 +102,6 @@ impl Run {
 
     /// Removes what a run has written into the folder, nothing else.
     pub fn clear(&self) -> io::Result<()> {
-        let gone = |removed: io::Result<()>| match removed {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            other => other,
-        };
         let files = [
             self.weights(),
             self.metrics(),
@@ -113,12 +110,13 @@ impl Run {
             self.split(),
             self.scales(),
         ];
-        files
-            .iter()
-            .try_for_each(|file| gone(fs::remove_file(file)))?;
-        let folders = [self.checkpoints(), self.evaluation(), self.lessons()];
-        let mut folders = folders.iter();
-        folders.try_for_each(|folder| gone(fs::remove_dir_all(folder)))
+        for file in files {
+            if_there(fs::remove_file(file))?;
+        }
+        for folder in [self.checkpoints(), self.evaluation(), self.lessons()] {
+            if_there(fs::remove_dir_all(folder))?;
+        }
+        Ok(())
     }
 
     /// The network's layout.

@@ -104,13 +104,10 @@ fn bound(op: &str, inputs: &[Option<Arc<Constant>>]) -> Option<usize> {
         sizes.fold(1usize, usize::saturating_mul)
     };
     let len = |index: usize| given().nth(index).map(|input| input.data.len());
+    let dims = || given().map(|input| &input.dims[..]);
     if BROADCAST.contains(&op) {
-        let rank = given().map(|input| input.dims.len()).max()?;
-        let largest = |from_last: usize| {
-            let sizes = given().filter_map(|input| input.dims.iter().rev().nth(from_last));
-            sizes.copied().max().unwrap_or(1)
-        };
-        return Some(product(&(0..rank).map(largest).collect::<Vec<_>>()));
+        given().next()?;
+        return Some(product(&broadcast(dims())));
     }
     if SHRINKING.contains(&op) {
         return Some(given().map(|input| input.data.len()).sum());
@@ -120,16 +117,26 @@ fn bound(op: &str, inputs: &[Option<Arc<Constant>>]) -> Option<usize> {
         "Expand" => Some(len(0)?.saturating_mul(positive(second()?))),
         "Tile" => Some(len(0)?.saturating_mul(positive(second()?))),
         "ConstantOfShape" => Some(positive(given().next()?.data.integers()?)),
-        "MatMul" => {
-            let [a, b] = [0, 1].map(|index| given().nth(index).map(|input| &input.dims[..]));
-            Some(product(&matrix_product(a?, b?)))
-        }
+        "MatMul" => Some(product(&matrix_product(dims().next()?, dims().nth(1)?))),
         "Range" => {
             let at = |index: usize| given().nth(index).map(|input| &input.data);
             steps(at(0)?, at(1)?, at(2)?)
         }
         _ => None,
     }
+}
+
+/// The sizes of what several are made of together: of each axis, counted from the last, the largest.
+fn broadcast<'a>(all: impl Iterator<Item = &'a [usize]>) -> Vec<usize> {
+    let mut sizes = Vec::new();
+    for dims in all {
+        let lacking = dims.len().saturating_sub(sizes.len());
+        sizes.splice(0..0, dims[..lacking].iter().copied());
+        for (size, other) in sizes.iter_mut().rev().zip(dims.iter().rev()) {
+            *size = *other.max(size);
+        }
+    }
+    sizes
 }
 
 /// The sizes of a product of matrices, leading axes broadcast; a vector is one row, or one column.
@@ -142,14 +149,7 @@ fn matrix_product(a: &[usize], b: &[usize]) -> Vec<usize> {
         [batch @ .., _, columns] => (batch, *columns),
         _ => (&[][..], 1),
     };
-    let (long, short) = match batch_a.len() < batch_b.len() {
-        true => (batch_b, batch_a),
-        false => (batch_a, batch_b),
-    };
-    let mut sizes = long.to_vec();
-    for (size, other) in sizes.iter_mut().rev().zip(short.iter().rev()) {
-        *size = (*size).max(*other);
-    }
+    let mut sizes = broadcast([batch_a, batch_b].into_iter());
     sizes.extend([rows, columns]);
     sizes
 }

@@ -18,6 +18,7 @@ use self::tui::Tui;
 use super::ui::{self, LazyBar, STEPPING, STOP};
 use crate::config::{OptimizerKind, Precision, Provenance, RunConfig};
 use crate::data::Dataset;
+use crate::data::cache::cached;
 use crate::device::{DeviceChoice, Devices};
 use crate::disk;
 use crate::model::ModelConfig;
@@ -167,7 +168,7 @@ pub fn train(args: &TrainArgs) -> anyhow::Result<(Run, Option<Outcome>)> {
     if let Some(cache) = &cache {
         disk::writable(
             cache,
-            cache_bytes(&config, &data).saturating_sub(ui::cached(cache)),
+            cache_bytes(&config, &data).saturating_sub(cached(cache)),
         )?;
     }
     let devices = args.device.open()?;

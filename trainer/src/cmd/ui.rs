@@ -139,16 +139,6 @@ pub fn cache_folder(given: Option<&Path>) -> Option<PathBuf> {
     given.or_else(|| given_by("KILN_CACHE")).or_else(user)
 }
 
-/// Bytes of the decoded pictures that lie in `folder`.
-pub fn cached(folder: &Path) -> u64 {
-    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    entries
-        .filter(|entry| Path::new(&entry.file_name()).extension() == Some("kilncache".as_ref()))
-        .filter_map(|entry| entry.metadata().ok())
-        .map(|file| file.len())
-        .sum()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-use super::RunConfig;
+use super::{RunConfig, TrainingConfig};
 use crate::data::augment::AugmentError;
 
 /// A run file that cannot be used.
@@ -58,6 +58,9 @@ impl RunConfig {
             let fine = (0.0..1.0).contains(&value);
             range(key, value, fine, "at least 0 and less than 1")
         };
+        let up_to = |key, value: usize, most, must| {
+            range(key, value as f64, (1..=most).contains(&value), must)
+        };
         let positive = |key, value: f64| {
             let fine = value.is_finite() && value > 0.0;
             range(key, value, fine, "more than 0")
@@ -81,20 +84,9 @@ impl RunConfig {
             (0.0..=1.0).contains(&end),
             "between 0 and 1",
         )?;
-        let epochs = self.training.epochs;
-        range(
-            "training.epochs",
-            epochs as f64,
-            (1..=1_000_000).contains(&epochs),
-            "1 to 1,000,000",
-        )?;
-        let batch = self.training.batch;
-        range(
-            "training.batch",
-            batch as f64,
-            (1..=65_536).contains(&batch),
-            "1 to 65,536",
-        )?;
+        let TrainingConfig { epochs, batch, .. } = self.training;
+        up_to("training.epochs", epochs, 1_000_000, "1 to 1,000,000")?;
+        up_to("training.batch", batch, 65_536, "1 to 65,536")?;
         share("training.label_smoothing", self.training.label_smoothing)?;
         share("training.ema", self.training.ema)?;
         if self.training.qat && self.init.is_none() {

@@ -24,6 +24,7 @@ use serde::{Deserialize, Serialize};
 pub use super::problems::DatasetError;
 use super::scan::{Scan, scan};
 use super::{Dataset, Sample, Split};
+use crate::disk;
 
 /// How splits are drawn where the folders do not give them.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -240,9 +241,7 @@ fn hash_of(path: &Path) -> Option<blake3::Hash> {
     if !fs::metadata(path).ok()?.is_file() {
         return None;
     }
-    let mut hasher = blake3::Hasher::new();
-    hasher.update_reader(fs::File::open(path).ok()?).ok()?;
-    Some(hasher.finalize())
+    disk::hash(path).ok()
 }
 
 #[cfg(test)]

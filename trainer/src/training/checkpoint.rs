@@ -65,13 +65,6 @@ impl Manifest {
     }
 }
 
-/// The hash of what a file holds.
-pub(super) fn hash_of_file(path: &Path) -> io::Result<blake3::Hash> {
-    let mut hasher = blake3::Hasher::new();
-    hasher.update_reader(fs::File::open(path)?)?;
-    Ok(hasher.finalize())
-}
-
 fn hash(bytes: &[u8]) -> String {
     blake3::hash(bytes).to_hex().to_string()
 }

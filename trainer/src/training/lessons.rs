@@ -63,10 +63,7 @@ impl Kept {
 
 /// Removes what is kept in a run's folder.
 pub fn forget(folder: &Path) -> Result<(), TrainError> {
-    match fs::remove_dir_all(folder) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(TrainError::at(folder)(error)),
-        _ => Ok(()),
-    }
+    disk::if_there(fs::remove_dir_all(folder)).map_err(TrainError::at(folder))
 }
 
 /// A teacher during one epoch.

@@ -6,10 +6,11 @@ use anyhow::anyhow;
 use burn::module::Module;
 use burn::tensor::Device;
 
-use super::checkpoint::{CheckpointError, hash_of_file, load_network};
+use super::checkpoint::{CheckpointError, load_network};
 use super::{Event, Observer, TrainError, optimizer, qat};
 use crate::config::InitConfig;
 use crate::data::cache::Cache;
+use crate::disk;
 use crate::model::Network;
 use crate::model::init::{self, Grafted, InitError, all_of};
 use crate::run::Run;
@@ -26,7 +27,7 @@ pub fn from(
     let Some(config) = &run.config.init else {
         return Ok(network);
     };
-    config.check()?;
+    config.hashes()?;
     let of = |path: &PathBuf| {
         let (network, grafted) = match (run.config.training.qat, &config.weights[..]) {
             (false, _) => floats(run, network.clone(), path, config.epsilon as f32, device)?,
@@ -120,31 +121,26 @@ fn whole(network: Network, weights: &Path) -> Result<(Network, Grafted), Checkpo
 impl InitConfig {
     /// Notes the files' hashes, so that the run can be repeated.
     pub fn pin(&mut self) -> Result<(), InitError> {
-        self.check()?;
-        self.blake3 = self
-            .files()
-            .map(|path| hash(path))
-            .collect::<Result<_, _>>()?;
+        self.blake3 = self.hashes()?;
         Ok(())
     }
 
-    /// Other files than the noted ones are refused.
-    fn check(&self) -> Result<(), InitError> {
-        for (path, noted) in self.files().zip(&self.blake3) {
-            if hash(path)? != *noted {
-                return Err(InitError::Other { path: path.clone() });
+    /// The hashes of the files among the weights; other files than the noted ones are refused.
+    fn hashes(&self) -> Result<Vec<String>, InitError> {
+        let files = self.weights.iter().filter(|path| !path.is_dir());
+        let hashes = files.enumerate().map(|(index, path)| {
+            let found = hash(path)?;
+            match self.blake3.get(index).is_none_or(|noted| *noted == found) {
+                true => Ok(found),
+                false => Err(InitError::Other { path: path.clone() }),
             }
-        }
-        Ok(())
-    }
-
-    fn files(&self) -> impl Iterator<Item = &PathBuf> {
-        self.weights.iter().filter(|path| !path.is_dir())
+        });
+        hashes.collect()
     }
 }
 
 fn hash(path: &Path) -> Result<String, InitError> {
-    let found = hash_of_file(path).map_err(|error| InitError::File {
+    let found = disk::hash(path).map_err(|error| InitError::File {
         path: path.to_owned(),
         cause: error.to_string(),
     })?;

@@ -8,9 +8,9 @@ use kiln_core::preprocess::Recipe;
 use kiln_runtime::features::Head;
 use thiserror::Error;
 
-use super::checkpoint::hash_of_file;
 use crate::config::TeacherConfig;
 use crate::data::loader::Batch;
+use crate::disk;
 use crate::evaluate::values;
 use crate::inference::{self, Answerer, Foreign};
 use crate::model::Network;
@@ -259,7 +259,7 @@ impl Teacher {
         let mut hasher = blake3::Hasher::new();
         hasher.update(&[u8::from(self.features)]);
         for path in &self.files {
-            let found = hash_of_file(path).with_context(|| path.display().to_string())?;
+            let found = disk::hash(path).with_context(|| path.display().to_string())?;
             hasher.update(found.as_bytes());
         }
         Ok(hasher.finalize().to_hex().to_string())

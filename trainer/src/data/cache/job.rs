@@ -156,17 +156,19 @@ impl Job<'_> {
     }
 }
 
+/// How the names of whole files end.
+const ENDING: &str = "kilncache";
 /// How the names of files begin that are being written.
 const UNFINISHED: &str = ".cache-";
 
 /// Removes what processes left that were killed while they wrote: files that nobody has locked, nor has just made.
 fn sweep(dir: &Path) {
     for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
-        let unfinished = entry.file_name().to_string_lossy().starts_with(UNFINISHED);
-        let Some(file) = unfinished
-            .then(|| fs::File::open(entry.path()).ok())
-            .flatten()
-        else {
+        let name = entry.file_name();
+        if !name.to_string_lossy().starts_with(UNFINISHED) {
+            continue;
+        }
+        let Ok(file) = fs::File::open(entry.path()) else {
             continue;
         };
         let changed = file.metadata().and_then(|meta| meta.modified());
@@ -243,5 +245,16 @@ pub(super) fn file_name(source: &Source<'_>, form: Form, limits: &Limits) -> Str
         })
         .collect();
     let hash = hasher.finalize().to_hex();
-    format!("{name}-{form}-{}.kilncache", &hash[..12])
+    format!("{name}-{form}-{}.{ENDING}", &hash[..12])
+}
+
+/// Bytes of the decoded pictures that lie in `dir`.
+pub fn cached(dir: &Path) -> u64 {
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+    let whole =
+        |entry: &fs::DirEntry| Path::new(&entry.file_name()).extension() == Some(ENDING.as_ref());
+    let files = entries
+        .filter(whole)
+        .filter_map(|entry| entry.metadata().ok());
+    files.map(|file| file.len()).sum()
 }

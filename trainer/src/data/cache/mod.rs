@@ -19,6 +19,7 @@ use kiln_core::preprocess::PreprocessError;
 
 use self::file::{Entry, Store};
 pub use self::form::Form;
+pub use self::job::cached;
 use self::job::{Fault, Job, file_name, key, write_file};
 use super::Sample;
 use super::decode::Limits;

@@ -1,10 +1,9 @@
 //! What a session writes before its first epoch, and which weights the run keeps.
 
 use std::fs;
-use std::io;
-use std::path::Path;
 
 use super::{Session, TrainError};
+use crate::disk::if_there;
 use crate::model::init::InitError;
 
 impl Session<'_> {
@@ -26,7 +25,7 @@ impl Session<'_> {
         self.keep_best()?;
         // Of an epoch whose checkpoint never came.
         let unfinished = run.weights_of(self.progress.epochs + 1);
-        if_there(fs::remove_file(&unfinished), &unfinished)
+        if_there(fs::remove_file(&unfinished)).map_err(TrainError::at(&unfinished))
     }
 
     /// Puts the weights of the best epoch where they belong, once its checkpoint is written: killed before, the run
@@ -36,14 +35,6 @@ impl Session<'_> {
             return Ok(());
         };
         let weights = self.run.weights_of(epoch);
-        if_there(fs::rename(&weights, self.run.weights()), &weights)
-    }
-}
-
-/// What was done with a file, if it is there at all.
-fn if_there(done: io::Result<()>, path: &Path) -> Result<(), TrainError> {
-    match done {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        done => done.map_err(TrainError::at(path)),
+        if_there(fs::rename(&weights, self.run.weights())).map_err(TrainError::at(&weights))
     }
 }
