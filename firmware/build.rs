@@ -4,8 +4,8 @@
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
-use kiln_core::Model;
 use kiln_core::operators::Set;
+use kiln_core::{Model, Target};
 
 #[path = "src/plan.rs"]
 mod plan;
@@ -21,6 +21,7 @@ const ENGINE: Limits = Limits {
 
 fn main() {
     println!("cargo::rerun-if-env-changed=KILN_MODEL");
+    println!("cargo::rerun-if-env-changed=CARGO_ENCODED_RUSTFLAGS");
     println!("cargo::rerun-if-changed=memory");
     let chosen = |board: &Limits| {
         let feature = board.name.to_uppercase().replace('-', "_");
@@ -61,13 +62,37 @@ fn prepare(board: &Limits) -> Result<(), String> {
     let plan = Plan::of(&model, board.largest);
     fits(&plan, board, &text).map_err(|error| format!("{}: {error}", path.display()))?;
     write(&out.join("model.kiln"), &bytes)?;
+    let core = core()?;
+    let (here, there) = (Set::on(core, &model).bits(), Set::of(&model).bits());
+    if here & !there != 0 {
+        let (from, to) = (model.target().name(), core.name());
+        println!(
+            "cargo::warning={}: it is compiled for {from}: slow here; `kiln compile --target {to}` makes it fast",
+            path.display()
+        );
+    }
     let sizes = format!(
         "const ARENA: usize = {};\nconst LAYERS: usize = {};\nconst OPERATORS: u32 = {};\n",
-        plan.arena,
-        plan.layers,
-        Set::of(&model).bits()
+        plan.arena, plan.layers, here
     );
     write(&out.join("sizes.rs"), sizes.as_bytes())
+}
+
+/// The core that the program is built for, as kiln-core takes it: M7 and M33 have the kernels of M4.
+fn core() -> Result<Target, String> {
+    let target = env::var("TARGET").unwrap_or_default();
+    let flags = env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
+    let vectors = ["target-cpu=cortex-m55", "target-cpu=cortex-m85"];
+    match target.split('-').next().unwrap_or_default() {
+        "thumbv6m" => Ok(Target::CortexM0),
+        "thumbv7m" => Ok(Target::CortexM3),
+        "thumbv7em" => Ok(Target::CortexM4),
+        "thumbv8m.main" if vectors.iter().any(|cpu| flags.contains(cpu)) => Ok(Target::CortexM55),
+        "thumbv8m.main" => Ok(Target::CortexM33),
+        _ => Err(format!(
+            "{target} is no Cortex-M: build with `--target`, as docs/board.md has it"
+        )),
+    }
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<(), String> {

@@ -10,10 +10,10 @@ use tract_onnx::prelude::*;
 use kiln_core::tensor::Shape;
 use kiln_run::layout::Layout;
 
-use crate::onnx::{self, OnnxError, OnnxFile};
+use crate::onnx::{self, OnnxError, OnnxFile, without_softmax};
 use crate::panics;
 
-/// An ONNX classifier, optimised by tract and ready to run one input at a time.
+/// An ONNX classifier, optimised by tract and ready to run one input at a time. A Softmax at its end is left out.
 #[derive(Clone)]
 pub struct FloatModel {
     plan: Arc<TypedRunnableModel>,
@@ -68,7 +68,7 @@ impl FloatModel {
         let (_, shape) = file.input()?;
         let build = || -> TractResult<Arc<TypedRunnableModel>> {
             tract_onnx::onnx()
-                .model_for_proto_model(&file.proto)?
+                .model_for_proto_model(&without_softmax(&file.proto))?
                 .with_input_fact(0, f32::fact(&shape).into())?
                 .into_optimized()?
                 .into_runnable()

@@ -1,6 +1,7 @@
 //! An ONNX file as a document: read and written whole, with Kiln's metadata in `metadata_props`.
 
 mod external;
+mod softmax;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,6 +17,8 @@ use tract_onnx::pb::{StringStringEntryProto, ValueInfoProto};
 
 use crate::files::write_atomic;
 use crate::recipe::RecipeText;
+
+pub(crate) use softmax::{may_follow_softmax, without_softmax};
 
 /// The largest ONNX file that is read, in bytes.
 pub const MAX_FILE_BYTES: u64 = 1 << 30;

@@ -10,7 +10,7 @@ use thiserror::Error;
 use tract_onnx::prelude::*;
 
 use crate::float::guarded;
-use crate::onnx::{OnnxError, OnnxFile};
+use crate::onnx::{OnnxError, OnnxFile, without_softmax};
 use crate::qgraph::QGraph;
 
 /// Why models were not compared.
@@ -204,7 +204,7 @@ impl TractLayers {
         }
         let build = || -> TractResult<Arc<TypedRunnableModel>> {
             let mut model = tract_onnx::onnx()
-                .model_for_proto_model(&file.proto)?
+                .model_for_proto_model(&without_softmax(&file.proto))?
                 .with_input_fact(0, f32::fact(&input).into())?;
             let mut all = model.outputs.clone();
             for output in &outputs {

@@ -89,6 +89,7 @@ fn measure(name: &str, steps: usize, rounds: usize) -> f64 {
         labels,
         lesson: None,
         loss: Loss::new(0.0, None),
+        index: 0,
     };
     let mut step = |network: Network| {
         let output = TrainStep::step(&network, input.clone());

@@ -1,8 +1,9 @@
 //! Serves the page on this machine: for no other.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use tiny_http::{Header, Method, Request, Response, StatusCode};
@@ -31,6 +32,8 @@ pub enum ServeError {
 /// A server that listens. It ends when it is dropped.
 pub struct Server {
     http: Arc<tiny_http::Server>,
+    /// Whether it was asked to end.
+    ending: Arc<AtomicBool>,
     site: Site,
     addr: SocketAddr,
 }
@@ -45,7 +48,7 @@ impl std::fmt::Debug for Server {
 
 /// Ends a [`Server`] from another thread.
 #[derive(Clone)]
-pub struct Stop(Arc<tiny_http::Server>);
+pub struct Stop(Arc<tiny_http::Server>, Arc<AtomicBool>);
 
 impl std::fmt::Debug for Stop {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -56,6 +59,7 @@ impl std::fmt::Debug for Stop {
 impl Stop {
     /// Lets [`Server::run`] return.
     pub fn stop(&self) {
+        self.1.store(true, Ordering::Relaxed);
         for _ in 0..THREADS {
             self.0.unblock();
         }
@@ -79,7 +83,12 @@ impl Server {
         let addr = http.server_addr().to_ip();
         let addr = addr.ok_or_else(|| failed(io::Error::other("no address")))?;
         let http = Arc::new(http);
-        Ok(Self { http, site, addr })
+        Ok(Self {
+            http,
+            ending: Arc::default(),
+            site,
+            addr,
+        })
     }
 
     /// Where it listens.
@@ -94,21 +103,34 @@ impl Server {
 
     /// What ends it.
     pub fn stopper(&self) -> Stop {
-        Stop(Arc::clone(&self.http))
+        Stop(Arc::clone(&self.http), Arc::clone(&self.ending))
     }
 
     /// Answers requests until it is stopped.
-    pub fn run(&self) {
+    ///
+    /// # Errors
+    /// The system gives no more connections: too many files are open, say.
+    pub fn run(&self) -> io::Result<()> {
         thread::scope(|scope| {
-            for _ in 0..THREADS {
-                scope.spawn(|| {
-                    while let Ok(request) = self.http.recv() {
-                        // Who hangs up early needs no answer.
-                        let _ = self.answer(request);
-                    }
-                });
+            let threads = [(); THREADS].map(|()| scope.spawn(|| self.serve()));
+            let ends = threads.map(|thread| thread.join().unwrap_or(Ok(())));
+            ends.into_iter().collect()
+        })
+    }
+
+    fn serve(&self) -> io::Result<()> {
+        loop {
+            match self.http.recv() {
+                // Who hangs up early needs no answer.
+                Ok(request) => drop(self.answer(request)),
+                Err(_) if self.ending.load(Ordering::Relaxed) => return Ok(()),
+                // Nobody listens any more: the other threads would wait for ever.
+                Err(error) => {
+                    self.stopper().stop();
+                    return Err(error);
+                }
             }
-        });
+        }
     }
 
     fn answer(&self, request: Request) -> io::Result<()> {
@@ -165,15 +187,19 @@ impl Server {
         let Some(host) = hosts.next() else {
             return false;
         };
+        // Any port: browsers leave 80 out, and tunnels have their own.
         let host = host.value.as_str();
-        let port = self.addr.port();
-        let names = [
-            self.addr.to_string(),
-            format!("localhost:{port}"),
-            format!("127.0.0.1:{port}"),
-            format!("[::1]:{port}"),
-        ];
-        hosts.next().is_none() && names.iter().any(|name| name == host)
+        let (name, port) = match host.rsplit_once(':') {
+            Some((name, port)) if !port.ends_with(']') => (name, port),
+            _ => (host, ""),
+        };
+        let own = match self.addr.ip() {
+            IpAddr::V4(ip) => ip.to_string(),
+            IpAddr::V6(ip) => format!("[{ip}]"),
+        };
+        let names = ["localhost", "127.0.0.1", "[::1]", &own];
+        let is_port = port.bytes().all(|digit| digit.is_ascii_digit());
+        hosts.next().is_none() && is_port && names.contains(&name)
     }
 }
 
@@ -212,6 +238,17 @@ mod tests {
                 ("POST / HTTP/1.1", &host, "405", "text/plain"),
                 ("GET / HTTP/1.1", "Host: evil.example", "403", "text/plain"),
                 ("GET / HTTP/1.1", "Accept: */*", "403", "text/plain"),
+                ("GET / HTTP/1.1", "Host: localhost", "200", "text/html"),
+                ("GET / HTTP/1.1", "Host: localhost:9000", "200", "text/html"),
+                ("GET / HTTP/1.1", "Host: [::1]", "200", "text/html"),
+                ("GET / HTTP/1.1", "Host: [::1]:80", "200", "text/html"),
+                ("GET / HTTP/1.1", "Host: localhost:x", "403", "text/plain"),
+                (
+                    "GET / HTTP/1.1",
+                    "Host: localhost.evil.example:80",
+                    "403",
+                    "text/plain",
+                ),
             ];
             for (line, host, status, kind) in cases {
                 let answer = ask(addr, &format!("{line}\r\n{host}"));

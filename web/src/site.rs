@@ -26,7 +26,7 @@ pub struct Site {
 }
 
 /// The files that are the same for everyone: path, media type, bytes.
-pub const FILES: [(&str, &str, &[u8]); 7] = [
+pub const FILES: [(&str, &str, &[u8]); 9] = [
     ("/", HTML, include_bytes!("../page/index.html")),
     (
         "/style.css",
@@ -34,6 +34,8 @@ pub const FILES: [(&str, &str, &[u8]); 7] = [
         include_bytes!("../page/style.css"),
     ),
     ("/page.js", SCRIPT, include_bytes!("../page/page.js")),
+    ("/view.js", SCRIPT, include_bytes!("../page/view.js")),
+    ("/engine.js", SCRIPT, include_bytes!("../page/engine.js")),
     ("/kiln.js", SCRIPT, include_bytes!("../page/kiln.js")),
     ("/worker.js", SCRIPT, include_bytes!("../page/worker.js")),
     ("/offline.js", SCRIPT, include_bytes!("../page/offline.js")),

@@ -28,6 +28,7 @@ async function state() {
     problem: (await shown("#problem")) ? await text("#problem") : null,
     model: await text("#model"),
     file: await text("#file"),
+    answered: await shown("#answer"),
     label: await text("#label"),
     probability: await text("#probability"),
     logits: await text("#logits"),
@@ -44,7 +45,7 @@ const steps = {
   async kept() {
     return page.evaluate(async () => {
       await navigator.serviceWorker.ready;
-      while (!(await caches.match("kiln.wasm"))) await new Promise((done) => setTimeout(done, 50));
+      while (!(await caches.match("model.kiln"))) await new Promise((done) => setTimeout(done, 50));
       return true;
     });
   },
@@ -66,18 +67,21 @@ const steps = {
     await idle();
     return state();
   },
-  // As if it were dropped.
-  async drop({ name, bytes }) {
-    await page.evaluate(
-      ([name, bytes]) => {
+  // As if they were dropped, one right after the other.
+  async drop({ files }) {
+    await page.evaluate((files) => {
+      for (const { name, bytes } of files) {
         const data = new DataTransfer();
         data.items.add(new File([new Uint8Array(bytes)], name));
         document.body.dispatchEvent(new DragEvent("drop", { dataTransfer: data, bubbles: true }));
-      },
-      [name, bytes],
-    );
+      }
+    }, files);
     await idle();
     return state();
+  },
+  // Whether the browser would tell the page of the same file, chosen again.
+  async rechoosable() {
+    return page.evaluate(() => document.querySelector("#choose-model").value === "");
   },
   // Frames that are classified, at least.
   async camera({ frames }) {
@@ -89,6 +93,29 @@ const steps = {
     const seen = await state();
     await page.click("#camera");
     return seen;
+  },
+  // The camera's button, so many times at once; then what its tracks and the page's frames do.
+  async clicks({ times }) {
+    return page.evaluate(async (times) => {
+      const given = [];
+      const devices = navigator.mediaDevices;
+      const ask = devices.getUserMedia.bind(devices);
+      devices.getUserMedia = async (wanted) => {
+        const stream = await ask(wanted);
+        given.push(stream);
+        return stream;
+      };
+      const button = document.querySelector("#camera");
+      for (let time = 0; time < times; time += 1) button.click();
+      const count = () => Number(document.querySelector("#answer").dataset.count ?? 0);
+      const wait = () => new Promise((done) => setTimeout(done, 1000));
+      await wait();
+      const before = count();
+      await wait();
+      delete devices.getUserMedia;
+      const live = given.flatMap((stream) => stream.getTracks()).filter((track) => track.readyState === "live");
+      return { live: live.length, frames: count() - before, pressed: button.ariaPressed };
+    }, times);
   },
   // What the heat map's canvas holds: the mean of its opacity, left and right.
   async heat({ rank }) {

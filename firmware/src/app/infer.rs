@@ -39,14 +39,19 @@ impl<B: Board> App<'_, B> {
             infer_ticks,
         };
         self.inferred = Some(inferred);
-        self.show(&model, &inferred, unknown, picture);
+        self.show(&model, &inferred, unknown);
         Ok(Answer::Inferred(inferred))
     }
 
     /// Shows what the model sees, before it is overwritten.
     fn thinking(&mut self, model: &Model<'_, B::Operators>, picture: bool) -> Option<()> {
         let shape = model.input().shape;
-        let pixels = picture.then_some(Pixels::Bytes(model.input_mut(self.arena).ok()?));
+        let bytes = model.input_mut(self.arena).ok()?;
+        // A tensor is one, too, where a host has preprocessed what is larger than the board takes.
+        let pixels = match picture {
+            true => Some(Pixels::Bytes(bytes)),
+            false => model.recipe().map(|_| Pixels::Tensor(bytes)),
+        };
         let picture = pixels.map(|pixels| Thumbnail {
             width: shape.width,
             height: shape.height,
@@ -86,13 +91,7 @@ impl<B: Board> App<'_, B> {
 
     /// Shows the answer, and which part of the picture speaks for it. Where the picture is rather of no class,
     /// that is the answer, and the most probable class comes second.
-    fn show(
-        &mut self,
-        model: &Model<'_, B::Operators>,
-        inferred: &Inferred,
-        unknown: Option<f32>,
-        picture: bool,
-    ) {
+    fn show(&mut self, model: &Model<'_, B::Operators>, inferred: &Inferred, unknown: Option<f32>) {
         let guess = |top: &Top| Guess {
             label: model.label(top.class.into()).unwrap_or("?"),
             probability: top.probability,
@@ -110,10 +109,8 @@ impl<B: Board> App<'_, B> {
             second: second_guess,
             cost: cost::<B>(inferred.infer_ticks),
         };
-        let heat = match picture {
-            true => heat(model, self.arena, best.class),
-            false => None,
-        };
+        let recipe = model.recipe();
+        let heat = recipe.and_then(|_| heat(model, self.arena, best.class));
         draw(&mut self.board, &screen, heat);
     }
 

@@ -101,8 +101,9 @@ pub(crate) const INTERRUPTS: u16 = {
     }
 };
 
-/// Half of the milliseconds without progress after which the watchdog resets.
-const WATCHDOG: u32 = 2000;
+/// Half of the milliseconds without progress after which the watchdog resets. It is fed between layers, so one must
+/// be done in that time: half a billion instructions on the emulated boards.
+const WATCHDOG: u32 = 8000;
 
 /// Starts the board and serves for ever.
 pub fn run(bytes: &'static mut Bytes, statics: &'static mut Statics) -> ! {

@@ -81,9 +81,12 @@ pub(crate) fn apart<T, U>(
     (start, len): (*const T, usize),
     (other, others): (*const U, usize),
 ) -> Result<(), KilnStatus> {
-    let end = |start: usize, len: usize, size| start.saturating_add(len.saturating_mul(size));
-    let before = end(start.addr(), len, size_of::<T>()) <= other.addr();
-    let behind = end(other.addr(), others, size_of::<U>()) <= start.addr();
+    let end = |start: usize, len: usize, size: usize| {
+        let end = len.checked_mul(size).and_then(|len| start.checked_add(len));
+        end.ok_or(KilnStatus::Pointer)
+    };
+    let before = end(start.addr(), len, size_of::<T>())? <= other.addr();
+    let behind = end(other.addr(), others, size_of::<U>())? <= start.addr();
     if before || behind || len == 0 || others == 0 {
         Ok(())
     } else {

@@ -29,7 +29,7 @@ pub(crate) struct Checked {
 }
 
 impl Checked {
-    /// The caller's arena, which must not overlap the model.
+    /// The caller's arena, which must not overlap the model, neither its bytes nor what was made of them.
     ///
     /// # Safety
     ///
@@ -40,7 +40,9 @@ impl Checked {
         arena_len: usize,
     ) -> Result<&'a mut [u8], KilnStatus> {
         let bytes = (self.bytes.as_ptr(), self.bytes.len());
-        apart(bytes, (arena.cast_const(), arena_len))?;
+        let place = (arena.cast_const(), arena_len);
+        apart(bytes, place)?;
+        apart((&raw const *self, 1), place)?;
         // SAFETY: the caller's promise.
         unsafe { slice_mut(arena, arena_len) }
     }

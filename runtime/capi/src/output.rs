@@ -65,6 +65,7 @@ pub unsafe extern "C" fn kiln_run(
         let checked = unsafe { checked(model)? };
         // SAFETY: the caller's promise.
         let arena = unsafe { checked.arena(arena, arena_len)? };
+        apart((arena.as_ptr(), arena.len()), (output.cast_const(), 1))?;
         let logits = checked.model.run_in_place(arena)?;
         let found = KilnOutput {
             values: logits.values().as_ptr().cast(),

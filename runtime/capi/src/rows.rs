@@ -20,6 +20,8 @@ pub struct KilnRows {
 #[repr(C)]
 struct Begun {
     tag: u64,
+    /// Where the scratch lies, and its words.
+    scratch: (*const i32, usize),
     rows: RowPreprocessor<'static>,
 }
 
@@ -72,6 +74,7 @@ pub unsafe extern "C" fn kiln_rows_init(
         let scratch = unsafe { slice_mut(scratch, scratch_len)? };
         let begun = Begun {
             tag: ROWS,
+            scratch: scratch_place,
             rows: RowPreprocessor::new(width, height, &recipe, scratch)?,
         };
         // SAFETY: writable; a `Begun` fits and is aligned (asserted above).
@@ -101,10 +104,13 @@ pub unsafe extern "C" fn kiln_rows_push(
 ) -> KilnStatus {
     answer((|| {
         is_result(whole)?;
-        apart((arena.cast_const(), arena_len), (row, len))?;
-        apart((arena.cast_const(), arena_len), (rows.cast_const(), 1))?;
+        let place = (arena.cast_const(), arena_len);
+        apart(place, (row, len))?;
+        apart(place, (rows.cast_const(), 1))?;
+        apart(place, (whole.cast_const(), 1))?;
         // SAFETY: the caller's promise.
         let (begun, checked) = unsafe { (begun(rows)?, checked(model)?) };
+        apart(place, begun.scratch)?;
         // SAFETY: the caller's promise; arena and row are apart.
         let (arena, row) = unsafe { (checked.arena(arena, arena_len)?, slice(row, len)?) };
         let last = begun.rows.push(row, checked.model.input_mut(arena)?)?;

@@ -112,12 +112,20 @@ fn what_is_not_there_is_an_error() {
         run(&model, TINY.as_ptr().cast_mut(), 5),
         KilnStatus::Overlap
     );
+    let own = (&raw const model).cast_mut().cast();
+    assert_eq!(run(&model, own, 5), KilnStatus::Overlap);
     // SAFETY: as above.
     unsafe {
         let bytes = TINY.as_ptr();
         assert_eq!(kiln_run(&model, place, 5, null_mut()), KilnStatus::Pointer);
         let odd = (&raw mut output).byte_add(1);
         assert_eq!(kiln_run(&model, place, 5, odd), KilnStatus::Pointer);
+        let mut both = [1_u64; 16];
+        let both = both.as_mut_ptr();
+        assert_eq!(
+            kiln_run(&model, both.cast(), 128, both.add(4).cast()),
+            KilnStatus::Overlap
+        );
         assert_eq!(
             kiln_model_init(null_mut(), bytes, TINY.len()),
             KilnStatus::Pointer
@@ -257,6 +265,14 @@ fn rows_as_they_come_give_the_input_of_the_whole_picture() {
             assert_eq!(push(&mut rows, row), (KilnStatus::Ok, u32::from(y == 39)));
         }
         assert_eq!(push(&mut rows, row).0, KilnStatus::Order);
+        let inside = by_rows.add(by_rows.align_offset(4)).cast();
+        assert!(info.arena_len > 4 * words + 4);
+        let mut other: KilnRows = blank();
+        assert_eq!(
+            kiln_rows_init(&mut other, &model, 50, 40, inside, words),
+            KilnStatus::Ok
+        );
+        assert_eq!(push(&mut other, row).0, KilnStatus::Overlap);
 
         let logits = arenas.each_mut().map(|arena| {
             let mut output: KilnOutput = blank();

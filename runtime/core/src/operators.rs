@@ -25,6 +25,7 @@ use crate::arch;
 use crate::layer::Layer;
 use crate::model::Model;
 use crate::preprocess::{Color, Fit, Recipe};
+use crate::target::Target;
 
 /// What can be left out of a program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -154,10 +155,16 @@ impl Set {
 
     /// What a model needs on the target that its file is for.
     pub fn of(model: &Model<'_>) -> Self {
+        Self::on(model.target(), model)
+    }
+
+    /// What a model needs on a target, its file being for that one or another: plain loops, where the scratch that
+    /// the file has is not what the target's kernels take.
+    pub fn on(target: Target, model: &Model<'_>) -> Self {
         let layers = model.layers().fold(Self::NONE, |set, (_, layer)| {
             let more = match layer {
-                Layer::Conv(conv) => arch::conv_needs(model.target(), &conv),
-                Layer::Binary(binary) => arch::binary_needs(model.target(), &binary),
+                Layer::Conv(conv) => arch::conv_needs(target, &conv),
+                Layer::Binary(binary) => arch::binary_needs(target, &binary),
                 Layer::Table(_) => Self::NONE.with(Operator::Table),
                 Layer::Pool(pool) => arch::pool_needs(model.target(), &pool),
                 Layer::Copy(_) => Self::NONE.with(Operator::Copy),

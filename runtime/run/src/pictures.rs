@@ -67,17 +67,12 @@ pub fn preprocessed(
 /// pictures' do, sorted; without [hidden](is_hidden) ones.
 ///
 /// # Errors
-/// A path is not there, or a folder cannot be read.
+/// A path is not there, or a folder cannot be read: by its name.
 pub fn files(paths: &[PathBuf]) -> io::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for path in paths {
-        let named =
-            |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
-        if fs::metadata(path).map_err(named)?.is_dir() {
-            let mut below = Vec::new();
-            walk(path, &mut below).map_err(named)?;
-            below.sort();
-            found.extend(below);
+        if fs::metadata(path).map_err(named(path))?.is_dir() {
+            found.extend(files_below(path, &mut Err)?);
         } else {
             found.push(path.clone());
         }
@@ -85,22 +80,61 @@ pub fn files(paths: &[PathBuf]) -> io::Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-fn walk(folder: &Path, found: &mut Vec<PathBuf>) -> io::Result<()> {
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
+/// The files anywhere below a folder as [`files`] gives them. `unread` decides about what cannot be read in it: an
+/// error ends the search, else it is passed over.
+///
+/// # Errors
+/// The folder itself cannot be read, or what `unread` gives.
+pub fn files_below(
+    folder: &Path,
+    unread: &mut impl FnMut(io::Error) -> io::Result<()>,
+) -> io::Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    walk(
+        fs::read_dir(folder).map_err(named(folder))?,
+        folder,
+        &mut found,
+        unread,
+    )?;
+    found.sort();
+    Ok(found)
+}
+
+fn walk(
+    entries: fs::ReadDir,
+    folder: &Path,
+    found: &mut Vec<PathBuf>,
+    unread: &mut impl FnMut(io::Error) -> io::Result<()>,
+) -> io::Result<()> {
+    for entry in entries {
+        let kind = entry.and_then(|entry| Ok((entry.file_type()?, entry)));
+        let (kind, entry) = match kind.map_err(named(folder)) {
+            Ok(found) => found,
+            Err(error) => {
+                unread(error)?;
+                continue;
+            }
+        };
         if is_hidden(&entry.file_name()) {
             continue;
         }
         let path = entry.path();
-        let kind = entry.file_type()?;
         // Links to folders are not followed: they may lead in circles.
         if kind.is_dir() {
-            walk(&path, found)?;
+            match fs::read_dir(&path).map_err(named(&path)) {
+                Ok(entries) => walk(entries, &path, found, unread)?,
+                Err(error) => unread(error)?,
+            }
         } else if is_picture_name(&path) {
             found.push(path);
         }
     }
     Ok(())
+}
+
+/// Adds what could not be read to an error that does not say so.
+fn named(path: &Path) -> impl Fn(io::Error) -> io::Error {
+    move |error| io::Error::new(error.kind(), format!("{}: {error}", path.display()))
 }
 
 /// The extensions of pictures, in lower case.

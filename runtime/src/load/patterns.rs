@@ -122,8 +122,8 @@ impl<'f> Part<'_, 'f> {
             "Mul" => x * second?,
             "Div" => x / second?,
             "Pow" => x.powf(second?),
-            "Max" => x.max(second?),
-            "Min" => x.min(second?),
+            "Max" => inputs.iter().flatten().copied().fold(x, f64::max),
+            "Min" => inputs.iter().flatten().copied().fold(x, f64::min),
             "Clip" => {
                 let min = second.unwrap_or(attribute("min", f32::MIN));
                 let max = inputs.get(2).copied().flatten();

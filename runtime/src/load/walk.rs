@@ -12,7 +12,7 @@ use super::slots::Slots;
 use super::view::{Kind, View, size};
 use super::{Loaded, MAX_TOTAL_VALUES, MAX_VALUES, Unsupported, ops};
 use crate::graph::{Axis, Graph, Layout, Node, Op, Value, ValueId};
-use crate::onnx::OnnxFile;
+use crate::onnx::{OnnxFile, may_follow_softmax};
 
 /// What a node becomes.
 pub type Outcome = Result<Slot, Problem>;
@@ -175,7 +175,7 @@ impl<'f> Walk<'f> {
         }
         let after_softmax =
             |input: &Option<Slot>| matches!(input, Some(Slot::View(view)) if view.softmax);
-        if call.inputs.iter().any(after_softmax) && !ops::may_follow_softmax(&call.node.op_type) {
+        if call.inputs.iter().any(after_softmax) && !may_follow_softmax(&call.node.op_type) {
             return Err(Problem::new(
                 "it reads a Softmax",
                 "Softmax is supported at the end only, where Kiln leaves it to the caller",

@@ -100,14 +100,21 @@ fn clamp_after(graph: &Graph, value: ValueId) -> Option<(usize, (f32, f32))> {
         return None;
     };
     let (low, high) = function.clamp()?;
-    let output = graph.nodes[reader].output;
-    let pads_inside = graph
-        .readers(output)
-        .all(|node| match graph.nodes[node].op {
+    let inside = pads_inside(graph, graph.nodes[reader].output, (low, high));
+    (low <= 0.0 && high > 0.0 && inside).then_some((reader, (low, high)))
+}
+
+/// Whether all that is padded of a value, before or after what shares its range, is padded from within bounds.
+fn pads_inside(graph: &Graph, value: ValueId, (low, high): (f32, f32)) -> bool {
+    graph.readers(value).all(|reader| {
+        let node = &graph.nodes[reader];
+        let inside = match node.op {
             Op::Pad { value, .. } => (low..=high).contains(&value),
-            _ => true,
-        });
-    (low <= 0.0 && high > 0.0 && pads_inside).then_some((reader, (low, high)))
+            Op::MaxPool(_) | Op::Resize(_) => true,
+            _ => return true,
+        };
+        inside && pads_inside(graph, node.output, (low, high))
+    })
 }
 
 /// The node that reads a value, if one alone does and the value is not the model's output.

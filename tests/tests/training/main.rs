@@ -1,5 +1,6 @@
 //! Training from outside: repeated, killed, resumed, taught, spread over machines, diverging.
 
+mod starts;
 mod teachers;
 
 use std::fs;
@@ -282,6 +283,19 @@ fn two_machines_train_one_model_and_a_lost_one_is_an_error() {
         .collect();
     assert_eq!(losses.len(), 6);
     assert!(losses[5] < losses[0], "{losses:?}");
+
+    // A seed gives its weights there, too, whatever they draw and whoever is done first.
+    let drops = [
+        &common[..],
+        &["--epochs", "2", "--set", "model.dropout=0.4"],
+    ]
+    .concat();
+    let [once, again] = ["once", "again"].map(|name| {
+        let run = temporary.path().join(name);
+        succeed(&mut train(&pictures, &run, &drops));
+        weights(&run)
+    });
+    assert_eq!(once, again);
 
     let lost = temporary.path().join("lost");
     let options = [&common[..], &["--epochs", "1000"]].concat();

@@ -147,6 +147,18 @@ fn features_are_learnt_of_a_run_or_of_its_integers_and_leave_nothing_behind() {
     kill_and_resume(&pictures, &halves, &options);
     assert_eq!(metrics(&whole), metrics(&halves));
     assert_eq!(weights(&whole), weights(&halves));
+    // One that was stopped before its first checkpoint begins as it began.
+    let begun = temporary.path().join("begun");
+    let from = ["--init", plain.to_str().unwrap(), "--epochs", "2"];
+    let options = [&small[..], &by_features(&int8), &from].concat();
+    succeed(&mut train(&pictures, &begun, &options));
+    let expected = weights(&begun);
+    fs::remove_dir_all(begun.join("checkpoints")).unwrap();
+    for file in ["metrics.jsonl", "model.bpk", "model.onnx"] {
+        fs::remove_file(begun.join(file)).unwrap();
+    }
+    succeed(&mut resume(&begun));
+    assert_eq!(weights(&begun), expected);
 
     // A file without layers has no features to be asked for.
     let compiled = compiled(&int8);

@@ -44,6 +44,6 @@ pub fn run(args: &ServeArgs) -> anyhow::Result<ExitCode> {
     ctrlc::set_handler(move || stop.stop()).context("cannot catch Ctrl-C")?;
     ui::print(server.url())?;
     ui::say("open it in a browser; Ctrl-C ends it");
-    server.run();
+    server.run().context("the page is not served any more")?;
     Ok(ExitCode::SUCCESS)
 }

@@ -1,7 +1,8 @@
 //! `kiln watch`
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::Ordering;
@@ -72,11 +73,12 @@ pub fn run(args: &WatchArgs) -> anyhow::Result<ExitCode> {
     let changes = Changes::of(&args.folder);
     let mut arrivals = Arrivals::default();
     if !args.all {
-        arrivals.known = listing(&args.folder)?.into_iter().collect();
+        arrivals.known = Listing::of(&args.folder)?.files.into_iter().collect();
     }
     ui::say(format!("watching {}; Ctrl-C ends", args.folder.display()));
     let mut scratch = Vec::new();
     let mut read = None;
+    let mut told = HashSet::new();
     while !STOP.load(Ordering::Relaxed) {
         let changed = changes.wait(TICK);
         let now = Instant::now();
@@ -85,7 +87,13 @@ pub fn run(args: &WatchArgs) -> anyhow::Result<ExitCode> {
             continue;
         }
         read = Some(now);
-        for file in arrivals.written(listing(&args.folder)?, now) {
+        let listing = Listing::of(&args.folder)?;
+        for error in &listing.unread {
+            if told.insert(error.clone()) {
+                ui::say(format!("kiln: {error}; passed over"));
+            }
+        }
+        for file in arrivals.written(listing, now) {
             if STOP.load(Ordering::Relaxed) {
                 break;
             }
@@ -160,22 +168,32 @@ struct Stamp {
 }
 
 /// Picture files below the folder; those that vanish meanwhile are left out.
-fn listing(folder: &Path) -> anyhow::Result<Vec<(PathBuf, Stamp)>> {
-    let mut attempts = 0;
-    let files = loop {
-        match pictures::files(&[folder.to_owned()]) {
-            Ok(files) => break files,
-            // A folder in it may have gone between two looks; the folder itself must be there.
-            Err(error) if attempts == 3 || !folder.is_dir() => return Err(error.into()),
-            Err(_) => attempts += 1,
-        }
-    };
-    let stamp = |path: PathBuf| {
-        let data = fs::metadata(&path).ok()?;
-        let (bytes, modified) = (data.len(), data.modified().ok());
-        Some((path, Stamp { bytes, modified }))
-    };
-    Ok(files.into_iter().filter_map(stamp).collect())
+#[derive(Debug, Default)]
+struct Listing {
+    files: Vec<(PathBuf, Stamp)>,
+    /// Why it is not the whole of it.
+    unread: Vec<String>,
+}
+
+impl Listing {
+    /// The folder itself must be there.
+    fn of(folder: &Path) -> anyhow::Result<Self> {
+        let mut unread = Vec::new();
+        let files = pictures::files_below(folder, &mut |error| {
+            // What has gone since the folder around it was read needs no word.
+            if error.kind() != io::ErrorKind::NotFound {
+                unread.push(error.to_string());
+            }
+            Ok(())
+        })?;
+        let stamp = |path: PathBuf| {
+            let data = fs::metadata(&path).ok()?;
+            let (bytes, modified) = (data.len(), data.modified().ok());
+            Some((path, Stamp { bytes, modified }))
+        };
+        let files = files.into_iter().filter_map(stamp).collect();
+        Ok(Self { files, unread })
+    }
 }
 
 /// Which files are new and written to their end.
@@ -190,11 +208,11 @@ struct Arrivals {
 impl Arrivals {
     /// The files of a listing, made at `now`, that are not known and have not changed for long enough;
     /// they are known from then on. Those that changed first come first.
-    fn written(&mut self, listing: Vec<(PathBuf, Stamp)>, now: Instant) -> Vec<PathBuf> {
+    fn written(&mut self, listing: Listing, now: Instant) -> Vec<PathBuf> {
         let mut waiting = HashMap::new();
         let mut known = HashMap::new();
         let mut ready = Vec::new();
-        for (path, stamp) in listing {
+        for (path, stamp) in listing.files {
             if self.known.get(&path) == Some(&stamp) {
                 known.insert(path, stamp);
                 continue;
@@ -211,7 +229,12 @@ impl Arrivals {
             ready.push((stamp.modified, path.clone()));
             known.insert(path, stamp);
         }
-        // What is in neither is gone: should it come back, it is new.
+        // What is in neither is gone, unless nobody could look: should it come back, it is new.
+        if !listing.unread.is_empty() {
+            for (path, stamp) in self.known.drain() {
+                known.entry(path).or_insert(stamp);
+            }
+        }
         (self.waiting, self.known) = (waiting, known);
         ready.sort();
         ready.into_iter().map(|(_, path)| path).collect()
@@ -233,10 +256,11 @@ mod tests {
         let at = |milliseconds| start + Duration::from_millis(milliseconds);
         let mut arrivals = Arrivals::default();
         let mut look = |files: &[(&str, u64)], milliseconds| -> Vec<String> {
-            let listing = files
-                .iter()
-                .map(|&(name, bytes)| file(name, bytes))
-                .collect();
+            let files = files.iter().map(|&(name, bytes)| file(name, bytes));
+            let listing = Listing {
+                files: files.collect(),
+                unread: Vec::new(),
+            };
             let ready = arrivals.written(listing, at(milliseconds));
             ready
                 .iter()
@@ -258,7 +282,10 @@ mod tests {
     #[test]
     fn an_empty_file_waits_longer_and_those_that_changed_first_come_first() {
         let start = Instant::now();
-        let files = || vec![file("late", 9), file("early", 3), file("empty", 0)];
+        let files = || Listing {
+            files: vec![file("late", 9), file("early", 3), file("empty", 0)],
+            unread: Vec::new(),
+        };
         let mut arrivals = Arrivals::default();
         assert!(arrivals.written(files(), start).is_empty());
         let ready = arrivals.written(files(), start + SETTLE);
@@ -268,13 +295,29 @@ mod tests {
     }
 
     #[test]
+    fn what_could_not_be_looked_at_is_not_new_afterwards() {
+        let start = Instant::now();
+        let mut arrivals = Arrivals::default();
+        let with = |names: &[&str], unread: &[&str]| Listing {
+            files: names.iter().map(|name| file(name, 7)).collect(),
+            unread: unread.iter().map(|&error| error.to_owned()).collect(),
+        };
+        let mut look = |listing, seconds| arrivals.written(listing, start + SETTLE * seconds).len();
+        assert_eq!(look(with(&["a", "b/c"], &[]), 0), 0);
+        assert_eq!(look(with(&["a", "b/c"], &[]), 1), 2);
+        assert_eq!(look(with(&["a"], &["b: Permission denied"]), 2), 0);
+        assert_eq!(look(with(&["a", "b/c"], &[]), 3), 0);
+        assert_eq!(look(with(&["a", "b/c"], &[]), 9), 0);
+    }
+
+    #[test]
     fn a_folder_that_goes_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().to_owned();
         fs::write(path.join("a.png"), b"x").unwrap();
         fs::write(path.join("a.png.part"), b"x").unwrap();
-        assert_eq!(listing(&path).unwrap().len(), 1);
+        assert_eq!(Listing::of(&path).unwrap().files.len(), 1);
         drop(folder);
-        assert!(listing(&path).is_err());
+        assert!(Listing::of(&path).is_err());
     }
 }

@@ -188,11 +188,11 @@ impl Checkpoint {
 
     /// Reads the newest checkpoint of `folder`; `None` where there is none.
     ///
-    /// `network` gives the shapes and the device. The optimiser is built for the loaded network:
+    /// `network`, asked where there is one, gives the shapes and the device. The optimiser is built for the loaded network:
     /// its groups go by the parameters' ids, which come from the file.
     pub fn load(
         folder: &Path,
-        network: Network,
+        network: impl FnOnce() -> Network,
         with_average: bool,
         optimizer: impl FnOnce(&Network) -> ModuleOptimizer,
     ) -> Result<Option<Self>, CheckpointError> {
@@ -210,6 +210,7 @@ impl Checkpoint {
                 cause: error.to_string(),
             })?;
         manifest.check(&newest)?;
+        let network = network();
         let average = match with_average {
             true => Some(load_network(network.valid(), &newest.join("average.bpk"))?),
             false => None,
@@ -268,7 +269,7 @@ mod tests {
     }
 
     fn load(folder: &Path) -> Result<Option<Checkpoint>, CheckpointError> {
-        let empty = checkpoint(0).network;
+        let empty = || checkpoint(0).network;
         let build = |network: &Network| optimizer::build(&OptimizerConfig::default(), network);
         Checkpoint::load(folder, empty, true, build)
     }

@@ -37,6 +37,13 @@ impl Engine {
         self.devices.len()
     }
 
+    /// Seeds what the devices draw: each draws something else.
+    pub fn seed(&self, seed: u64) {
+        for (index, device) in (0u64..).zip(&self.devices) {
+            device.seed(seed.wrapping_add(index << 32));
+        }
+    }
+
     /// Takes a batch for each device; gives the mean of their gradients, on the first device.
     pub fn step(
         &self,
@@ -49,6 +56,7 @@ impl Engine {
             loader,
             lessons,
             loss,
+            given: 0,
             error: None,
         });
         let feed = |device| Feed {
@@ -84,6 +92,9 @@ impl Engine {
         network: &Network,
         outputs: impl Iterator<Item = TrainOutput<ReplicaOutput>>,
     ) -> Option<(GradientsParams, Vec<StepOutput>)> {
+        // They come as they are ready, but sums of floats depend on the order.
+        let mut outputs: Vec<_> = outputs.collect();
+        outputs.sort_by_key(|output| output.item.index);
         let mut sum = GradientsAccumulator::new();
         let (mut items, mut statistics) = (Vec::new(), Vec::new());
         for output in outputs {
@@ -102,6 +113,8 @@ struct Source<'a, 't> {
     loader: &'a mut Loader,
     lessons: Option<&'a mut Lessons<'t>>,
     loss: Loss,
+    /// Batches of this step so far.
+    given: usize,
     /// burn's engine has no room for our errors.
     error: Option<TrainError>,
 }
@@ -123,7 +136,10 @@ impl Source<'_, '_> {
             Ok(lesson) => lesson,
             Err(error) => return Some(Err(error)),
         };
-        Some(Ok(StepInput::new(&batch, lesson, self.loss, device)))
+        let mut input = StepInput::new(&batch, lesson, self.loss, device);
+        input.index = self.given;
+        self.given += 1;
+        Some(Ok(input))
     }
 }
 

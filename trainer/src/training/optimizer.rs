@@ -100,7 +100,8 @@ struct Squares<'a> {
 impl ModuleVisitor for Squares<'_> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         if let Some(grad) = self.grads.get::<D>(param.id) {
-            let square = (grad.clone() * grad).sum();
+            // Row by row: of a long tensor burn sums parts in parallel, in an order that is never the same.
+            let square = (grad.clone() * grad).sum_dim(0).sum();
             self.sum = Some(match self.sum.take() {
                 Some(sum) => sum + square,
                 None => square,
@@ -129,7 +130,8 @@ impl ModuleVisitor for Scaled {
 /// `a ← decay·a + (1 − decay)·w`.
 pub fn average(average: Network, network: &Network, decay: f64) -> Network {
     let mut values = Values(VecDeque::new());
-    network.visit(&mut values);
+    // `valid` brings the running statistics up to date.
+    network.valid().visit(&mut values);
     average.map(&mut Averaged { values, decay })
 }
 

@@ -22,10 +22,12 @@ impl TrainStep for Replica {
     type Output = ReplicaOutput;
 
     fn step(&self, input: StepInput) -> TrainOutput<Self::Output> {
+        let index = input.index;
         let output = TrainStep::step(&self.0, input);
         TrainOutput {
             grads: output.grads,
             item: ReplicaOutput {
+                index,
                 output: output.item,
                 statistics: self.statistics(),
             },

@@ -8,7 +8,6 @@ use std::time::Instant;
 
 use burn::module::Module;
 use burn::optim::ModuleOptimizer;
-use burn::tensor::Device;
 use kiln_core::preprocess::Recipe;
 
 use super::checkpoint::{Checkpoint, Progress, save_network};
@@ -39,8 +38,6 @@ pub struct Session<'a> {
     val: Arc<Cache>,
     teacher: Option<(Teacher, Kept)>,
     engine: Engine,
-    /// The first device, which holds the weights, with gradients.
-    device: Device,
     network: Network,
     average: Option<Network>,
     optimizer: ModuleOptimizer,
@@ -96,11 +93,10 @@ impl<'a> Session<'a> {
             Some(features) => network.with_projector(features, &device),
             None => network,
         };
+        // A run that was stopped before its first checkpoint draws what it drew then.
+        let shape = || projected(network.clone());
         let loaded = match setup.resume {
-            true => {
-                let network = projected(network.clone());
-                Checkpoint::load(&run.checkpoints(), network, averages, optimizer)?
-            }
+            true => Checkpoint::load(&run.checkpoints(), shape, averages, optimizer)?,
             false => None,
         };
         let state = match loaded {
@@ -133,7 +129,6 @@ impl<'a> Session<'a> {
             val,
             teacher,
             engine: Engine::new(&setup.devices.list),
-            device,
             network: state.network,
             average: state.average,
             optimizer: state.optimizer,
@@ -208,12 +203,8 @@ impl<'a> Session<'a> {
         let config = &self.run.config;
         let epoch = self.progress.epochs;
         // Dropout draws from the device: seeded by the epoch, a resumed run draws the same.
-        self.device.seed(
-            config
-                .seed
-                .wrapping_mul(0x9e37_79b9)
-                .wrapping_add(epoch as u64),
-        );
+        let seed = config.seed.wrapping_mul(0x9e37_79b9);
+        self.engine.seed(seed.wrapping_add(epoch as u64));
         let batch = config.training.batch;
         let lessons = self.teacher.as_ref();
         let lessons = lessons.map(|(teacher, kept)| Lessons::new(teacher, kept, epoch));
@@ -248,7 +239,7 @@ impl<'a> Session<'a> {
             };
             let share = config
                 .schedule
-                .at(self.progress.steps, steps, config.training.epochs);
+                .at(epoch * steps + step, steps, config.training.epochs);
             lr = config.optimizer.lr * share;
             self.network = self.optimizer.step(lr, self.network.clone(), grads);
             if let Some(average) = self.average.take() {

@@ -75,10 +75,15 @@ fn floats(
         });
     }
     let donor = Run::open(path).map_err(InitError::from)?;
-    if donor.spec()? == spec {
-        return Ok(whole(network, &donor.weights())?);
-    }
     let same_classes = donor.labels == run.labels;
+    if donor.spec()? == spec {
+        let drawn = network.classifier.clone();
+        let (mut network, grafted) = whole(network, &donor.weights())?;
+        if !same_classes {
+            network.classifier = drawn;
+        }
+        return Ok((network, grafted));
+    }
     let donor = donor.network(&device.clone().inner());
     let donor = donor.map_err(InitError::from)?;
     Ok(init::from_network(

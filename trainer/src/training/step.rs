@@ -35,6 +35,8 @@ pub struct StepInput {
     pub lesson: Option<Lesson<Tensor<2>>>,
     /// What is minimised.
     pub loss: Loss,
+    /// Which of the step's batches it is, where several devices take one each.
+    pub index: usize,
 }
 
 /// What a step reports; it stays on the device until it is read.
@@ -68,6 +70,7 @@ impl StepInput {
             labels: Tensor::from_data(TensorData::new(labels, [n]), device),
             lesson: lesson.map(|lesson| lesson.map(rows)),
             loss,
+            index: 0,
         }
     }
 }
@@ -176,6 +179,8 @@ impl ItemLazy for StepOutput {
 /// What a replica reports: the step's output, and its own running statistics.
 #[derive(Clone, Debug)]
 pub struct ReplicaOutput {
+    /// Of which of the step's batches.
+    pub index: usize,
     /// Loss and right answers.
     pub output: StepOutput,
     /// Of each batch normalisation: running mean and variance.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use burn::tensor::Device;
-use kiln_core::preprocess::Recipe;
+use kiln_core::preprocess::{Fit, Recipe};
 use kiln_runtime::features::Head;
 use thiserror::Error;
 
@@ -137,7 +137,7 @@ pub enum TeacherError {
     #[error(
         "--teacher: its recipe differs ({found:?} against {expected:?}); a teacher sees what its \
          student sees, in its own size, so train it with the same [recipe] but for crop_pct, and width and \
-         height, which may be larger"
+         height, which may be larger (in the same proportion where fit is crop)"
     )]
     Recipe {
         /// The teacher's.
@@ -188,7 +188,11 @@ fn checked(
         ..sees
     };
     let smaller = sees.width < recipe.width || sees.height < recipe.height;
-    if same_size != *recipe || smaller {
+    let product = |width: u16, height: u16| u32::from(width) * u32::from(height);
+    let same_ratio = product(sees.width, recipe.height) == product(recipe.width, sees.height);
+    // What is cropped to another shape is another part of the picture.
+    let elsewhere = recipe.fit == Fit::Crop && !same_ratio;
+    if same_size != *recipe || smaller || elsewhere {
         let (found, expected) = (Box::new(sees), Box::new(*recipe));
         return Err(TeacherError::Recipe { found, expected });
     }

@@ -2,6 +2,7 @@
 //! looks.
 
 mod browser;
+mod choices;
 mod models;
 mod pictures;
 
@@ -145,6 +146,7 @@ fn broken_and_hostile_files_are_refused_in_words() {
             problem.contains(word) && problem.len() > name.len() + 20,
             "{problem}"
         );
+        assert_eq!(browser.ask(json!({"step": "rechoosable"})), true);
         let state = browser.ask(json!({"step": "model", "path": MODEL}));
         assert_eq!(state["problem"], json!(null), "after {name}");
     }
@@ -154,12 +156,13 @@ fn broken_and_hostile_files_are_refused_in_words() {
         ("text.png", b"no picture".to_vec()),
         ("empty.jpg", Vec::new()),
     ] {
-        let state = browser.ask(json!({"step": "drop", "name": name, "bytes": bytes}));
+        let state = browser.ask(json!({"step": "drop", "files": [{"name": name, "bytes": bytes}]}));
         let problem = state["problem"].as_str().unwrap_or_default();
         assert!(problem.starts_with(name), "{name}: {state}");
     }
     // A model of one's own, dropped; and then a picture.
-    let state = browser.ask(json!({"step": "drop", "name": "own.kiln", "bytes": good}));
+    let state =
+        browser.ask(json!({"step": "drop", "files": [{"name": "own.kiln", "bytes": good}]}));
     assert!(
         state["model"]
             .as_str()
@@ -183,8 +186,6 @@ fn the_page_works_without_its_server() {
     let mut browser = Browser::start();
     browser.ask(json!({"step": "go", "url": url}));
     browser.ask(json!({"step": "kept"}));
-    // So that the model is kept, too.
-    browser.ask(json!({"step": "reload"}));
     let online = browser.ask(json!({"step": "picture", "path": picture}));
     browser.ask(json!({"step": "offline"}));
     let missing = format!("{url}never-asked-for");
@@ -195,6 +196,12 @@ fn the_page_works_without_its_server() {
     let offline = browser.ask(json!({"step": "picture", "path": picture}));
     assert_eq!(offline["logits"], online["logits"]);
     assert!(!offline["logits"].as_str().unwrap().is_empty());
+    // By another of its names, as bookmarks have them.
+    let state = browser.ask(json!({"step": "go", "url": format!("{url}index.html?from=phone")}));
+    assert!(
+        state["model"].as_str().unwrap().contains("M MAC"),
+        "{state}"
+    );
     stop.stop();
 }
 
@@ -295,12 +302,14 @@ fn the_page_fits_wide_and_narrow_light_and_dark() {
     let best = browser.ask(json!({"step": "heat"}));
     let other = browser.ask(json!({"step": "heat", "rank": 1}));
     assert_ne!(best, other, "two classes have one heat map");
-    let state = browser.ask(json!({"step": "drop", "name": "broken.kiln", "bytes": b"KILN"}));
+    let state =
+        browser.ask(json!({"step": "drop", "files": [{"name": "broken.kiln", "bytes": b"KILN"}]}));
     assert!(state["problem"].is_string());
     // What was there before stays, and works.
     let again = browser.ask(json!({"step": "heat", "rank": 0}));
     assert_eq!(again, best);
-    let state = browser.ask(json!({"step": "drop", "name": "broken.kiln", "bytes": b"KILN"}));
+    let state =
+        browser.ask(json!({"step": "drop", "files": [{"name": "broken.kiln", "bytes": b"KILN"}]}));
     assert_eq!(state["label"], "dog");
     look(&mut browser, "problem");
     stop.stop();

@@ -85,23 +85,6 @@ pub fn known(domain: &str, op: &str) -> bool {
     rule(domain, op).is_some()
 }
 
-/// Whether an operator may read what a Softmax gives: such as change no order of classes.
-pub fn may_follow_softmax(op: &str) -> bool {
-    let may = [
-        "Identity",
-        "Dropout",
-        "Cast",
-        "Reshape",
-        "Flatten",
-        "Squeeze",
-        "Unsqueeze",
-        "Transpose",
-        "QuantizeLinear",
-        "DequantizeLinear",
-    ];
-    may.contains(&op)
-}
-
 /// Applies the rule for an operator.
 pub fn convert<'f>(walk: &mut Walk<'f>, call: &Call<'f>) -> Outcome {
     let op = &call.node.op_type[..];

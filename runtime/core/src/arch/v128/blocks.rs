@@ -15,13 +15,19 @@ use crate::tensor::Tensor;
 /// too short, or input and output share bytes: then nothing is written.
 pub fn conv<D: Dot, const P: usize>(isa: D, conv: &Conv<'_>, arena: &mut [u8]) -> Option<()> {
     let strips = Strips::of(conv)?;
+    if strips.len() > conv.scratch.len as usize {
+        return None;
+    }
     let shape = conv.kernel_shape();
     let (weights, _) = conv.weights.as_chunks::<{ 4 * BLOCK }>();
     let fours = Packing::fours(shape);
     let task = Task {
         fours,
         columns: shape.columns,
-        row: strips.row() * usize::from(conv.window.dilation[0]),
+        // Of a kernel with one row it may be anything.
+        row: strips
+            .row()
+            .wrapping_mul(usize::from(conv.window.dilation[0])),
         step: strips.step(),
         channels: shape.out_channels,
     };
@@ -29,9 +35,6 @@ pub fn conv<D: Dot, const P: usize>(isa: D, conv: &Conv<'_>, arena: &mut [u8]) -
     let block = shape.rows * fours;
     let weights = weights.get(..blocks * block)?;
     let scratch = conv.scratch.offset as usize..conv.scratch.offset as usize + strips.len();
-    if strips.len() > conv.scratch.len as usize {
-        return None;
-    }
     let (input, output) = (range(&conv.input), range(&conv.output));
     if conv.bias.len() < 4 * task.channels || conv.rounding.multipliers.len() < 4 * task.channels {
         return None;
