@@ -4,8 +4,13 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-/// Writes `bytes` beside `path`, flushes them to the disk, then renames: never half a file.
+/// Writes `bytes` beside `path`, flushes them to the disk, then renames: never half a file. A link stays one, and
+/// what is no file (`/dev/null`, a pipe) is written to as it is.
 pub fn write_atomic(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let path = &fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    if fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir()) {
+        return fs::write(path, bytes);
+    }
     let mut part = path.as_os_str().to_owned();
     part.push(".part");
     let part = PathBuf::from(part);
@@ -38,5 +43,27 @@ mod tests {
         fs::create_dir(&taken).unwrap();
         assert!(write_atomic(&taken, b"x").is_err());
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn links_stay_and_devices_are_written_to() {
+        use std::os::unix::fs::{FileTypeExt, symlink};
+        let folder = tempfile::tempdir().unwrap();
+        let [file, link, null] = ["file", "link", "null"].map(|name| folder.path().join(name));
+        write_atomic(&file, b"old").unwrap();
+        symlink(&file, &link).unwrap();
+        write_atomic(&link, b"new").unwrap();
+        assert!(link.is_symlink());
+        assert_eq!(fs::read(&file).unwrap(), b"new");
+        symlink("/dev/null", &null).unwrap();
+        write_atomic(&null, b"gone").unwrap();
+        let device = fs::metadata("/dev/null").unwrap().file_type();
+        assert!(device.is_char_device());
+        // A link that leads nowhere yet.
+        let early = folder.path().join("early");
+        symlink(folder.path().join("not yet"), &early).unwrap();
+        write_atomic(&early, b"here").unwrap();
+        assert_eq!(fs::read(&early).unwrap(), b"here");
     }
 }

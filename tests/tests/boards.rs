@@ -8,10 +8,10 @@ use std::path::PathBuf;
 
 use kiln_board::Board;
 use kiln_board::boards::{EMULATED, find};
-use kiln_core::Model;
 use kiln_core::format::Drawn;
 use kiln_core::layer::Layer;
 use kiln_core::preprocess::{resize, scratch_len};
+use kiln_core::{Model, Target};
 use kiln_link::Memory;
 use kiln_picture::{Limits, Picture, decode_file};
 use kiln_runtime::testing::Random;
@@ -140,6 +140,23 @@ fn the_cortex_m33_answers_as_here() {
 #[test]
 fn the_cortex_m55_answers_as_here() {
     answers_as_here("mps3-an547", NANO, PICTURES);
+}
+
+/// The file's scratch is another core's: what the kernels here do not take goes by plain loops.
+#[test]
+fn a_file_for_another_core_answers_as_here() {
+    for (name, target) in [
+        ("mps2-an386", Target::CortexM3),
+        ("mps2-an386", Target::CortexM55),
+        ("mps3-an547", Target::CortexM4),
+        ("lm3s6965evb", Target::CortexM0),
+    ] {
+        let board = find(name).unwrap();
+        let model = shipped(NANO, target, 1);
+        let mut running = start(board, &program(board, &model).unwrap(), &[]);
+        assert!(running.about().intact, "{name}, {target:?}");
+        assert_eq!(running.verify(0).unwrap(), None, "{name}, {target:?}");
+    }
 }
 
 #[test]

@@ -64,6 +64,31 @@ pub enum RunError {
     Weights(#[from] CheckpointError),
 }
 
+const WEIGHTS: &str = "model.bpk";
+const METRICS: &str = "metrics.jsonl";
+const CURVES: &str = "curves.png";
+const ONNX: &str = "model.onnx";
+const SPLIT: &str = "split.json";
+const SCALES: &str = "scales.json";
+const CHECKPOINTS: &str = "checkpoints";
+const EVALUATION: &str = "evaluation";
+const LESSONS: &str = "lessons";
+
+/// What a run writes beside `run.toml` and `labels.json`, and what other commands make of it there.
+const FILES: [&str; 10] = [
+    WEIGHTS,
+    METRICS,
+    CURVES,
+    ONNX,
+    SPLIT,
+    SCALES,
+    "model.int8.onnx",
+    "model.kiln",
+    "quantize.json",
+    "profile.json",
+];
+const FOLDERS: [&str; 3] = [CHECKPOINTS, EVALUATION, LESSONS];
+
 impl Run {
     /// Opens a run's folder.
     pub fn open(folder: &Path) -> Result<Self, RunError> {
@@ -100,23 +125,24 @@ impl Run {
         write_atomic(&path, text.as_bytes()).map_err(io(path))
     }
 
-    /// Removes what a run has written into the folder, nothing else.
+    /// Removes what a run has written into the folder and what was made of it by its usual names, nothing else.
     pub fn clear(&self) -> io::Result<()> {
-        let files = [
-            self.weights(),
-            self.metrics(),
-            self.curves(),
-            self.onnx(),
-            self.split(),
-            self.scales(),
-        ];
-        for file in files {
-            if_there(fs::remove_file(file))?;
+        for name in FILES {
+            if_there(fs::remove_file(self.folder.join(name)))?;
         }
-        for folder in [self.checkpoints(), self.evaluation(), self.lessons()] {
-            if_there(fs::remove_dir_all(folder))?;
+        for name in FOLDERS {
+            if_there(fs::remove_dir_all(self.folder.join(name)))?;
         }
         Ok(())
+    }
+
+    /// What lies in a folder where [`clear`](Self::clear) would remove it, though no run is there that it could be of.
+    pub fn stranger(folder: &Path) -> Option<PathBuf> {
+        if folder.join("run.toml").exists() {
+            return None;
+        }
+        let mut paths = FILES.iter().chain(&FOLDERS).map(|name| folder.join(name));
+        paths.find(|path| path.exists())
     }
 
     /// The network's layout.
@@ -182,7 +208,7 @@ impl Run {
 
     /// The weights of the epoch with the lowest validation loss.
     pub fn weights(&self) -> PathBuf {
-        self.folder.join("model.bpk")
+        self.folder.join(WEIGHTS)
     }
 
     /// The same of an epoch whose checkpoint is not written yet.
@@ -192,42 +218,42 @@ impl Run {
 
     /// The activations' scales, where the network is trained as integers will compute it.
     pub fn scales(&self) -> PathBuf {
-        self.folder.join("scales.json")
+        self.folder.join(SCALES)
     }
 
     /// Checkpoints, to go on from.
     pub fn checkpoints(&self) -> PathBuf {
-        self.folder.join("checkpoints")
+        self.folder.join(CHECKPOINTS)
     }
 
     /// One line an epoch.
     pub fn metrics(&self) -> PathBuf {
-        self.folder.join("metrics.jsonl")
+        self.folder.join(METRICS)
     }
 
     /// Loss and accuracy by epoch.
     pub fn curves(&self) -> PathBuf {
-        self.folder.join("curves.png")
+        self.folder.join(CURVES)
     }
 
     /// What the teacher said, while training.
     pub fn lessons(&self) -> PathBuf {
-        self.folder.join("lessons")
+        self.folder.join(LESSONS)
     }
 
     /// Which picture is in which split.
     pub fn split(&self) -> PathBuf {
-        self.folder.join("split.json")
+        self.folder.join(SPLIT)
     }
 
     /// What `kiln eval` writes: figures, confusion matrix, mistakes.
     pub fn evaluation(&self) -> PathBuf {
-        self.folder.join("evaluation")
+        self.folder.join(EVALUATION)
     }
 
     /// The exported model.
     pub fn onnx(&self) -> PathBuf {
-        self.folder.join("model.onnx")
+        self.folder.join(ONNX)
     }
 }
 

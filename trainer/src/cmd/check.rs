@@ -14,7 +14,7 @@ use crate::data::check::{CheckOptions, Report, check};
 use crate::data::clean::{Cleaned, check_target, write_clean};
 use crate::data::decode::Limits;
 use crate::data::near::MAX_DISTANCE;
-use crate::data::scan::scan;
+use crate::data::scan::{Scan, scan};
 
 /// `kiln check`
 #[derive(Clone, Debug, Args)]
@@ -65,6 +65,9 @@ struct Output<'a> {
     needs_attention: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     cleaned: Option<&'a Cleaned>,
+    /// What keeps the copy from being trained on, or is missing from it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    still: Option<&'a Vec<String>>,
 }
 
 /// Checks, prints what was found, and writes the cleaned copy if one is wanted.
@@ -93,7 +96,7 @@ pub fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
         let bar = ui::bar(scan.files.len(), "copying");
         cleaned = Some(write_clean(&scan, &report, folder, || bar.inc(1))?);
         bar.finish_and_clear();
-        problems = problems_of(folder);
+        problems = problems_of(folder, &scan);
         needs_attention = !problems.is_empty();
     }
     if args.json {
@@ -101,6 +104,7 @@ pub fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
             report: &report,
             needs_attention,
             cleaned: cleaned.as_ref(),
+            still: cleaned.is_some().then_some(&problems),
         };
         ui::print(serde_json::to_string_pretty(&output)?)?;
     } else if let Some(cleaned) = &cleaned {
@@ -111,12 +115,20 @@ pub fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::from(u8::from(needs_attention)))
 }
 
-/// What keeps a folder from being trained on.
-fn problems_of(folder: &Path) -> Vec<String> {
-    match scan(folder) {
-        Ok(scan) => scan.problems().iter().map(ToString::to_string).collect(),
-        Err(error) => vec![error.to_string()],
-    }
+/// What keeps a copy from being trained on, and which of the classes and splits are not in it any more.
+fn problems_of(folder: &Path, original: &Scan) -> Vec<String> {
+    let copy = match scan(folder) {
+        Ok(copy) => copy,
+        Err(error) => return vec![error.to_string()],
+    };
+    let mut problems: Vec<_> = copy.problems().iter().map(ToString::to_string).collect();
+    let classes = original.classes.iter();
+    let classes = classes.filter(|class| !copy.classes.contains(class));
+    problems.extend(classes.map(|class| format!("class {class:?} has no picture left")));
+    let is_left = |split| copy.splits.iter().any(|(left, _)| *left == split);
+    let splits = original.splits.iter().filter(|(split, _)| !is_left(*split));
+    problems.extend(splits.map(|(_, name)| format!("{name:?} has no picture left")));
+    problems
 }
 
 #[cfg(test)]
@@ -166,6 +178,16 @@ mod tests {
             std::fs::write(root.path().join("dog").join(name), "no").unwrap();
         }
         assert_eq!(check(Some("one class")).unwrap(), ExitCode::from(1));
+        // Nor does it go unsaid where two others are left.
+        for name in ["0.png", "1.png"] {
+            let [from, to] = ["cat", "cow"].map(|class| root.path().join(class).join(name));
+            std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+            image::open(from).unwrap().rotate180().save(to).unwrap();
+        }
+        let copy = copies.path().join("two classes");
+        assert_eq!(check(Some("two classes")).unwrap(), ExitCode::from(1));
+        let problems = problems_of(&copy, &scan(root.path()).unwrap());
+        assert_eq!(problems, ["class \"dog\" has no picture left"]);
         let error = check(Some("clean")).unwrap_err();
         assert!(error.to_string().contains("is not empty"), "{error}");
     }

@@ -219,10 +219,17 @@ pub fn train(args: &TrainArgs) -> anyhow::Result<(Run, Option<Outcome>)> {
 /// The run to go on with, if `--resume` asks for it.
 ///
 /// # Errors
-/// The folder holds a run that nobody asked to continue or to replace.
+/// The folder holds a run that nobody asked to continue or to replace, or what may be somebody's that is no run's.
 fn former(args: &TrainArgs) -> anyhow::Result<Option<Run>> {
     if args.resume {
         return Ok(Some(Run::open(&args.out)?));
+    }
+    if let Some(path) = Run::stranger(&args.out).filter(|_| !args.dry_run) {
+        bail!(
+            "{} is there, but no run.toml that says it is a run's, and a new run would replace it; give --out a \
+             folder of its own",
+            path.display()
+        );
     }
     let weights = args.out.join("model.bpk").exists();
     let taken = weights || args.out.join("checkpoints").exists();

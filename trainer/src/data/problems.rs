@@ -145,6 +145,16 @@ impl Scan {
                 all.push(DatasetError::EmptyClass(parent.join(&self.classes[*class])));
             }
         }
+        // What val and test are drawn from, where val is not given, has one for training and one for val at least.
+        if self.splits.iter().all(|(split, _)| *split != Split::Val) {
+            let alone = pictures.iter().filter(|((split, _), count)| {
+                **count == 1 && matches!(split, None | Some(Split::Train))
+            });
+            all.extend(alone.map(|((_, class), &pictures)| DatasetError::TooFew {
+                class: self.classes[*class].clone(),
+                pictures,
+            }));
+        }
         let has_pictures = |class| self.files.iter().any(|file| file.class == class);
         for (split, _) in &self.splits {
             for (class, name) in self.classes.iter().enumerate() {

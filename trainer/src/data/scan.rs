@@ -69,8 +69,11 @@ pub fn scan(root: &Path) -> Result<Scan, DatasetError> {
             Err(e) if e.loop_ancestor().is_some() => {
                 found.ignored.extend(e.path().map(|p| relative(root, p).0));
             }
-            // A link that leads nowhere: whoever opens the picture will say so.
-            Err(e) if e.path().is_some_and(Path::is_symlink) => {
+            // A link that leads nowhere: whoever opens the picture will say so. What may be a folder is an error.
+            Err(e)
+                if e.path()
+                    .is_some_and(|path| path.is_symlink() && is_file_name(path)) =>
+            {
                 found.file(root, e.path().unwrap_or(root), &splits);
             }
             Err(e) => {
@@ -85,6 +88,11 @@ pub fn scan(root: &Path) -> Result<Scan, DatasetError> {
         return Err(DatasetError::NoClasses(root.to_owned()));
     }
     Ok(found.finish(root, splits))
+}
+
+/// Whether a name is rather a file's than a folder's.
+fn is_file_name(path: &Path) -> bool {
+    path.extension().is_some() || path.file_name().is_some_and(is_hidden)
 }
 
 /// The split that a folder's name stands for.

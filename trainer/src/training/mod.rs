@@ -115,7 +115,7 @@ pub fn train(run: &Run, setup: &Setup<'_>, observe: Observer<'_>) -> Result<Outc
     let patience = run.config.training.patience;
     while session.progress.epochs < epochs {
         if session.progress.stalled(patience) {
-            lessons::forget(&run.lessons())?;
+            session.forget_lessons()?;
             return Ok(session.outcome(Ending::Early));
         }
         let Some((metrics, best)) = session.epoch()? else {
@@ -126,6 +126,6 @@ pub fn train(run: &Run, setup: &Setup<'_>, observe: Observer<'_>) -> Result<Outc
             best,
         });
     }
-    lessons::forget(&run.lessons())?;
+    session.forget_lessons()?;
     Ok(session.outcome(Ending::Complete))
 }

@@ -5,6 +5,7 @@ use std::fs;
 use super::{Session, TrainError};
 use crate::disk::if_there;
 use crate::model::init::InitError;
+use crate::training::lessons;
 
 impl Session<'_> {
     /// Makes the run's folder this run's. What another one has left there goes now, when this one is sure to
@@ -13,12 +14,15 @@ impl Session<'_> {
         let run = self.run;
         if !self.setup.resume {
             run.clear().map_err(TrainError::at(&run.folder))?;
+            // First, as it tells that what lies here is a run's.
+            run.save().map_err(InitError::from)?;
             if let Some(scales) = self.network.scales() {
                 run.write_scales(scales).map_err(InitError::from)?;
             }
             self.setup.data.write_split(&run.split())?;
+        } else {
+            run.save().map_err(InitError::from)?;
         }
-        run.save().map_err(InitError::from)?;
         if let Some((teacher, kept)) = &self.teacher {
             kept.begin(teacher)?;
         }
@@ -26,6 +30,14 @@ impl Session<'_> {
         // Of an epoch whose checkpoint never came.
         let unfinished = run.weights_of(self.progress.epochs + 1);
         if_there(fs::remove_file(&unfinished)).map_err(TrainError::at(&unfinished))
+    }
+
+    /// Nothing that a teacher said is needed any more.
+    pub fn forget_lessons(&self) -> Result<(), TrainError> {
+        match self.teacher {
+            Some(_) => lessons::forget(&self.run.lessons()),
+            None => Ok(()),
+        }
     }
 
     /// Puts the weights of the best epoch where they belong, once its checkpoint is written: killed before, the run
