@@ -18,6 +18,8 @@ pub struct Builder<'g> {
     tensors: HashMap<ValueId, TensorId>,
     /// The tensor whose real values a value has.
     real: HashMap<ValueId, TensorId>,
+    /// The tensor that the model's input is quantized to, where it is floats: these are not its real values.
+    input: Option<TensorId>,
     /// Nodes that a layer stands for, and values behind a failed region.
     done: HashSet<usize>,
     broken: HashSet<ValueId>,
@@ -53,6 +55,7 @@ impl<'g> Builder<'g> {
             result: QGraph::default(),
             tensors: HashMap::new(),
             real: HashMap::new(),
+            input: None,
             done: HashSet::new(),
             broken: HashSet::new(),
             problems: vec![],
@@ -79,11 +82,9 @@ impl<'g> Builder<'g> {
             .get(&output)
             .or_else(|| self.tensors.get(&output))
             .copied();
-        let input = self
-            .tensors
-            .get(&self.graph.input)
-            .or_else(|| self.real.get(&self.graph.input));
-        match (input.copied(), output, self.problems.is_empty()) {
+        let input = self.tensors.get(&self.graph.input).copied();
+        let input = input.or(self.input);
+        match (input, output, self.problems.is_empty()) {
             (Some(input), Some(output), true) => {
                 self.result.input = input;
                 self.result.output = output;
@@ -278,8 +279,7 @@ impl<'g> Builder<'g> {
     }
 
     fn float_input(&mut self, node: &Node, quant: Quant) -> Result<(), Refusal> {
-        let before = self.real.get(&node.inputs[0]).copied();
-        let tensor = match before {
+        let tensor = match self.input {
             None => self.scratch(node.inputs[0], quant, ""),
             Some(tensor) if self.result.tensors[tensor].quant == quant => tensor,
             Some(_) => {
@@ -289,7 +289,7 @@ impl<'g> Builder<'g> {
                 ));
             }
         };
-        self.real.insert(node.inputs[0], tensor);
+        self.input = Some(tensor);
         self.tensors.insert(node.output, tensor);
         Ok(())
     }

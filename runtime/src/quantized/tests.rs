@@ -150,3 +150,29 @@ fn what_onnx_runtime_quantizes_gives_what_onnx_runtime_gives() {
     }
     assert_eq!(found, 8, "two networks, four forms");
 }
+
+/// What reads the input as it comes, in floats, does not read what it is quantized to.
+#[test]
+fn a_file_that_is_quantized_in_part_is_refused_whatever_the_order() {
+    use crate::load::testing::{Is, Model};
+    for operands in ["q p", "p q"] {
+        let window = [("kernel_shape", Is(&[1, 1]))];
+        let model = Model::new(13, &[1, 3, 1, 1])
+            .scalar("coarse", 0.4)
+            .scalar("fine", 0.05)
+            .i8("zero", &[], &[0])
+            .node("QuantizeLinear", "x coarse zero", "a", &[])
+            .node("DequantizeLinear", "a coarse zero", "b", &[])
+            .node("MaxPool", "b", "c", &window)
+            .node("QuantizeLinear", "c coarse zero", "d", &[])
+            .node("DequantizeLinear", "d coarse zero", "q", &[])
+            .node("MaxPool", "x", "e", &window)
+            .node("QuantizeLinear", "e fine zero", "f", &[])
+            .node("DequantizeLinear", "f fine zero", "p", &[])
+            .node("Add", operands, "g", &[])
+            .node("QuantizeLinear", "g coarse zero", "h", &[])
+            .node("DequantizeLinear", "h coarse zero", "y", &[]);
+        let error = load_quantized(&model.file()).unwrap_err().to_string();
+        assert!(error.contains("floats"), "{operands}: {error}");
+    }
+}

@@ -177,11 +177,20 @@ mod tests {
 
     #[test]
     fn every_problem_names_the_class_and_the_place() {
-        let cases: [(&[&str], &[&str]); 4] = [
-            (&["cat/a.png", "dog/b.png"], &[]),
+        let cases: [(&[&str], &[&str]); 5] = [
+            (&["cat/a.png", "cat/b.png", "dog/c.png", "dog/d.png"], &[]),
+            (
+                &[
+                    "train/cat/a.png",
+                    "train/dog/b.png",
+                    "val/cat/c.png",
+                    "val/dog/d.png",
+                ],
+                &[],
+            ),
             (&["cat/a.png", "cat/b.png"], &["one class only, \"cat\""]),
             (
-                &["cat/a.png", "dog/", "cow/readme.txt"],
+                &["cat/a.png", "cat/b.png", "dog/", "cow/readme.txt"],
                 &["cow: holds no picture", "dog: holds no picture"],
             ),
             (
@@ -212,6 +221,27 @@ mod tests {
                 assert!(got.contains(want), "{got}");
                 assert!(got.contains(root.path().to_str().unwrap()), "{got}");
             }
+        }
+    }
+
+    #[test]
+    fn one_picture_of_a_class_cannot_be_divided() {
+        for files in [
+            &["cat/a.png", "cat/b.png", "dog/c.png"][..],
+            &[
+                "train/cat/a.png",
+                "train/cat/b.png",
+                "train/dog/c.png",
+                "test/cat/d.png",
+                "test/dog/e.png",
+            ],
+        ] {
+            let problems = scan(folder_with(files).path()).unwrap().problems();
+            let [problem] = &problems[..] else {
+                panic!("{problems:?}");
+            };
+            let said = problem.to_string();
+            assert!(said.contains("\"dog\" has 1 picture"), "{said}");
         }
     }
 }

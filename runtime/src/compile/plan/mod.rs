@@ -122,7 +122,13 @@ pub fn live_ends(problem: &Problem, plan: &Plan) -> Vec<usize> {
 }
 
 /// A plan with steps of the problem that need no more scratch than when it was made, and perhaps less.
-pub fn with_scratch_of(problem: &Problem, plan: Plan) -> Plan {
+pub fn with_scratch_of(problem: &Problem, mut plan: Plan) -> Plan {
+    for (offset, step) in plan.scratch.iter_mut().zip(&problem.steps) {
+        // A place that nothing needs may lie behind the peak.
+        if step.scratch == 0 {
+            *offset = 0;
+        }
+    }
     Plan {
         peak: live_ends(problem, &plan)
             .into_iter()

@@ -333,3 +333,21 @@ fn what_has_no_steps_is_its_input() {
     let plan = plan(&problem);
     assert_eq!((plan.peak, plan.offsets[0]), (12, 0));
 }
+
+#[test]
+fn scratch_that_is_given_back_has_a_place_all_the_same() {
+    let mut source = Random(77);
+    let mut given_back = 0;
+    for _ in 0..300 {
+        let mut problem = random(&mut source, 6);
+        let planned = plan(&problem);
+        for step in &mut problem.steps {
+            step.scratch = 0;
+        }
+        let plan = with_scratch_of(&problem, planned.clone());
+        check(&problem, &plan);
+        assert!(plan.scratch.iter().all(|&offset| offset <= plan.peak));
+        given_back += usize::from(planned.scratch.iter().any(|&offset| offset > plan.peak));
+    }
+    assert!(given_back > 0);
+}
