@@ -1,7 +1,5 @@
 //! Every call, and what it is answered with.
 
-use embedded_graphics::geometry::Dimensions;
-use kiln_firmware::ui::layout::Layout;
 use kiln_firmware::ui::thumbnail::Pixels;
 use kiln_firmware::ui::{self, Cost, Guess, Heat, Screen, Thumbnail};
 
@@ -220,11 +218,11 @@ fn the_answer_is_shown_with_what_speaks_for_it() {
         label: model.label(inferred.top[index].class.into()).unwrap(),
         probability: inferred.top[index].probability,
     };
-    let picture = Thumbnail {
+    let picture = |pixels| Thumbnail {
         width: 3,
         height: 2,
         channels: 1,
-        pixels: Pixels::Bytes(&pixels),
+        pixels,
     };
     let heat = Heat {
         width: 3,
@@ -233,37 +231,33 @@ fn the_answer_is_shown_with_what_speaks_for_it() {
         rows: 2,
         levels: &levels,
     };
-    let mut frame = mock::Frame::new();
-    let thinking = Screen::Thinking {
-        picture: Some(picture),
-    };
     let answer = Screen::Answer {
         best: guess(0),
         second: Some(guess(1)),
         cost: Cost::Milliseconds(3),
     };
-    for screen in [thinking, answer] {
-        ui::draw(&screen, &mut frame).unwrap();
-    }
+    let drawn = |pixels| {
+        let mut frame = mock::Frame::new();
+        let picture = Some(picture(pixels));
+        ui::draw(&Screen::Thinking { picture }, &mut frame).unwrap();
+        ui::draw(&answer, &mut frame).unwrap();
+        frame
+    };
+    let mut frame = drawn(Pixels::Bytes(&pixels));
     assert_ne!(served.frame, frame.data(), "there is a map");
     ui::explain(&heat, &mut frame).unwrap();
     assert_eq!(served.frame, frame.data());
-    // A tensor is no picture that could be explained.
-    let input = input_of(1);
+    // A host preprocesses what is larger than the board takes: the tensor is the picture.
+    let (mut arena, _) = ready(&model, &rgb);
+    let input = model.input_mut(&mut arena).unwrap().to_vec();
     let calls = [Call::Tensor, data(0, &input), Call::Infer];
     let line: Vec<u8> = (1..)
         .zip(calls)
         .flat_map(|(number, call)| request(number, call))
         .collect();
-    let shown = serve(&mapped(), &line).frame;
-    let mut sign = mock::Frame::new();
-    ui::draw(&Screen::Thinking { picture: None }, &mut sign).unwrap();
-    let left = Layout::of(sign.bounding_box()).picture;
-    let row = usize::from(WIDTH) / 2;
-    for (shown, sign) in shown.chunks(row).zip(sign.data().chunks(row)) {
-        let left = left.size.width as usize / 2;
-        assert_eq!(shown[..left], sign[..left]);
-    }
+    let mut frame = drawn(Pixels::Tensor(&input));
+    ui::explain(&heat, &mut frame).unwrap();
+    assert_eq!(serve(&mapped(), &line).frame, frame.data());
 }
 
 #[test]

@@ -30,6 +30,13 @@ fn the_last_layer_comes_along_for_the_same_classes_alone() {
     });
     assert!((same / last - 1.0).abs() < 0.1, "{same}, {last}");
 
+    // The mean of the same weights is these weights, and can be trained.
+    let twice = temporary.path().join("twice");
+    let more = [&options[..], &from].concat();
+    succeed(&mut train(&pictures, &twice, &more));
+    let mean = metrics(&twice)[0]["val_loss"].as_f64().unwrap();
+    assert!((mean / same - 1.0).abs() < 1e-3, "{mean}, {same}");
+
     for split in ["train", "val", "test"] {
         for (class, other) in [("cat", "apple"), ("dog", "pear")] {
             let [class, other] = [class, other].map(|class| pictures.join(split).join(class));

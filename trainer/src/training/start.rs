@@ -46,12 +46,13 @@ pub fn from(
 fn mean(
     networks: impl Iterator<Item = Result<Network, TrainError>>,
 ) -> Result<Option<Network>, TrainError> {
-    let mut mean = None;
+    let mut mean: Option<Network> = None;
     for (others, network) in networks.enumerate() {
         let network = network?;
         let share = others as f64 / (others + 1) as f64;
         mean = Some(match mean {
-            Some(mean) => optimizer::average(mean, &network, share),
+            // Without gradients, then with them anew: the mean is learned, not what it was made of.
+            Some(mean) => optimizer::average(mean.valid(), &network, share).train(),
             None => network,
         });
     }
