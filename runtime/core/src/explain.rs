@@ -150,9 +150,16 @@ impl<'m> Maps<'m> {
         features.fill(self.features.zero_point as u8);
         let pool = model.layer_count().saturating_sub(2);
         let mut observe = |index: usize, layer: &Layer<'m>, output: &[u8]| {
-            // The last of them stays: what is joined from parts is written by several layers.
-            if index < pool && layer.output() == self.features && output.len() == features.len() {
-                features.copy_from_slice(output);
+            // What is joined from parts is written by several layers, each to its place. What lay there before is
+            // overwritten until the pool reads it.
+            let at = layer.output().offset.wrapping_sub(self.features.offset) as usize;
+            let place = features
+                .get_mut(at..)
+                .and_then(|rest| rest.get_mut(..output.len()));
+            if index < pool
+                && let Some(place) = place
+            {
+                place.copy_from_slice(output);
             }
         };
         Ok(model.run_with(arena, &mut observe)?)

@@ -297,3 +297,92 @@ fn rows_are_joined_without_a_copy() {
     };
     assert_eq!(run(&joined.bytes), run(&copied.bytes));
 }
+
+/// What is joined in place is written by several layers: a class activation map sees all of them.
+#[test]
+fn maps_of_what_is_joined_in_place_are_those_of_what_is_copied() {
+    use kiln_core::explain::Maps;
+    use kiln_core::tensor::Shape;
+    use kiln_core::window::Window;
+
+    use crate::graph::Quant;
+    use crate::qgraph::{QConv, QTensor};
+
+    let quant = Quant {
+        scale: 0.1,
+        zero_point: 3,
+        unsigned: false,
+    };
+    let shapes = [
+        [6, 5, 4],
+        [5, 4, 4],
+        [5, 4, 4],
+        [10, 4, 4],
+        [1, 1, 4],
+        [1, 1, 2],
+    ];
+    let tensor = |(id, [height, width, channels]): (usize, [u32; 3])| QTensor {
+        name: format!("t{id}"),
+        shape: Shape::new(height, width, channels),
+        quant,
+    };
+    let square = |kernel: [u16; 2]| Window {
+        kernel,
+        ..Window::default()
+    };
+    let linear = QConv {
+        window: Window::default(),
+        groups: 1,
+        weights: vec![90, -70, 50, 20, -80, 60, 30, -40],
+        scales: vec![0.01; 2],
+        zero_points: vec![0; 2],
+        bias: vec![100, -100],
+        clamp: None,
+    };
+    let pool = QOp::AveragePool {
+        window: square([10, 4]),
+        count_include_pad: false,
+    };
+    let layers = [
+        (QOp::MaxPool(square([2, 2])), vec![0], 1),
+        (QOp::MaxPool(square([2, 2])), vec![0], 2),
+        (QOp::Concat(Axis::Rows), vec![1, 2], 3),
+        (pool, vec![3], 4),
+        (QOp::Conv(linear), vec![4], 5),
+    ];
+    let layer = |(op, inputs, output)| QLayer {
+        name: format!("to{output}"),
+        op,
+        inputs,
+        output,
+    };
+    let graph = QGraph {
+        tensors: shapes.into_iter().enumerate().map(tensor).collect(),
+        layers: layers.map(layer).into(),
+        input: 0,
+        output: 5,
+        ..QGraph::default()
+    };
+    let input: Vec<u8> = inputs(&graph, 1)[0]
+        .iter()
+        .map(|&byte| byte as u8)
+        .collect();
+    let found = [Sharing::Apart, Sharing::Overlapping].map(|sharing| {
+        let options = Options {
+            sharing: Some(sharing),
+            ..Options::default()
+        };
+        let bytes = compile(&graph, &options).unwrap().bytes;
+        let model = Model::new(&bytes).unwrap();
+        let maps = Maps::of(&model).unwrap();
+        let mut arena = vec![0; model.arena_bytes()];
+        model.input_mut(&mut arena).unwrap().copy_from_slice(&input);
+        let mut features = vec![0; maps.shape().len()];
+        maps.run(&model, &mut arena, &mut features).unwrap();
+        (model.layer_count(), features)
+    });
+    let [(copied, apart), (joined, inside)] = found;
+    assert!(joined < copied, "{joined} layers and {copied}");
+    assert_eq!(apart, inside);
+    assert!(apart[..80] == apart[80..] && apart.iter().any(|&byte| byte != 3));
+}
