@@ -78,16 +78,18 @@ fn prepare(board: &Limits) -> Result<(), String> {
     write(&out.join("sizes.rs"), sizes.as_bytes())
 }
 
-/// The core that the program is built for, as kiln-core takes it: M7 and M33 have the kernels of M4.
+/// The core that the program is built for, as kiln-core's build script takes it: M7 and M33 have the kernels of M4,
+/// and vectors need floats in registers.
 fn core() -> Result<Target, String> {
     let target = env::var("TARGET").unwrap_or_default();
     let flags = env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
-    let vectors = ["target-cpu=cortex-m55", "target-cpu=cortex-m85"];
+    let mut cpus = ["target-cpu=cortex-m55", "target-cpu=cortex-m85"].into_iter();
+    let vectors = target.ends_with("eabihf") && cpus.any(|cpu| flags.contains(cpu));
     match target.split('-').next().unwrap_or_default() {
         "thumbv6m" => Ok(Target::CortexM0),
         "thumbv7m" => Ok(Target::CortexM3),
         "thumbv7em" => Ok(Target::CortexM4),
-        "thumbv8m.main" if vectors.iter().any(|cpu| flags.contains(cpu)) => Ok(Target::CortexM55),
+        "thumbv8m.main" if vectors => Ok(Target::CortexM55),
         "thumbv8m.main" => Ok(Target::CortexM33),
         _ => Err(format!(
             "{target} is no Cortex-M: build with `--target`, as docs/board.md has it"

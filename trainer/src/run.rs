@@ -137,7 +137,7 @@ impl Run {
     }
 
     /// What lies in a folder where [`clear`](Self::clear) would remove it, though no run is there that it could be of.
-    pub fn stranger(folder: &Path) -> Option<PathBuf> {
+    pub fn unclaimed(folder: &Path) -> Option<PathBuf> {
         if folder.join("run.toml").exists() {
             return None;
         }

@@ -224,7 +224,7 @@ fn former(args: &TrainArgs) -> anyhow::Result<Option<Run>> {
     if args.resume {
         return Ok(Some(Run::open(&args.out)?));
     }
-    if let Some(path) = Run::stranger(&args.out).filter(|_| !args.dry_run) {
+    if let Some(path) = Run::unclaimed(&args.out).filter(|_| !args.dry_run) {
         bail!(
             "{} is there, but no run.toml that says it is a run's, and a new run would replace it; give --out a \
              folder of its own",

@@ -14,14 +14,14 @@ impl Session<'_> {
         let run = self.run;
         if !self.setup.resume {
             run.clear().map_err(TrainError::at(&run.folder))?;
-            // First, as it tells that what lies here is a run's.
-            run.save().map_err(InitError::from)?;
+        }
+        // First, as it tells that what lies here is a run's.
+        run.save().map_err(InitError::from)?;
+        if !self.setup.resume {
             if let Some(scales) = self.network.scales() {
                 run.write_scales(scales).map_err(InitError::from)?;
             }
             self.setup.data.write_split(&run.split())?;
-        } else {
-            run.save().map_err(InitError::from)?;
         }
         if let Some((teacher, kept)) = &self.teacher {
             kept.begin(teacher)?;
