@@ -28,6 +28,7 @@ pub mod fold;
 pub mod graph;
 pub mod load;
 pub mod multiplier;
+mod names;
 pub mod onnx;
 pub mod onnx_out;
 pub mod panics;

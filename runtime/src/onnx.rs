@@ -209,6 +209,14 @@ impl OnnxFile {
         Ok((input.name.clone(), shape))
     }
 
+    /// The type of the input's values, as the file numbers types; that of floats where it does not say.
+    pub fn input_type(&self) -> Result<DataType, OnnxError> {
+        let (name, _) = self.input()?;
+        let inputs = self.graph()?.input.iter();
+        let mut types = inputs.filter(|input| input.name == name).map(elem_type);
+        Ok(types.next().flatten().unwrap_or(DataType::Float))
+    }
+
     /// Sets one entry of the metadata.
     pub fn set(&mut self, key: &str, value: &str) {
         self.proto.metadata_props.retain(|entry| entry.key != key);
@@ -253,6 +261,12 @@ impl OnnxFile {
     pub fn recipe(&self) -> Result<RecipeText, OnnxError> {
         self.get_json(RECIPE)
     }
+}
+
+/// What a value is made of, where the file says.
+fn elem_type(value: &ValueInfoProto) -> Option<DataType> {
+    let TypeValue::TensorType(tensor) = value.r#type.as_ref()?.value.as_ref()?;
+    DataType::try_from(tensor.elem_type).ok()
 }
 
 /// Axes of an input or output; the first may be symbolic and is 1 then.

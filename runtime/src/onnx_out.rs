@@ -169,8 +169,19 @@ impl<'g> Writer<'g> {
     /// Declares the model's input, brings it into NCHW and quantizes it.
     fn input(&mut self) -> tract_onnx::pb::ValueInfoProto {
         let tensor = self.graph.input;
-        let name = self.names[tensor].float.clone();
+        let input = self.names[tensor].float.clone();
         let axes = self.input_axes();
+        let declared = self.declared(&axes);
+        let mut name = input.clone();
+        if declared != axes {
+            name = self.document.unique(&format!("{input}_shaped"), "");
+            let shape: Vec<i64> = axes.iter().map(|&axis| axis as i64).collect();
+            let shape = Values::I64(&shape);
+            let shape = self.constant(&format!("{name}_shape"), &[axes.len()], shape);
+            self.document
+                .node(&name, "Reshape", &[&input, &shape], &name, vec![]);
+            self.names[tensor].float.clone_from(&name);
+        }
         if self.form != Form::Flat && self.graph.meta.layout == Layout::Nhwc {
             let nchw = self.document.unique(&format!("{name}_nchw"), "");
             if let [_, features] = axes[..] {
@@ -185,11 +196,21 @@ impl<'g> Writer<'g> {
             }
             self.names[tensor].float = nchw;
         }
-        self.quantize(tensor, &name);
-        value_info(&name, &axes)
+        self.quantize(tensor, &input);
+        value_info(&input, &declared)
     }
 
-    /// The axes of the file's input.
+    /// The axes that the source file had, where they are as many values in all.
+    fn declared(&self, axes: &[usize]) -> Vec<usize> {
+        let declared = &self.graph.meta.input;
+        let count = |axes: &[usize]| axes.iter().try_fold(1usize, |n, &axis| n.checked_mul(axis));
+        match !declared.is_empty() && count(declared) == count(axes) {
+            true => declared.clone(),
+            false => axes.to_vec(),
+        }
+    }
+
+    /// The axes of the input by its layout.
     fn input_axes(&self) -> Vec<usize> {
         let shape = self.graph.tensors[self.graph.input].shape;
         let [rows, columns, channels] =

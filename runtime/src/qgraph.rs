@@ -45,6 +45,8 @@ pub struct Meta {
     pub recipe: Option<RecipeText>,
     /// The order of the axes of the ONNX file's input.
     pub layout: Layout,
+    /// Their sizes; none for those that the layout gives the input.
+    pub input: Vec<usize>,
     /// Metadata of the ONNX file, kept as it is.
     pub properties: Vec<(String, String)>,
 }

@@ -7,9 +7,11 @@ use kiln_core::tensor::Shape;
 use kiln_run::engine::{Engine, EngineError, Input};
 use kiln_run::layout::{Layout, reorder};
 use thiserror::Error;
+use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::prelude::*;
 
 use crate::float::guarded;
+use crate::graph::Quant;
 use crate::onnx::{OnnxError, OnnxFile, without_softmax};
 use crate::qgraph::QGraph;
 
@@ -164,6 +166,8 @@ pub struct TractLayers {
     /// For each output of the plan but the first: the layer, and its output's shape.
     layers: Vec<(String, Shape)>,
     input: Vec<usize>,
+    /// Of the file's input, where that is of integers.
+    integers: Option<Quant>,
     layout: Layout,
     path: std::path::PathBuf,
 }
@@ -183,6 +187,13 @@ impl TractLayers {
     /// tract refuses the file.
     pub fn new(file: &OnnxFile, graph: &QGraph) -> Result<Self, VerifyError> {
         let (_, input) = file.input()?;
+        let quant = graph.quant(graph.input);
+        let integers = Some(quant).filter(|_| is_integer_input(file));
+        let fact = match integers {
+            None => f32::fact(&input),
+            Some(quant) if quant.unsigned => u8::fact(&input),
+            Some(_) => i8::fact(&input),
+        };
         let tract = |cause| VerifyError::Tract {
             path: file.path.clone(),
             cause,
@@ -205,7 +216,7 @@ impl TractLayers {
         let build = || -> TractResult<Arc<TypedRunnableModel>> {
             let mut model = tract_onnx::onnx()
                 .model_for_proto_model(&without_softmax(&file.proto))?
-                .with_input_fact(0, f32::fact(&input).into())?;
+                .with_input_fact(0, fact.clone().into())?;
             let mut all = model.outputs.clone();
             for output in &outputs {
                 let outlet = model
@@ -221,6 +232,7 @@ impl TractLayers {
             plan: guarded(build).map_err(tract)?,
             layers,
             input,
+            integers,
             layout: graph.meta.layout,
             path: file.path.clone(),
         })
@@ -237,7 +249,10 @@ impl TractLayers {
     /// tract does not run it.
     pub fn run(&self, input: &[f32]) -> Result<TractRun, VerifyError> {
         let run = || -> TractResult<TractRun> {
-            let tensor = Tensor::from_shape(&self.input, input)?;
+            let tensor = match self.integers {
+                None => Tensor::from_shape(&self.input, input)?,
+                Some(quant) => quantized(quant, &self.input, input)?,
+            };
             let outputs = self.plan.run(tvec!(tensor.into()))?;
             let mut outputs = outputs.into_iter();
             let none = || TractError::msg("the graph has no output");
@@ -278,6 +293,27 @@ impl TractLayers {
     }
 }
 
+/// Whether a file's input is of 8-bit integers.
+fn is_integer_input(file: &OnnxFile) -> bool {
+    matches!(file.input_type(), Ok(DataType::Int8 | DataType::Uint8))
+}
+
+/// Real values as the integers that a file takes.
+fn quantized(quant: Quant, shape: &[usize], values: &[f32]) -> TractResult<Tensor> {
+    let zero_point = f32::from(quant.zero_point);
+    let integers = values
+        .iter()
+        // Saturating, as everywhere.
+        .map(|value| ((value / quant.scale).round_ties_even() + zero_point) as i8);
+    match quant.unsigned {
+        true => {
+            let unsigned: Vec<u8> = integers.map(|value| value.cast_unsigned() ^ 0x80).collect();
+            Tensor::from_shape(shape, &unsigned)
+        }
+        false => Tensor::from_shape(shape, &integers.collect::<Vec<_>>()),
+    }
+}
+
 /// The first layer at which the engine differs from tract by more than `allowed` steps. tract computes
 /// in floats, whose last bits decide ties, and such a difference goes on through later layers.
 ///
@@ -315,8 +351,39 @@ mod tests {
     use super::*;
     use crate::compile::{Options, compile, kept_channels};
     use crate::engine::LoadedModel;
+    use crate::load::testing::{Is, Model};
     use crate::qgraph::QOp;
+    use crate::quantized::load_quantized;
     use crate::testing::{Random, random_graph};
+
+    #[test]
+    fn tract_takes_integers_where_the_file_does() {
+        for (kind, zero) in [(DataType::Int8, -3i8), (DataType::Uint8, 0)] {
+            let model = Model::new(13, &[1, 3, 1, 1]).scalar("s", 0.05);
+            let mut model = match kind {
+                DataType::Int8 => model.i8("z", &[], &[zero]),
+                _ => model.u8("z", &[], &[125]),
+            };
+            let window = [("kernel_shape", Is(&[1, 1]))];
+            model = model
+                .node("DequantizeLinear", "x s z", "b", &[])
+                .node("MaxPool", "b", "c", &window)
+                .node("QuantizeLinear", "c s z", "d", &[])
+                .node("DequantizeLinear", "d s z", "y", &[]);
+            model.graph().input = Model::typed(13, &[1, 3, 1, 1], kind).graph().input.clone();
+            let file = model.file();
+            let graph = load_quantized(&file).unwrap_or_else(|error| panic!("{error}"));
+            let tract = TractLayers::new(&file, &graph).unwrap_or_else(|error| panic!("{error}"));
+            let ran = tract.run(&[1.0, -2.0, 0.26]).unwrap();
+            for (found, expected) in ran.logits.iter().zip([1.0f32, -2.0, 0.25]) {
+                assert!(
+                    (found - expected).abs() < 1e-6,
+                    "{kind:?}: {:?}",
+                    ran.logits
+                );
+            }
+        }
+    }
 
     #[test]
     fn differences_are_counted_in_steps() {

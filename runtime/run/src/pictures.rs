@@ -63,8 +63,8 @@ pub fn preprocessed(
     Ok(pixels)
 }
 
-/// Files as they are, and in place of a folder the files anywhere below it whose names end as
-/// pictures' do, sorted; without [hidden](is_hidden) ones.
+/// Files as they are, and in place of a folder the files anywhere below it, behind links too, whose names
+/// end as pictures' do, sorted; without [hidden](is_hidden) ones.
 ///
 /// # Errors
 /// A path is not there, or a folder cannot be read: by its name.
@@ -89,47 +89,60 @@ pub fn files_below(
     folder: &Path,
     unread: &mut impl FnMut(io::Error) -> io::Result<()>,
 ) -> io::Result<Vec<PathBuf>> {
-    let mut found = Vec::new();
-    walk(
-        fs::read_dir(folder).map_err(named(folder))?,
-        folder,
-        &mut found,
+    let entries = fs::read_dir(folder).map_err(named(folder))?;
+    let mut walk = Walk {
+        way: vec![folder.canonicalize().map_err(named(folder))?],
+        found: Vec::new(),
         unread,
-    )?;
-    found.sort();
-    Ok(found)
+    };
+    walk.through(entries, folder)?;
+    walk.found.sort();
+    Ok(walk.found)
 }
 
-fn walk(
-    entries: fs::ReadDir,
-    folder: &Path,
-    found: &mut Vec<PathBuf>,
-    unread: &mut impl FnMut(io::Error) -> io::Result<()>,
-) -> io::Result<()> {
-    for entry in entries {
-        let kind = entry.and_then(|entry| Ok((entry.file_type()?, entry)));
-        let (kind, entry) = match kind.map_err(named(folder)) {
-            Ok(found) => found,
-            Err(error) => {
-                unread(error)?;
-                continue;
+/// A walk through a folder. Links are followed, but to where it has come from.
+struct Walk<'a, F> {
+    /// The folders down to the one that is read, without links in their paths.
+    way: Vec<PathBuf>,
+    found: Vec<PathBuf>,
+    unread: &'a mut F,
+}
+
+impl<F: FnMut(io::Error) -> io::Result<()>> Walk<'_, F> {
+    fn through(&mut self, entries: fs::ReadDir, folder: &Path) -> io::Result<()> {
+        for entry in entries {
+            let path = match entry.map_err(named(folder)) {
+                Ok(entry) if is_hidden(&entry.file_name()) => continue,
+                Ok(entry) => entry.path(),
+                Err(error) => {
+                    (self.unread)(error)?;
+                    continue;
+                }
+            };
+            if path.is_dir() {
+                self.into(&path)?;
+            } else if is_picture_name(&path) {
+                self.found.push(path);
             }
-        };
-        if is_hidden(&entry.file_name()) {
-            continue;
         }
-        let path = entry.path();
-        // Links to folders are not followed: they may lead in circles.
-        if kind.is_dir() {
-            match fs::read_dir(&path).map_err(named(&path)) {
-                Ok(entries) => walk(entries, &path, found, unread)?,
-                Err(error) => unread(error)?,
+        Ok(())
+    }
+
+    fn into(&mut self, folder: &Path) -> io::Result<()> {
+        let opened = folder
+            .canonicalize()
+            .and_then(|real| Ok((real, fs::read_dir(folder)?)));
+        match opened.map_err(named(folder)) {
+            Ok((real, _)) if self.way.contains(&real) => Ok(()),
+            Ok((real, entries)) => {
+                self.way.push(real);
+                self.through(entries, folder)?;
+                self.way.pop();
+                Ok(())
             }
-        } else if is_picture_name(&path) {
-            found.push(path);
+            Err(error) => (self.unread)(error),
         }
     }
-    Ok(())
 }
 
 /// Adds what could not be read to an error that does not say so.
@@ -180,5 +193,25 @@ mod tests {
         assert_eq!(found, expected);
         let error = files(&[at("missing")]).unwrap_err().to_string();
         assert!(error.contains("missing"), "{error}");
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn links_are_followed_but_not_in_circles() {
+        use std::os::unix::fs::symlink;
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        fs::create_dir_all(at("elsewhere/deep")).unwrap();
+        fs::create_dir_all(at("photos/cat")).unwrap();
+        fs::write(at("elsewhere/deep/1.jpg"), b"x").unwrap();
+        symlink(at("elsewhere"), at("photos/dog")).unwrap();
+        symlink(at("photos"), at("photos/cat/up")).unwrap();
+        symlink(at("photos/cat"), at("photos/cat/self")).unwrap();
+        symlink(at("nowhere"), at("photos/cat/gone.jpg")).unwrap();
+        let found = files(&[at("photos")]).unwrap();
+        assert_eq!(
+            found,
+            ["photos/cat/gone.jpg", "photos/dog/deep/1.jpg"].map(at)
+        );
     }
 }

@@ -30,8 +30,9 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-use crate::graph::{Axis, Graph, Layout};
+use crate::graph::{Axis, Graph, Layout, Op};
 use crate::onnx::{self, OnnxError, OnnxFile};
+use crate::recipe::{ColorText, RecipeText};
 use constant::{Constant, Data};
 use order::Index;
 use walk::Walk;
@@ -169,7 +170,10 @@ pub fn load_with_axes(file: &OnnxFile) -> Result<Loaded, LoadError> {
     let mut first = None;
     for (axes, layout) in orders(file, &dims) {
         match Walk::new(file, &index, layout).run(&name, &dims, axes) {
-            Ok(loaded) => return Ok(loaded),
+            Ok(mut loaded) => {
+                forget_stored(&mut loaded.graph);
+                return Ok(loaded);
+            }
             Err(nodes) => {
                 let fewest = first.as_ref().map_or(usize::MAX, Vec::len);
                 if nodes.len() < fewest {
@@ -188,6 +192,20 @@ pub fn load_with_axes(file: &OnnxFile) -> Result<Loaded, LoadError> {
         path: file.path.clone(),
         nodes,
     })
+}
+
+/// Of a graph that computes in floats alone, forgets as which integers its weights were stored: they are quantized
+/// anew.
+fn forget_stored(graph: &mut Graph) {
+    let quantized = |op: &Op| matches!(op, Op::Quantize(_) | Op::Dequantize(_));
+    if graph.nodes.iter().any(|node| quantized(&node.op)) {
+        return;
+    }
+    for node in &mut graph.nodes {
+        if let Op::Conv(conv) = &mut node.op {
+            conv.stored = None;
+        }
+    }
 }
 
 /// What the input's axes may mean, the likeliest first.
@@ -214,6 +232,14 @@ fn orders(file: &OnnxFile, dims: &[usize]) -> Vec<(Vec<Vec<Axis>>, Layout)> {
         }
         _ => vec![],
     };
+    // A grey picture of these sides has no channels.
+    let is_picture = |recipe: RecipeText| {
+        let sides = [recipe.height, recipe.width].map(usize::from);
+        recipe.color == ColorText::Grey && sides[..] == dims[1..]
+    };
+    if dims.len() == 3 && file.recipe().is_ok_and(is_picture) {
+        orders.swap(0, 1);
+    }
     if file.get(onnx::LAYOUT).is_ok_and(|layout| layout == "NHWC") {
         orders.sort_by_key(|(_, layout)| *layout != Layout::Nhwc);
     }

@@ -1,7 +1,5 @@
 //! An ONNX graph under construction: nodes, constants, and names that are given once.
 
-use std::collections::HashSet;
-
 use tract_onnx::pb::attribute_proto::AttributeType;
 use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::pb::tensor_shape_proto::{Dimension, dimension::Value as DimValue};
@@ -9,6 +7,8 @@ use tract_onnx::pb::type_proto::{Tensor as TensorType, Value as TypeValue};
 use tract_onnx::pb::{
     AttributeProto, NodeProto, TensorProto, TensorShapeProto, TypeProto, ValueInfoProto,
 };
+
+use crate::names::Names;
 
 /// What a node is told beside its inputs.
 pub(super) enum Attribute<'a> {
@@ -34,9 +34,9 @@ pub(super) struct Document {
     pub nodes: Vec<NodeProto>,
     pub constants: Vec<TensorProto>,
     /// Names of values that are taken.
-    names: HashSet<String>,
+    names: Names,
     /// Names of nodes that are taken; ONNX keeps them apart from those of values.
-    node_names: HashSet<String>,
+    node_names: Names,
 }
 
 impl Document {
@@ -101,16 +101,9 @@ impl Document {
     }
 }
 
-/// Adds a name to those that are taken.
-fn take(taken: &mut HashSet<String>, name: &str, fallback: &str) -> String {
-    let base = if name.is_empty() { fallback } else { name };
-    let mut found = base.to_owned();
-    let mut number = 1;
-    while !taken.insert(found.clone()) {
-        found = format!("{base}_{number}");
-        number += 1;
-    }
-    found
+/// Takes a name, `fallback` in place of none.
+fn take(names: &mut Names, name: &str, fallback: &str) -> String {
+    names.take(if name.is_empty() { fallback } else { name })
 }
 
 fn attribute((name, value): (&str, Attribute)) -> AttributeProto {

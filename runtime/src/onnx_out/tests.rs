@@ -5,6 +5,8 @@ use kiln_core::window::Window;
 use tract_onnx::pb::{GraphProto, NodeProto};
 
 use super::*;
+use crate::engine::{Engine, Input, OfGraph};
+use crate::float::FloatModel;
 use crate::graph::Binary;
 use crate::qgraph::{Meta, QConv, QLayer, QTensor};
 use crate::quantized::load_quantized;
@@ -265,6 +267,54 @@ fn inputs_have_the_axes_of_the_source() {
 }
 
 #[test]
+fn the_input_keeps_the_axes_of_the_file_that_the_model_came_from() {
+    use Layout::{Nchw, Nhwc};
+    // Axes in the file, rows, columns and channels, and how the file names their order.
+    let cases: [(&[usize], [u32; 3], Layout); 6] = [
+        (&[1, 7, 9], [7, 9, 1], Nhwc),
+        (&[1, 40], [1, 40, 1], Nhwc),
+        (&[1, 40, 2], [1, 40, 2], Nhwc),
+        (&[1, 3, 1, 8], [1, 8, 3], Nchw),
+        (&[1, 1, 1, 8], [1, 1, 8], Nhwc),
+        (&[1, 3, 8], [1, 8, 3], Nchw),
+    ];
+    for (axes, shape, layout) in cases {
+        let [height, width, _] = shape;
+        let kernel = [height.min(3) as u16, width.min(3) as u16];
+        let output = [height - height.min(3) + 1, width - width.min(3) + 1, 2];
+        let mut model = Builder::new(layout, shape).conv(kernel, 1, output);
+        model = model.conv([output[0] as u16, output[1] as u16], 1, [1, 1, 2]);
+        let mut model = model.0;
+        model.meta.input = axes.to_vec();
+        let file = to_onnx(&model);
+        assert_eq!(file.input().unwrap().1, axes);
+        let read = load_quantized(&file).unwrap_or_else(|error| panic!("{axes:?}: {error}"));
+        assert_eq!(read.meta.input, axes);
+        assert_eq!(read.meta.layout, layout, "{axes:?}");
+        assert_eq!(
+            read.tensors[read.input].shape,
+            model.tensors[model.input].shape
+        );
+        let values: Vec<f32> = (0..axes.iter().product())
+            .map(|i| (i as f32).sin())
+            .collect();
+        let logits = |graph: &QGraph| {
+            let mut engine = Engine::of(graph).unwrap();
+            engine.logits(Input::Tensor(&values, layout)).unwrap()
+        };
+        assert_eq!(logits(&read), logits(&model), "{axes:?}");
+        let tract = FloatModel::new(&file).unwrap().run(&values).unwrap();
+        for (found, expected) in tract.iter().zip(logits(&model)) {
+            let step = model.quant(model.output).scale;
+            assert!(
+                (found - expected).abs() < 1.5 * step,
+                "{axes:?}: {found}, {expected}"
+            );
+        }
+    }
+}
+
+#[test]
 fn the_opset_is_the_lowest_that_has_all() {
     let average = |dilation| QOp::AveragePool {
         window: Window {
@@ -297,6 +347,7 @@ fn metadata_is_kept_and_the_version_is_new() {
         known: true,
         recipe: Some(Default::default()),
         layout: Layout::Nchw,
+        input: Vec::new(),
         properties: [
             (onnx::SPLIT, "{}"),
             (onnx::VERSION, "0.0.1"),

@@ -58,6 +58,16 @@ impl Range {
     fn is_sound(self) -> bool {
         self.bounds.0 <= self.low && self.high <= self.bounds.1
     }
+
+    /// 256 integers over the range. Where nothing but 0 was seen, over what is around it, as far as the bounds go: a
+    /// clamp that let nothing through stays one.
+    fn quant(self) -> Quant {
+        let reach = self.high.max(0.0) - self.low.min(0.0);
+        match reach / 255.0 < LEAST {
+            true => quant(self.bounds.0.max(-0.5), self.bounds.1.min(0.5)),
+            false => quant(self.low, self.high),
+        }
+    }
 }
 
 /// Groups of the values that layers write, quantized by `method`. The model's input and its logits have
@@ -103,10 +113,7 @@ pub(super) fn group(
     }
     let roots: Vec<usize> = (0..of.len()).map(|value| find(&of, value)).collect();
     Groups {
-        quants: ranges
-            .iter()
-            .map(|range| quant(range.low, range.high))
-            .collect(),
+        quants: ranges.into_iter().map(Range::quant).collect(),
         of: roots,
     }
 }
@@ -140,11 +147,11 @@ fn find(of: &[usize], mut value: usize) -> usize {
 }
 
 /// 256 integers over a range that holds 0, which one of them stands for exactly.
-pub(super) fn quant(low: f32, high: f32) -> Quant {
+fn quant(low: f32, high: f32) -> Quant {
     let (low, high) = (f64::from(low.min(0.0)), f64::from(high.max(0.0)));
     let step = (high - low) / 255.0;
     if (step as f32) < LEAST {
-        // Nothing but 0 was seen: any scale will do that gives ordinary multipliers.
+        // Nothing but 0 can be: any scale will do that gives ordinary multipliers.
         return Quant {
             scale: 1.0 / 256.0,
             zero_point: 0,
@@ -190,6 +197,27 @@ mod tests {
                 end(-128.0) <= low + slack && end(127.0) >= high - slack,
                 "{low}..{high}"
             );
+        }
+    }
+
+    #[test]
+    fn a_clamp_that_let_nothing_through_still_clamps() {
+        let none = f32::NEG_INFINITY..f32::INFINITY;
+        for (bounds, zero_point) in [
+            (0.0..f32::INFINITY, -128),
+            (0.0..6.0, -128),
+            (-1.0..0.0, 127),
+            (none, 0),
+        ] {
+            let range = Range {
+                low: 0.0,
+                high: 0.0,
+                bounds: (bounds.start, bounds.end),
+            };
+            let found = range.quant();
+            assert_eq!(found.zero_point, zero_point, "{bounds:?}");
+            let width = 255.0 * found.scale;
+            assert!((0.4..1.1).contains(&width), "{bounds:?}: {width}");
         }
     }
 

@@ -10,27 +10,30 @@ mod region;
 #[cfg(test)]
 mod tests;
 
-use crate::graph::{Graph, Op};
+use std::collections::HashSet;
+
+use crate::graph::Graph;
 use crate::load::{LoadError, Unsupported, load};
 use crate::onnx::{self, OnnxFile};
 use crate::qgraph::{Meta, QGraph};
 use region::Builder;
 
-/// Whether any part of a graph was quantized in its file.
-pub fn is_quantized(graph: &Graph) -> bool {
-    let quantized = |op: &Op| match op {
-        Op::Quantize(_) | Op::Dequantize(_) => true,
-        Op::Conv(conv) => conv.stored.is_some(),
-        _ => false,
-    };
-    graph.nodes.iter().any(|node| quantized(&node.op))
-}
-
-/// Whether any part of a file is quantized, by its operators alone.
+/// Whether activations of a file are quantized, by its operators alone. One that keeps its weights as integers and
+/// computes in floats is a float model.
 pub fn is_quantized_file(file: &OnnxFile) -> bool {
-    let nodes = file.proto.graph.iter().flat_map(|graph| &graph.node);
-    let mut ops = nodes.map(|node| &node.op_type[..]);
-    ops.any(|op| op == "DequantizeLinear" || op == "QGemm" || op.starts_with("QLinear"))
+    let Some(graph) = &file.proto.graph else {
+        return false;
+    };
+    let mut constants: HashSet<&str> = graph.initializer.iter().map(|c| &c.name[..]).collect();
+    graph.node.iter().any(|node| {
+        let known = |name: &String| name.is_empty() || constants.contains(&name[..]);
+        if node.input.iter().all(known) {
+            constants.extend(node.output.iter().map(String::as_str));
+            return false;
+        }
+        let op = &node.op_type[..];
+        op == "DequantizeLinear" || op == "QGemm" || op.starts_with("QLinear")
+    })
 }
 
 /// Reads a quantized file.
@@ -67,6 +70,7 @@ pub fn meta(file: &OnnxFile, graph: &Graph) -> Meta {
         known: file.get_json(onnx::KNOWN).unwrap_or(false),
         recipe: file.recipe().ok(),
         layout: graph.layout,
+        input: file.input().map(|(_, axes)| axes).unwrap_or_default(),
         properties: properties
             .map(|entry| (entry.key.clone(), entry.value.clone()))
             .collect(),

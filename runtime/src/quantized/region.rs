@@ -8,6 +8,7 @@ use super::layer::{self, Core};
 use crate::fold::{clamp, compose};
 use crate::graph::{Graph, Node, Op, Quant, ValueId};
 use crate::load::Unsupported;
+use crate::names::Names;
 use crate::qgraph::{Meta, QGraph, QLayer, QOp, QTensor, TensorId};
 
 /// Builds a [`QGraph`].
@@ -24,6 +25,8 @@ pub struct Builder<'g> {
     done: HashSet<usize>,
     broken: HashSet<ValueId>,
     problems: Vec<Unsupported>,
+    /// The layers'.
+    names: Names,
 }
 
 /// What a Quantize's input comes from.
@@ -58,6 +61,7 @@ impl<'g> Builder<'g> {
             input: None,
             done: HashSet::new(),
             broken: HashSet::new(),
+            names: Names::default(),
             problems: vec![],
         }
     }
@@ -319,7 +323,8 @@ impl<'g> Builder<'g> {
     fn push(&mut self, node: usize, op: QOp, inputs: Vec<TensorId>, output: TensorId) {
         self.done.insert(node);
         self.result.layers.push(QLayer {
-            name: self.graph.nodes[node].name.clone(),
+            // Several layers may come of one node, and a file may name its nodes alike.
+            name: self.names.take(&self.graph.nodes[node].name),
             op,
             inputs,
             output,

@@ -7,7 +7,7 @@ use tract_onnx::pb::tensor_proto::DataType;
 use super::*;
 use crate::engine::{Engine, Input, OfGraph};
 use crate::float_graph::FloatGraph;
-use crate::graph::Quant;
+use crate::graph::{Op, Quant};
 use crate::load::testing::*;
 use crate::load::tests::shared::mlperf_tiny;
 use crate::onnx_out::to_onnx;
@@ -175,4 +175,73 @@ fn a_file_that_is_quantized_in_part_is_refused_whatever_the_order() {
         let error = load_quantized(&model.file()).unwrap_err().to_string();
         assert!(error.contains("floats"), "{operands}: {error}");
     }
+}
+
+#[test]
+fn layers_of_one_node_have_names_of_their_own() {
+    let model = Model::new(13, &[1, 3, 1, 1])
+        .scalar("s", 0.05)
+        .i8("z", &[], &[0])
+        .i8("w", &[2, 3, 1, 1], &[40, -30, 20, -50, 60, -10])
+        .node("QuantizeLinear", "x s z", "a", &[])
+        .node("DequantizeLinear", "a s z", "b", &[])
+        .node("DequantizeLinear", "w s z", "v", &[])
+        .node("Conv", "b v", "c", &[])
+        .node("Relu", "c", "r", &[])
+        .node("QuantizeLinear", "r s z", "d", &[])
+        .node("DequantizeLinear", "d s z", "e", &[])
+        .node("QuantizeLinear", "c s z", "f", &[])
+        .node("DequantizeLinear", "f s z", "g", &[])
+        .node("Add", "e g", "h", &[])
+        .node("QuantizeLinear", "h s z", "i", &[])
+        .node("DequantizeLinear", "i s z", "y", &[]);
+    let (most, graph) = difference(&model.file());
+    // Both roundings of the convolution, in the sum.
+    assert!(most <= 2.0, "{most}");
+    assert_eq!(names(&graph), "Conv+clamp Conv Binary");
+    let layers: HashSet<&str> = graph.layers.iter().map(|layer| &layer.name[..]).collect();
+    assert_eq!(layers.len(), 3, "{layers:?}");
+}
+
+#[test]
+fn integers_for_weights_alone_make_no_quantized_file() {
+    let model = |opset| Model::new(opset, &[1, 3, 5, 5]).scalar("s", 0.01);
+    let window = [("kernel_shape", Is(&[3, 3]))];
+    let weights = |file: &OnnxFile| {
+        assert!(!is_quantized_file(file));
+        let graph = load(file).unwrap_or_else(|error| panic!("{error}"));
+        match &graph.nodes[0].op {
+            Op::Conv(conv) => (conv.weights.clone(), conv.stored.is_none()),
+            other => panic!("{other:?}"),
+        }
+    };
+    let stored: Vec<i8> = (0..54i32).map(|i| (i * 4 - 108) as i8).collect();
+    let kept = model(13)
+        .i8("w", &[2, 3, 3, 3], &stored)
+        .i8("z", &[], &[0])
+        .node("DequantizeLinear", "w s z", "v", &[])
+        .node("Conv", "x v", "y", &window);
+    let (kept, free) = weights(&kept.file());
+    assert!(free && kept.iter().any(|weight| *weight < 0.0));
+    // As floats, through both; signed by the attribute alone.
+    let reals: Vec<f32> = stored
+        .iter()
+        .map(|weight| f32::from(*weight) * 0.01)
+        .collect();
+    let signed = [("output_dtype", I(DataType::Int8 as i64))];
+    let passed = model(21)
+        .floats("w", &[2, 3, 3, 3], &reals)
+        .node("QuantizeLinear", "w s", "q", &signed)
+        .node("DequantizeLinear", "q s", "v", &[])
+        .node("Conv", "x v", "y", &window);
+    assert_eq!(weights(&passed.file()), (kept, true));
+
+    let wide = model(21)
+        .floats("w", &[2, 3, 3, 3], &reals)
+        .i32("z", &[], &[0])
+        .node("QuantizeLinear", "w s z", "q", &[])
+        .node("DequantizeLinear", "q s z", "v", &[])
+        .node("Conv", "x v", "y", &window);
+    let error = load(&wide.file()).unwrap_err().to_string();
+    assert!(error.contains("8 bits"), "{error}");
 }

@@ -214,6 +214,13 @@ fn quantize(call: &Call<'_>, input: &Constant) -> Result<Constant, Problem> {
         axis,
         unsigned,
     } = integers(call, &input.dims)?;
+    let unsigned = match call.optional(2)? {
+        Some(zero) if !matches!(zero.data, Data::I8(_) | Data::U8(_)) => {
+            return Err(quant::other_than_8_bits());
+        }
+        Some(_) => unsigned,
+        None => quant::output_is_unsigned(call)?,
+    };
     let at = positions(&input.dims, axis, scales.len());
     let real = crate::load::call::finite(input)?;
     let integer = |(index, value): (usize, &f32)| {

@@ -94,6 +94,22 @@ pub fn activation(call: &Call<'_>, at: usize, zero_at: usize) -> Result<Quant, P
     })
 }
 
+/// Of what type a QuantizeLinear's integers are that has no zero point.
+pub fn output_is_unsigned(call: &Call<'_>) -> Result<bool, Problem> {
+    use tract_onnx::pb::tensor_proto::DataType;
+    match call.int("output_dtype", 0) {
+        0 => Ok(true),
+        kind if kind == DataType::Uint8 as i64 => Ok(true),
+        kind if kind == DataType::Int8 as i64 => Ok(false),
+        _ => Err(other_than_8_bits()),
+    }
+}
+
+/// Integers that Kiln has no kernels for.
+pub fn other_than_8_bits() -> Problem {
+    Problem::new("other than 8 bits", "quantize to 8 bits")
+}
+
 /// QuantizeLinear of an activation.
 pub fn quantize<'f>(walk: &mut Walk<'f>, call: &Call<'f>) -> Outcome {
     let view = call.view(0)?.clone();
@@ -101,17 +117,9 @@ pub fn quantize<'f>(walk: &mut Walk<'f>, call: &Call<'f>) -> Outcome {
         return Ok(Slot::View(view));
     }
     let mut quant = activation(call, 1, 2)?;
-    if call.optional(2)?.is_none() {
-        use tract_onnx::pb::tensor_proto::DataType;
-        match call.int("output_dtype", 0) {
-            0 => {}
-            kind if kind == DataType::Uint8 as i64 => {}
-            kind if kind == DataType::Int8 as i64 => {
-                quant.unsigned = false;
-                quant.zero_point = 0;
-            }
-            _ => return Err(Problem::new("other than 8 bits", "quantize to 8 bits")),
-        }
+    if call.optional(2)?.is_none() && !output_is_unsigned(call)? {
+        quant.unsigned = false;
+        quant.zero_point = 0;
     }
     if view.kind != Kind::Float {
         return Err(Problem::broken("its input is not of floats"));

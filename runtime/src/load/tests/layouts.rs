@@ -2,6 +2,8 @@ use kiln_core::tensor::Shape;
 
 use crate::graph::{Axis, Binary, Layout, Op};
 use crate::load::testing::*;
+use crate::onnx::RECIPE;
+use crate::recipe::{ColorText, RecipeText};
 
 #[test]
 fn transposes_vanish() {
@@ -21,6 +23,34 @@ fn transposes_vanish() {
     assert_eq!(loaded.graph.nodes.len(), 2);
     assert!(loaded.graph.softmax);
     assert_eq!(loaded.graph.shape(loaded.graph.input), Shape::new(6, 5, 3));
+}
+
+#[test]
+fn three_axes_are_a_grey_picture_where_the_recipe_says_so() {
+    let model = Model::new(13, &[1, 6, 5])
+        .random("w", &[30, 2])
+        .node("Flatten", "x", "f", &[])
+        .node("MatMul", "f w", "y", &[]);
+    let mut file = model.file();
+    let recipe = RecipeText {
+        width: 5,
+        height: 6,
+        color: ColorText::Grey,
+        ..Default::default()
+    };
+    file.set_json(RECIPE, &recipe);
+    let picture = check("a grey picture", &file).graph;
+    assert_eq!(picture.shape(picture.input), Shape::new(6, 5, 1));
+    file.set_json(
+        RECIPE,
+        &RecipeText {
+            width: 6,
+            height: 5,
+            ..recipe
+        },
+    );
+    let row = check("six channels along a row", &file).graph;
+    assert_eq!(row.shape(row.input), Shape::new(1, 5, 6));
 }
 
 #[test]
