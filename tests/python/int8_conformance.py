@@ -10,14 +10,14 @@ Prints one line of JSON for each model; exits with 1 when any has a complaint.
 
 import argparse
 import json
-import platform
 import sys
 import tempfile
 from pathlib import Path
 
 import numpy as np
 import onnx
-import onnxruntime
+
+from sessions import session
 
 # Functions of one value: ONNX Runtime runs most of them in float, which gives 256 values at most.
 POINTWISE = {
@@ -38,30 +38,6 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("folder", type=Path, help="the models, inputs and logits")
     parser.add_argument("--allow", action="append", default=[], metavar="OP", help="may run in float too: say why where this is given")
     return parser.parse_args()
-
-
-def lacks_vnni() -> bool:
-    """Whether ONNX Runtime's u8 × s8 kernels saturate in 16 bits here unless they are told not to."""
-    if platform.machine() not in ("x86_64", "AMD64"):
-        return False
-    try:
-        flags = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace")
-    except OSError:
-        return True
-    return "avx512_vnni" not in flags and "avx_vnni" not in flags
-
-
-def session(path: Path, optimized: Path) -> onnxruntime.InferenceSession:
-    """One thread, ONNX Runtime's own optimizations; the graph that it runs is written to `optimized`."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    # Kernels' layouts are not ONNX's: it warns that the file is for this machine alone.
-    options.log_severity_level = 3
-    options.optimized_model_filepath = str(optimized)
-    if lacks_vnni():
-        options.add_session_config_entry("session.x64quantprecision", "1")
-    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
 
 def in_float(model: onnx.ModelProto, allowed: set[str]) -> list[str]:

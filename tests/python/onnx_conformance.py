@@ -14,6 +14,8 @@ import numpy as np
 import onnx
 import onnxruntime
 
+from sessions import session
+
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -53,13 +55,13 @@ def complaints_about(model: onnx.ModelProto, keys: list[str]) -> list[str]:
 
 def run(path: Path, inputs: np.ndarray) -> np.ndarray:
     """ONNX Runtime's logits on the CPU, in batches of the size that the file fixes (any, if none)."""
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    entry = session.get_inputs()[0]
+    runtime = session(path)
+    entry = runtime.get_inputs()[0]
     batch = entry.shape[0] if isinstance(entry.shape[0], int) else 64
     parts = [inputs[at : at + batch] for at in range(0, len(inputs), batch)]
     short = batch - len(parts[-1]) if entry.shape[0] == batch else 0
     parts[-1] = np.concatenate([parts[-1], np.repeat(parts[-1][-1:], short, axis=0)])
-    return np.concatenate([session.run(None, {entry.name: part})[0] for part in parts])[: len(inputs)]
+    return np.concatenate([runtime.run(None, {entry.name: part})[0] for part in parts])[: len(inputs)]
 
 
 def main() -> int:

@@ -1,11 +1,15 @@
-"""Writes what ONNX Runtime computes for one tensor inside a model, as f32, one input of the model at a time."""
+"""Writes what ONNX Runtime computes for one tensor inside a model, as f32, one input of the model at a time.
+
+For files with signed activations.
+"""
 
 import argparse
 from pathlib import Path
 
 import numpy as np
 import onnx
-import onnxruntime
+
+from sessions import session
 
 
 def main() -> None:
@@ -20,14 +24,11 @@ def main() -> None:
         inferred = onnx.shape_inference.infer_shapes(model).graph
         kinds = {value.name: value.type.tensor_type.elem_type for value in inferred.value_info}
         model.graph.output.append(onnx.helper.make_tensor_value_info(args.tensor, kinds[args.tensor], None))
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    entry = session.get_inputs()[0]
+    runtime = session(model.SerializeToString(), signed=True)
+    entry = runtime.get_inputs()[0]
     kind = {"tensor(int8)": np.int8, "tensor(uint8)": np.uint8, "tensor(float)": np.float32}[entry.type]
     inputs = np.load(args.inputs).astype(kind)
-    values = [session.run([args.tensor], {entry.name: one[None]})[0].astype(np.float32) for one in inputs]
+    values = [runtime.run([args.tensor], {entry.name: one[None]})[0].astype(np.float32) for one in inputs]
     np.save(args.out, np.concatenate(values))
 
 

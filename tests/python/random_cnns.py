@@ -11,8 +11,9 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
+
+from sessions import session
 
 INPUTS = 24
 MOST_VALUES = 6000
@@ -306,15 +307,12 @@ def main() -> None:
     parser.add_argument("first", type=int, help="the first seed")
     parser.add_argument("count", type=int, help="how many seeds")
     args = parser.parse_args()
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.log_severity_level = 3
     for seed in range(args.first, args.first + args.count):
         model, inputs = build(seed)
         onnx.checker.check_model(model, full_check=True)
-        session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+        runtime = session(model.SerializeToString())
         name = model.graph.input[0].name
-        expected = np.stack([session.run(None, {name: one[None]})[0][0] for one in inputs])
+        expected = np.stack([runtime.run(None, {name: one[None]})[0][0] for one in inputs])
         at = args.folder / f"{seed}"
         onnx.save(model, at.with_suffix(".onnx"))
         np.save(at.with_suffix(".inputs.npy"), inputs)
