@@ -142,6 +142,29 @@ fn a_run_is_not_replaced_by_accident_and_run_toml_repeats_it() {
         fs::read(file).unwrap()
     });
     assert!(logits[0] == logits[1], "the repeated run has other logits");
+
+    // What kiln report shows as the run's own figures is of its pictures, as it sees them.
+    let figures = format!("{first}/evaluation/test-figures.json");
+    let own = fs::read(&figures).unwrap();
+    draw_pictures(Path::new(&at("others")), [1, 1, 3], 32);
+    let others = at("others");
+    for options in [vec![&others[..]], vec![&pictures, "--crop-pct", "60"]] {
+        let evaluated = kiln()
+            .args(["eval", &first, "--device", "cpu"])
+            .args(options)
+            .output();
+        assert!(evaluated.unwrap().status.success());
+        assert!(fs::read(&figures).unwrap() == own);
+    }
+
+    // What is left of a run with no weights is somebody's work, too.
+    fs::remove_file(format!("{second}/model.bpk")).unwrap();
+    fs::remove_dir_all(format!("{second}/checkpoints")).unwrap();
+    fs::write(format!("{second}/model.kiln"), "kept").unwrap();
+    let (again, stderr) = output(&["train", &pictures, "--out", &second]);
+    assert_eq!(again.status.code(), Some(2), "{stderr}");
+    assert!(stderr.contains("holds a run already"), "{stderr}");
+    assert_eq!(fs::read(format!("{second}/model.kiln")).unwrap(), b"kept");
 }
 
 #[test]
@@ -237,6 +260,23 @@ fn what_fails_to_start_leaves_the_run_as_it_was() {
                 "{options:?} changed {path}"
             );
         }
+    }
+    // While another process trains it.
+    let lock = fs::File::create(format!("{run}/.lock")).unwrap();
+    lock.try_lock().unwrap();
+    let held: [&[&str]; 2] = [&["--resume", "--epochs", "2"], &[&pictures, "--overwrite"]];
+    for options in held {
+        let common = ["--out", &run, "--batch", "8", "--device", "cpu"];
+        let (output, stderr) = output(&[&["train"], options, &common].concat());
+        assert_eq!(output.status.code(), Some(2), "{options:?}: {stderr}");
+        assert!(
+            stderr.contains("another kiln trains"),
+            "{options:?}: {stderr}"
+        );
+    }
+    drop(lock);
+    for (path, bytes) in &before {
+        assert!(fs::read(path).unwrap() == *bytes, "{path}");
     }
     // One more picture is another set of pictures.
     let cats = format!("{pictures}/train/cat");

@@ -1,6 +1,7 @@
 //! One TOML file describes a run: data, recipe, model, augmentation, optimiser, schedule, seed.
 
 mod one_or_more;
+mod pinned;
 mod range;
 mod start;
 mod training;
@@ -11,6 +12,7 @@ use kiln_core::preprocess::Recipe;
 use kiln_runtime::recipe::RecipeText;
 use serde::{Deserialize, Serialize};
 
+pub use self::pinned::PinError;
 pub use self::range::ConfigError;
 pub use self::start::{InitConfig, TeacherConfig};
 pub use self::training::{

@@ -1,6 +1,6 @@
 //! What several parts ask of files: room for what is about to be written, a hash, whether two paths are one.
 
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -33,6 +33,16 @@ pub fn hash(path: &Path) -> io::Result<blake3::Hash> {
     Ok(hasher.finalize())
 }
 
+/// Holds a folder until the file is dropped; `None` while another process holds it. Where files cannot be locked,
+/// nobody is kept out.
+pub fn hold(folder: &Path) -> io::Result<Option<File>> {
+    let file = File::create(folder.join(".lock"))?;
+    match file.try_lock() {
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Ok(()) | Err(TryLockError::Error(_)) => Ok(Some(file)),
+    }
+}
+
 /// What was done with a file or folder that need not be there.
 pub fn if_there(done: io::Result<()>) -> io::Result<()> {
     match done {
@@ -49,6 +59,16 @@ pub fn same(a: &Path, b: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_folder_is_held_by_one_at_a_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = hold(folder.path()).unwrap();
+        assert!(first.is_some());
+        assert!(hold(folder.path()).unwrap().is_none());
+        drop(first);
+        assert!(hold(folder.path()).unwrap().is_some());
+    }
 
     #[test]
     fn a_disk_that_is_too_small_is_said_with_numbers() {

@@ -91,7 +91,9 @@ pub struct Mistake {
 /// `log softmax` of one picture's logits, in f64.
 pub fn log_softmax(logits: &[f32]) -> Vec<f64> {
     let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let shifted: Vec<f64> = logits.iter().map(|x| f64::from(x - max)).collect();
+    // Of infinite logits too: equals differ by nothing.
+    let below = |x: f32| if x == max { 0.0 } else { f64::from(x - max) };
+    let shifted: Vec<f64> = logits.iter().copied().map(below).collect();
     let sum: f64 = shifted.iter().map(|x| x.exp()).sum();
     shifted.iter().map(|x| x - sum.ln()).collect()
 }
@@ -104,6 +106,15 @@ pub fn network_logits(network: &Network, batch: &Batch, device: &Device) -> Vec<
 /// A tensor's values, read back from its device.
 pub fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
     tensor.into_data().convert::<f32>().iter::<f32>().collect()
+}
+
+/// How far two rows of logits are apart where they are farthest: a NaN is as different as can be.
+pub fn largest_gap(some: &[f32], others: &[f32]) -> f32 {
+    let gaps = some.iter().zip(others).map(|(a, b)| (a - b).abs());
+    gaps.fold(0.0, |largest, gap| match gap.is_nan() {
+        true => f32::INFINITY,
+        false => largest.max(gap),
+    })
 }
 
 /// Index of the highest value, the first of equals.
@@ -308,8 +319,16 @@ mod tests {
     }
 
     #[test]
+    fn what_is_no_number_is_far_from_all() {
+        assert_eq!(largest_gap(&[1.0, 2.0], &[1.5, 0.0]), 2.0);
+        assert_eq!(largest_gap(&[f32::NAN, 2.0], &[0.0, 2.0]), f32::INFINITY);
+        assert_eq!(largest_gap(&[], &[]), 0.0);
+    }
+
+    #[test]
     fn nothing_is_no_panic_and_infinite_logits_are_no_nan() {
         assert_eq!(Evaluation::new(&Answers::default()).n, 0);
         assert_eq!(log_softmax(&[1000.0, 0.0]), [0.0, -1000.0]);
+        assert_eq!(log_softmax(&[f32::INFINITY, 0.0]), [0.0, f64::NEG_INFINITY]);
     }
 }

@@ -8,6 +8,7 @@ use kiln_runtime::float::{FloatError, FloatModel};
 use kiln_runtime::onnx::{self, NodeProto, OnnxError, OnnxFile};
 use thiserror::Error;
 
+use crate::evaluate::{largest_gap, values};
 use crate::model::Network;
 use crate::model::network::parameter_name;
 use crate::model::spec::Activation;
@@ -87,12 +88,7 @@ pub fn compare(run: &Run, file: &OnnxFile, pictures: &[Vec<f32>]) -> Result<f32,
     for picture in pictures {
         let pixels = TensorData::new(picture.clone(), [1, c, h, w]);
         let expected = network.forward(Tensor::from_data(pixels, &device));
-        let expected = expected.into_data();
-        for (expected, found) in expected.iter::<f32>().zip(model.run(picture)?) {
-            let gap = (expected - found).abs();
-            // A NaN is as different as can be.
-            difference = difference.max(if gap.is_nan() { f32::INFINITY } else { gap });
-        }
+        difference = difference.max(largest_gap(&values(expected), &model.run(picture)?));
     }
     if difference > TOLERANCE {
         return Err(ExportError::Differs { difference });

@@ -4,14 +4,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Once;
 
 use anyhow::{Context, anyhow};
-use image::{ExtendedColorType, ImageFormat};
+use image::codecs::png::PngEncoder;
+use image::{ExtendedColorType, ImageEncoder};
+use kiln_core::preprocess::{resize, scratch_len};
+use kiln_runtime::files::write_atomic;
 use plotters::coord::Shift;
 use plotters::element::BitMapElement;
 use plotters::prelude::*;
 use plotters::style::{FontStyle, register_font, text_anchor::*};
 
 use crate::data::decode::{Limits, decode_file};
-use kiln_core::preprocess::{resize, scratch_len};
 
 /// The sans-serif face of all drawings. It travels with the binary: a server may have no fonts.
 pub const FONT: &str = "sans-serif";
@@ -51,8 +53,21 @@ pub fn write_png(
         Drawn::Ok(())
     };
     drawn().map_err(|error| anyhow!("{}: {error}", path.display()))?;
-    let (color, format) = (ExtendedColorType::Rgb8, ImageFormat::Png);
-    image::save_buffer_with_format(path, &rgb, width, height, color, format)
+    save_png(path, &rgb, size)
+}
+
+/// Writes rows of RGB, `size` being their columns and rows: never half a file.
+///
+/// # Errors
+///
+/// It cannot be written, by the file's name.
+pub fn save_png(path: &Path, rgb: &[u8], size: (u32, u32)) -> anyhow::Result<()> {
+    let mut png = Vec::new();
+    let encoder = PngEncoder::new(&mut png);
+    encoder
+        .write_image(rgb, size.0, size.1, ExtendedColorType::Rgb8)
+        .map_err(anyhow::Error::from)
+        .and_then(|()| Ok(write_atomic(path, &png)?))
         .with_context(|| path.display().to_string())
 }
 

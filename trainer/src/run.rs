@@ -73,9 +73,10 @@ const SCALES: &str = "scales.json";
 const CHECKPOINTS: &str = "checkpoints";
 const EVALUATION: &str = "evaluation";
 const LESSONS: &str = "lessons";
+const REPORT: &str = "report.html";
 
 /// What a run writes beside `run.toml` and `labels.json`, and what other commands make of it there.
-const FILES: [&str; 10] = [
+const FILES: [&str; 11] = [
     WEIGHTS,
     METRICS,
     CURVES,
@@ -86,8 +87,16 @@ const FILES: [&str; 10] = [
     "model.kiln",
     "quantize.json",
     "profile.json",
+    REPORT,
 ];
 const FOLDERS: [&str; 3] = [CHECKPOINTS, EVALUATION, LESSONS];
+/// What is there before any epoch is done.
+const EARLY: [&str; 4] = [METRICS, SPLIT, SCALES, LESSONS];
+
+/// Whether a folder says that it is a run's.
+pub fn is_run(folder: &Path) -> bool {
+    folder.join("run.toml").exists()
+}
 
 impl Run {
     /// Opens a run's folder.
@@ -127,22 +136,23 @@ impl Run {
 
     /// Removes what a run has written into the folder and what was made of it by its usual names, nothing else.
     pub fn clear(&self) -> io::Result<()> {
-        for name in FILES {
-            if_there(fs::remove_file(self.folder.join(name)))?;
-        }
+        // Checkpoints first: if this is cut short, nothing goes on from them without what lay beside them.
         for name in FOLDERS {
             if_there(fs::remove_dir_all(self.folder.join(name)))?;
+        }
+        for name in FILES {
+            if_there(fs::remove_file(self.folder.join(name)))?;
         }
         Ok(())
     }
 
-    /// What lies in a folder where [`clear`](Self::clear) would remove it, though no run is there that it could be of.
-    pub fn unclaimed(folder: &Path) -> Option<PathBuf> {
-        if folder.join("run.toml").exists() {
-            return None;
-        }
-        let mut paths = FILES.iter().chain(&FOLDERS).map(|name| folder.join(name));
-        paths.find(|path| path.exists())
+    /// What lies in a folder where [`clear`](Self::clear) would remove it: with a run's `run.toml` beside it, what
+    /// an epoch has made or another command; else anything at all.
+    pub fn left(folder: &Path) -> Option<PathBuf> {
+        let of_a_run = is_run(folder);
+        let names = FILES.iter().chain(&FOLDERS);
+        let mut names = names.filter(|name| !of_a_run || !EARLY.contains(name));
+        names.find_map(|name| Some(folder.join(name)).filter(|path| path.exists()))
     }
 
     /// The network's layout.
@@ -251,6 +261,11 @@ impl Run {
         self.folder.join(EVALUATION)
     }
 
+    /// The page that `kiln report` makes.
+    pub fn report(&self) -> PathBuf {
+        self.folder.join(REPORT)
+    }
+
     /// The exported model.
     pub fn onnx(&self) -> PathBuf {
         self.folder.join(ONNX)
@@ -273,5 +288,29 @@ impl Run {
         };
         run.save().unwrap();
         run
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::ModelConfig;
+
+    #[test]
+    fn what_a_new_run_would_remove_is_found() {
+        let temporary = tempfile::tempdir().unwrap();
+        let folder = temporary.path();
+        assert_eq!(Run::left(folder), None);
+        fs::write(folder.join(METRICS), "").unwrap();
+        assert_eq!(Run::left(folder), Some(folder.join(METRICS)));
+        // Killed in its first epoch: nothing is lost.
+        let run = Run::of_model(folder, ModelConfig::default());
+        assert_eq!(Run::left(folder), None);
+        fs::write(run.report(), "").unwrap();
+        assert_eq!(Run::left(folder), Some(run.report()));
+        fs::create_dir(run.evaluation()).unwrap();
+        run.clear().unwrap();
+        assert_eq!(Run::left(folder), None);
+        assert!(is_run(folder));
     }
 }

@@ -49,7 +49,7 @@ enum Chore {
         #[arg(long)]
         dry_run: bool,
     },
-    /// Build `kiln` and run `kiln quickstart`: a small picture set, a trained model, its ONNX file.
+    /// Build `kiln` and run `kiln quickstart`: from drawn pictures to an answer on an emulated board's display.
     Quickstart {
         /// Passed on to `kiln quickstart`.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
@@ -85,7 +85,7 @@ enum Chore {
     },
     /// Build `kiln-run` for edge Linux, as small as it gets, and compare its size with the budget.
     Edge,
-    /// Take pictures of the page for docs/, in a browser without a display.
+    /// Take the pictures of docs/: the page, a board's display, a heat map, a report.
     Screens,
     /// `test`, then `style`: what continuous integration runs.
     Ci,
@@ -96,7 +96,7 @@ enum Chore {
         /// What to measure.
         #[arg(value_enum)]
         name: bench::Bench,
-        /// Passed on to the comparison; `--help` lists what it takes.
+        /// Passed on to the comparison; `-- --help` lists what it takes.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },

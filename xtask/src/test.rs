@@ -22,10 +22,7 @@ pub fn run(repo: &Repo, args: &[String], stages: &mut Stages) -> Result<()> {
     })?;
     stages.check("test", repo.cargo(&["nextest", "run"]).args(ALL).args(args));
     if args.is_empty() {
-        stages.check(
-            "doc tests",
-            &mut repo.cargo(&["test", "--locked", "--doc", "--package", "kiln-core"]),
-        );
+        stages.check("doc tests", repo.cargo(&["test", "--doc"]).args(ALL));
         cross::run(repo, stages)?;
         mcu::check(repo, stages)?;
         edge::run(repo, stages)?;

@@ -13,7 +13,7 @@ fn the_last_layer_comes_along_for_the_same_classes_alone() {
     let pictures = pictures(&temporary);
     let donor = temporary.path().join("donor");
     let common = ["--size", "24", "--batch", "16"];
-    let options = [&common[..], &["--epochs", "4"]].concat();
+    let options = [&common[..], &["--epochs", "12"]].concat();
     succeed(&mut train(&pictures, &donor, &options));
     // Hardly a step, so that the first epoch's answers are those of the weights that it began with.
     let still = ["--epochs", "1", "--set", "optimizer.lr=1e-9"];

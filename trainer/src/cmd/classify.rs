@@ -43,7 +43,7 @@ pub struct ClassifyArgs {
     /// Print a JSON object a picture, one a line.
     #[arg(long)]
     pub json: bool,
-    /// Paint over a picture which places speak for the answer: a class activation map where the network
+    /// Paint over the picture (one, and with a quantized or compiled model) which places speak for the answer: a class activation map where the network
     /// ends in a global average and a linear layer, else by covering place after place.
     #[arg(long, value_name = "OUT.png")]
     pub explain: Option<PathBuf>,

@@ -25,7 +25,8 @@ Examples:
 pub struct CompileArgs {
     /// A quantized ONNX file: `kiln quantize` makes it; QDQ and QLinear files from elsewhere do too.
     pub model: PathBuf,
-    /// What it is to run on.
+    /// What it is to run on: host, generic, x86-64, aarch64, wasm32, cortex-m0plus (or cortex-m0), cortex-m3, cortex-m4,
+    /// cortex-m7, cortex-m33 or cortex-m55.
     #[arg(long, default_value = "host", value_parser = target)]
     pub target: Target,
     /// The file to write [default: MODEL with the ending .kiln].

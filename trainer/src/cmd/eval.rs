@@ -1,6 +1,6 @@
 //! `kiln eval`
 
-mod crops;
+pub mod crops;
 mod report;
 mod strangers;
 
@@ -17,6 +17,7 @@ use super::npy;
 use super::ui::{self, LazyBar};
 use crate::data::{Dataset, Sample, Split};
 use crate::device::DeviceChoice;
+use crate::disk;
 use crate::evaluate::{Answers, Evaluation};
 use crate::inference::{Foreign, Model};
 
@@ -74,7 +75,7 @@ pub struct EvalArgs {
     /// Which part of the pictures.
     #[arg(long, default_value = "test")]
     pub split: Part,
-    /// The folder for figures and pictures [default: RUN/evaluation for a run, none for a file].
+    /// The folder for figures and pictures [default: RUN/evaluation for a run and its own pictures, else none].
     #[arg(long)]
     pub out: Option<PathBuf>,
     /// Write the logits, f32 [n, classes], as NumPy's .npy.
@@ -182,8 +183,11 @@ pub fn evaluate(args: &EvalArgs) -> anyhow::Result<Evaluation> {
     if let Some(folder) = &args.strangers {
         evaluation.strangers = Some(strangers::ask(&model, &data, &pictures, folder)?);
     }
+    // What `kiln report` shows as the run's own figures: of its pictures, as it sees them.
     let own = match &model {
-        Model::Run(run) => Some(run.evaluation()),
+        Model::Run(run) if args.crop_pct.is_empty() => Some(run)
+            .filter(|run| disk::same(&args.data, &run.config.data.path))
+            .map(|run| run.evaluation()),
         _ => None,
     };
     let out = args.out.clone().or(own);

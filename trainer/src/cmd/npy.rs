@@ -5,6 +5,8 @@ use std::io::{BufReader, BufWriter};
 use std::path::Path;
 
 use anyhow::{Context, bail};
+use kiln_core::tensor::Shape;
+use kiln_run::layout::Layout;
 use npyz::WriterBuilder;
 
 /// Values that are read at most: 1 GiB.
@@ -55,6 +57,19 @@ pub fn read(path: &Path) -> anyhow::Result<(Vec<usize>, Vec<f32>)> {
     Ok((shape, values))
 }
 
+/// Whether the axes of an array are those of inputs of `shape` in this order, one or many along the first axis;
+/// axes of 1 count for nothing, and rows of all of an input's values are in any order.
+pub fn is_of(found: &[usize], shape: Shape, layout: Layout) -> bool {
+    let [h, w, c] = [shape.height, shape.width, shape.channels].map(|side| side as usize);
+    let input = match layout {
+        Layout::Nchw => [c, h, w],
+        Layout::Nhwc => [h, w, c],
+    };
+    let long =
+        |axes: &[usize]| -> Vec<usize> { axes.iter().copied().filter(|&n| n != 1).collect() };
+    found.last() == Some(&shape.len()) || long(found).ends_with(&long(&input))
+}
+
 fn floats<T>(values: Vec<T>, convert: impl Fn(T) -> f32) -> Vec<f32> {
     values.into_iter().map(convert).collect()
 }
@@ -62,6 +77,21 @@ fn floats<T>(values: Vec<T>, convert: impl Fn(T) -> f32) -> Vec<f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn axes_tell_the_order_where_they_can() {
+        let shape = Shape::new(9, 10, 3);
+        let orders = |found: &[usize]| [Layout::Nchw, Layout::Nhwc].map(|l| is_of(found, shape, l));
+        assert_eq!(orders(&[24, 3, 9, 10]), [true, false]);
+        assert_eq!(orders(&[24, 9, 10, 3]), [false, true]);
+        assert_eq!(orders(&[9, 10, 3]), [false, true]);
+        assert_eq!(orders(&[24, 270]), [true, true]);
+        assert_eq!(orders(&[24, 10, 9, 3]), [false, false]);
+        let grey = Shape::new(49, 10, 1);
+        for found in [&[5, 49, 10][..], &[5, 1, 49, 10], &[5, 49, 10, 1], &[490]] {
+            assert!(is_of(found, grey, Layout::Nchw) && is_of(found, grey, Layout::Nhwc));
+        }
+    }
 
     #[test]
     fn what_was_written_is_read() {

@@ -8,12 +8,14 @@ use std::process::ExitCode;
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 use kiln_runtime::calibrate::{Calibration, Method};
+use kiln_runtime::files::write_atomic;
 use kiln_runtime::fold::fold;
 use kiln_runtime::load::load;
 use kiln_runtime::onnx::{self, OnnxFile};
 use kiln_runtime::onnx_out;
 use kiln_runtime::qgraph::Meta;
 use kiln_runtime::quantize::{Options, Progress, held_out, quantize, scale_logits, with_known};
+use kiln_runtime::quantized::meta;
 use kiln_runtime::report::Report;
 
 use self::calibration::{Pictures, Tensors};
@@ -169,7 +171,10 @@ pub fn run(args: &QuantizeArgs) -> anyhow::Result<ExitCode> {
             Ok(_) => file.get_json(onnx::SCALES)?,
             Err(_) => Vec::new(),
         },
-        meta: meta(&file, &args.model),
+        meta: Meta {
+            name: stem(&args.model),
+            ..meta(&file, &graph)
+        },
         ..Default::default()
     };
     let progress = |progress: Progress| {
@@ -199,8 +204,8 @@ pub fn run(args: &QuantizeArgs) -> anyhow::Result<ExitCode> {
     let quantized = onnx_out::to_onnx(&quantized);
     quantized.save(&out)?;
     if let Some(path) = &args.report {
-        std::fs::write(path, serde_json::to_string_pretty(&report)?)
-            .with_context(|| path.display().to_string())?;
+        let text = serde_json::to_string_pretty(&report)?;
+        write_atomic(path, text.as_bytes()).with_context(|| path.display().to_string())?;
     }
     if args.json {
         ui::print(serde_json::to_string(&report)?)?;
@@ -250,18 +255,4 @@ fn calibration(
     }
     let pictures = Pictures::open(&args.calibrate, file, args.split, args.pictures, bar)?;
     Ok(Box::new(pictures))
-}
-
-/// What travels with the model.
-fn meta(file: &OnnxFile, path: &Path) -> Meta {
-    let properties = file.proto.metadata_props.iter();
-    Meta {
-        name: stem(path),
-        labels: file.labels().unwrap_or_default(),
-        recipe: file.recipe().ok(),
-        properties: properties
-            .map(|entry| (entry.key.clone(), entry.value.clone()))
-            .collect(),
-        ..Default::default()
-    }
 }

@@ -14,7 +14,7 @@ use crate::data::synthetic::{SyntheticOptions, write_synthetic};
 use crate::device::DeviceChoice;
 use crate::disk;
 use crate::evaluate::Evaluation;
-use crate::run::Run;
+use crate::run::{Run, is_run};
 use crate::training::Ending;
 
 /// `kiln quickstart`
@@ -44,14 +44,15 @@ pub fn run(args: &QuickstartArgs) -> anyhow::Result<ExitCode> {
     let start = Instant::now();
     let pictures = args.out.join("pictures");
     let folder = args.out.join("run");
-    if let Ok(run) = Run::open(&folder)
-        && !disk::same(&run.config.data.path, &pictures)
-    {
-        bail!(
-            "{} holds a run on {}, which is not replaced; give another folder with --out",
-            folder.display(),
-            run.config.data.path.display()
-        );
+    if is_run(&folder) {
+        let kept = || {
+            let folder = folder.display();
+            format!("{folder} holds a run, which is not replaced; give another folder with --out")
+        };
+        let run = Run::open(&folder).with_context(kept)?;
+        if !disk::same(&run.config.data.path, &pictures) {
+            bail!("{} (on {})", kept(), run.config.data.path.display());
+        }
     }
     draw(args, &pictures)?;
     if learn(args, &pictures, &folder)? == Ending::Stopped {

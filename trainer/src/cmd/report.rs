@@ -78,10 +78,12 @@ pub fn run(args: &ReportArgs) -> anyhow::Result<ExitCode> {
     let report = collect(args, &forms)?;
     let out = match &args.out {
         Some(out) => out.clone(),
-        None if args.model.is_dir() => args.model.join("report.html"),
-        None => args
-            .model
-            .with_file_name(format!("{}.report.html", stem(&args.model))),
+        None => match &forms.run {
+            Some(run) if args.model.is_dir() => run.report(),
+            _ => args
+                .model
+                .with_file_name(format!("{}.report.html", stem(&args.model))),
+        },
     };
     let page = kiln_report::render(&report)?;
     write_atomic(&out, page.as_bytes()).with_context(|| out.display().to_string())?;

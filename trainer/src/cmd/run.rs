@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use clap::Args;
+use kiln_core::tensor::Shape;
 use kiln_run::layout::Layout;
 use kiln_run::pictures::pixels;
 
@@ -22,7 +23,8 @@ Examples:
 pub struct RunArgs {
     /// An ONNX file, float or quantized, or a .kiln file.
     pub model: PathBuf,
-    /// A picture; or floats as the ONNX file takes them, .npy: one input, or many along axis 0.
+    /// A picture; or floats as the ONNX file takes them, .npy: one input, or many along axis 0 (for a .kiln file the
+    /// channels may be first or last).
     pub input: PathBuf,
     /// Write the input as the ONNX file takes it, f32, as NumPy's .npy.
     #[arg(long, value_name = "OUT.npy")]
@@ -39,10 +41,12 @@ pub struct RunArgs {
 pub fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
     let model = Model::open(&args.model, &args.foreign)?;
     let shape = model.input_shape()?;
-    let layout = model.layout();
-    let values = match args.input.extension() {
-        Some(ending) if ending == "npy" => tensor(&args.input, shape.len())?,
-        _ => picture(&args.input, &model, layout)?,
+    let (layout, values) = match args.input.extension() {
+        Some(ending) if ending == "npy" => tensor(&args.input, &model, shape)?,
+        _ => (
+            model.layout(),
+            picture(&args.input, &model, model.layout())?,
+        ),
     };
     if let Some(path) = &args.input_tensor {
         let count = (values.len() / shape.len()) as u64;
@@ -78,19 +82,31 @@ pub fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Inputs of `len` values each, one after the other.
-fn tensor(path: &Path, len: usize) -> anyhow::Result<Vec<f32>> {
-    let (shape, values) = npy::read(path)?;
-    if values.is_empty() || values.len() % len != 0 {
+/// Inputs, one after the other, and the order of their axes: the model's, and for a compiled one, which keeps no
+/// order of its own, either.
+fn tensor(path: &Path, model: &Model, shape: Shape) -> anyhow::Result<(Layout, Vec<f32>)> {
+    let (found, values) = npy::read(path)?;
+    let orders = match model {
+        Model::Kiln(..) => vec![Layout::Nhwc, Layout::Nchw],
+        _ => vec![model.layout()],
+    };
+    let fits = |layout: &Layout| npy::is_of(&found, shape, *layout);
+    let Some(layout) = orders.into_iter().find(fits).filter(|_| !values.is_empty()) else {
+        let [h, w, c] = [shape.height, shape.width, shape.channels];
         bail!(
-            "{}: its shape is {shape:?}, the model takes {len} values an input",
-            path.display()
+            "{}: its shape is {found:?}, the model takes inputs of {h} rows, {w} columns and {c} channels, {}",
+            path.display(),
+            match (model, model.layout()) {
+                (Model::Kiln(..), _) => "the channels first or last",
+                (_, Layout::Nchw) => "the channels first",
+                (_, Layout::Nhwc) => "the channels last",
+            }
         );
-    }
+    };
     if values.iter().any(|value| value.is_nan()) {
         bail!("{}: it has values that are not a number", path.display());
     }
-    Ok(values)
+    Ok((layout, values))
 }
 
 /// A picture as the ONNX file takes it.

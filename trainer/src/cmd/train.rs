@@ -12,7 +12,7 @@ use std::sync::atomic::Ordering;
 use anyhow::{Context, bail};
 use clap::Args;
 
-use self::report::{conclude, describe, show};
+use self::report::{advise, conclude, describe, show};
 use self::resolve::{parse_size, resolve};
 use self::tui::Tui;
 use super::ui::{self, LazyBar, STEPPING, STOP};
@@ -22,7 +22,9 @@ use crate::data::cache::cached;
 use crate::device::{DeviceChoice, Devices};
 use crate::disk;
 use crate::model::ModelConfig;
-use crate::run::Run;
+use crate::model::init::InitError;
+use crate::run::{Run, is_run};
+use crate::training::teacher::TeacherError;
 use crate::training::{self, Ending, Event, Outcome, Setup};
 
 /// `kiln train`
@@ -31,7 +33,7 @@ use crate::training::{self, Ending, Event, Outcome, Setup};
 Examples:
   kiln train photos --out runs/first
   kiln train photos --out runs/tiny --model resnet --size 32 --epochs 40
-  kiln train photos --out runs/wide --set model.channels=[32,64,128] --set augment.mixup=0.2
+  kiln train photos --out runs/wide --set 'model.channels=[32,64,128,256]' --set augment.mixup=0.2
   kiln train photos --out runs/seen --tui
   kiln train photos --out runs/tuned --model efficientnet-lite --init efficientnet-lite0.pth --set init.epsilon=0.001
   kiln train --qat --init runs/first --out runs/rounded
@@ -94,7 +96,8 @@ pub struct TrainArgs {
     /// auto, cpu, cuda, cuda:N,…, wgpu or remote:HOST:PORT,…
     #[arg(long, default_value = "auto")]
     pub device: DeviceChoice,
-    /// Where decoded pictures are kept between epochs and runs [default: the user's cache folder].
+    /// Where decoded pictures are kept between epochs and runs [default: $KILN_CACHE, else
+    /// the user's cache folder].
     #[arg(long)]
     pub cache: Option<PathBuf>,
     /// Print the model and its costs, then stop.
@@ -122,6 +125,8 @@ pub fn run(args: &TrainArgs) -> anyhow::Result<ExitCode> {
             "best": outcome.best(),
         });
         ui::print(value.to_string())?;
+    } else if outcome.ending != Ending::Stopped {
+        advise(&run, &args.device)?;
     }
     Ok(match outcome.ending {
         Ending::Stopped => ExitCode::from(2),
@@ -177,7 +182,10 @@ pub fn train(args: &TrainArgs) -> anyhow::Result<(Run, Option<Outcome>)> {
     ui::say(format!("device     {}{numbers}", devices.name));
     config.provenance = Some(provenance(&data, &devices));
     if let Some(init) = config.init.as_mut().filter(|_| !args.resume) {
-        init.pin()?;
+        init.pin().map_err(InitError::from)?;
+    }
+    if let Some(teacher) = &mut config.teacher {
+        teacher.pin().map_err(TeacherError::from)?;
     }
     if let Some(run) = &before {
         unchanged(&run.config, &config)?;
@@ -224,19 +232,21 @@ fn former(args: &TrainArgs) -> anyhow::Result<Option<Run>> {
     if args.resume {
         return Ok(Some(Run::open(&args.out)?));
     }
-    if let Some(path) = Run::unclaimed(&args.out).filter(|_| !args.dry_run) {
+    let Some(path) = Run::left(&args.out).filter(|_| !args.dry_run) else {
+        return Ok(None);
+    };
+    if !is_run(&args.out) {
         bail!(
             "{} is there, but no run.toml that says it is a run's, and a new run would replace it; give --out a \
              folder of its own",
             path.display()
         );
     }
-    let weights = args.out.join("model.bpk").exists();
-    let taken = weights || args.out.join("checkpoints").exists();
-    if taken && !args.overwrite && !args.dry_run {
+    if !args.overwrite {
         bail!(
-            "{} holds a run already; --resume goes on with it, --overwrite replaces it",
-            args.out.display()
+            "{} holds a run already ({}); --resume goes on with it, --overwrite replaces it",
+            args.out.display(),
+            path.file_name().unwrap_or_default().to_string_lossy()
         );
     }
     Ok(None)

@@ -18,7 +18,7 @@ use serde::Serialize;
 
 use super::compile::stem;
 use super::ui::{self, LazyBar};
-use crate::evaluate::argmax;
+use crate::evaluate::{argmax, largest_gap};
 use crate::inference::{Foreign, Model, normalised};
 
 /// `kiln verify`
@@ -154,12 +154,9 @@ pub fn run(args: &VerifyArgs) -> anyhow::Result<ExitCode> {
         };
         let tract = forms.tract.run(as_file(forms.tract.layout()))?;
         let scale = forms.reference.model().output_scale();
-        let gaps = logits
-            .iter()
-            .zip(&tract.logits)
-            .map(|(a, b)| (a - b).abs() / scale);
+        let steps = largest_gap(&logits, &tract.logits) / scale;
         outcome.tract_same += usize::from(logits == tract.logits);
-        if gaps.fold(0.0, f32::max) <= f32::from(args.tract_steps) + 0.5 {
+        if steps <= f32::from(args.tract_steps) + 0.5 {
             outcome.tract_within += 1;
         }
         if outcome.first_difference_from_tract.is_none() {

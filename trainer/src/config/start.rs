@@ -55,6 +55,10 @@ pub struct TeacherConfig {
     /// Divides both sides' logits before their softmax.
     #[serde(default = "TeacherConfig::default_temperature")]
     pub temperature: f64,
+    /// The hashes of the files among them, so that the run can be repeated and gone on with; Kiln writes them, and
+    /// refuses other files.
+    #[serde(default, with = "one_or_more", skip_serializing_if = "Vec::is_empty")]
+    pub blake3: Vec<String>,
     /// What is added to the loss where the student's features do not explain the teacher's, by a linear
     /// layer that goes when training ends (Romero et al., <https://arxiv.org/abs/1412.6550>): this times the
     /// unexplained share of their variance. 0 leaves features alone; above, the teacher is a run or an
@@ -83,6 +87,7 @@ impl TeacherConfig {
             model: vec![model],
             weight: Self::default_weight(),
             temperature: Self::default_temperature(),
+            blake3: Vec::new(),
             features: 0.0,
             views: 0,
         }

@@ -32,8 +32,6 @@ pub struct LoaderOptions {
     pub seed: u64,
     /// Which pass over the pictures.
     pub epoch: u64,
-    /// The first batch to hand out: 0, or where a run goes on.
-    pub first_batch: usize,
     /// Whether the pictures are shuffled; else they come in the cache's order.
     pub shuffle: bool,
     /// Whether a last batch that is not full is left out.
@@ -57,7 +55,6 @@ impl LoaderOptions {
             classes,
             seed,
             epoch,
-            first_batch: 0,
             shuffle: true,
             drop_last: true,
             bytes: false,
@@ -124,7 +121,6 @@ pub struct Batch {
 pub struct Loader {
     queues: Vec<Receiver<Result<Batch, LoaderError>>>,
     workers: Vec<JoinHandle<()>>,
-    first: usize,
     next: usize,
     batches: usize,
 }
@@ -155,7 +151,6 @@ impl Loader {
         } else {
             cache.len().div_ceil(options.batch)
         };
-        let first = options.first_batch.min(batches);
         let plan = Arc::new(Plan {
             cache,
             seen: Seen::by(recipe),
@@ -164,20 +159,16 @@ impl Loader {
             options: options.clone(),
             order,
         });
-        let threads = options.threads.clamp(1, (batches - first).max(1));
+        let threads = options.threads.clamp(1, batches.max(1));
         let mut loader = Self {
             queues: Vec::with_capacity(threads),
             workers: Vec::with_capacity(threads),
-            first,
-            next: first,
+            next: 0,
             batches,
         };
         for worker in 0..threads {
             let (sender, queue) = sync_channel(options.ahead);
-            let (plan, numbers) = (
-                Arc::clone(&plan),
-                (first + worker..batches).step_by(threads),
-            );
+            let (plan, numbers) = (Arc::clone(&plan), (worker..batches).step_by(threads));
             loader.queues.push(queue);
             loader.workers.push(
                 thread::Builder::new()
@@ -188,7 +179,7 @@ impl Loader {
         Ok(loader)
     }
 
-    /// Batches in the whole epoch, those before the first one handed out included.
+    /// Batches in the whole epoch.
     pub fn batches(&self) -> usize {
         self.batches
     }
@@ -202,7 +193,7 @@ impl Iterator for Loader {
         if self.next >= self.batches {
             return None;
         }
-        let queue = &self.queues[(self.next - self.first) % self.queues.len()];
+        let queue = &self.queues[self.next % self.queues.len()];
         let item = queue.recv().unwrap_or(Err(LoaderError::Worker));
         self.next = match item {
             Ok(_) => self.next + 1,

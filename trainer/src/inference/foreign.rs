@@ -16,7 +16,8 @@ pub struct Foreign {
     #[arg(long, value_name = "FILE", help_heading = "Models from elsewhere")]
     pub labels: Option<PathBuf>,
     /// How a picture becomes an input, for a model that carries none: a TOML file with width, height,
-    /// fit, color, mean and std, like the table `recipe` of a run.toml.
+    /// fit, crop_pct, color, mean and std, like the table `recipe` of a run.toml; what is left out is 64x64, stretch, 100,
+    /// rgb, 0.5 and 0.25.
     #[arg(long, value_name = "FILE", help_heading = "Models from elsewhere")]
     pub recipe: Option<PathBuf>,
 }

@@ -47,6 +47,15 @@ pub enum TrainError {
         /// The file.
         path: PathBuf,
     },
+    /// Another process writes into the run's folder.
+    #[error(
+        "{}: another kiln trains this run; wait until it ends, or stop it",
+        .folder.display()
+    )]
+    Held {
+        /// The folder.
+        folder: PathBuf,
+    },
     /// A file of the run could not be written or read.
     #[error("{path}: {source}")]
     Io {

@@ -2,6 +2,7 @@
 
 mod begin;
 
+use std::fs::File;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -42,6 +43,8 @@ pub struct Session<'a> {
     average: Option<Network>,
     optimizer: ModuleOptimizer,
     pub progress: Progress,
+    /// Keeps other processes out of the run's folder.
+    held: Option<File>,
     history: Vec<EpochMetrics>,
 }
 
@@ -54,6 +57,10 @@ impl<'a> Session<'a> {
     ) -> Result<Self, TrainError> {
         let config = &run.config;
         let recipe = config.recipe();
+        let held = match setup.resume {
+            true => Some(begin::hold(run)?),
+            false => None,
+        };
         let teacher = match &config.teacher {
             Some(teacher) => {
                 let device = &setup.devices.list[0];
@@ -133,6 +140,7 @@ impl<'a> Session<'a> {
             average: state.average,
             optimizer: state.optimizer,
             progress: state.progress,
+            held,
             history: metrics::read(&run.metrics(), epochs)
                 .map_err(TrainError::at(&run.metrics()))?,
         })

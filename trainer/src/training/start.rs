@@ -6,11 +6,8 @@ use anyhow::anyhow;
 use burn::module::Module;
 use burn::tensor::Device;
 
-use super::checkpoint::{CheckpointError, load_network};
 use super::{Event, Observer, TrainError, optimizer, qat};
-use crate::config::InitConfig;
 use crate::data::cache::Cache;
-use crate::disk;
 use crate::model::Network;
 use crate::model::init::{self, Grafted, InitError, all_of};
 use crate::run::Run;
@@ -27,7 +24,7 @@ pub fn from(
     let Some(config) = &run.config.init else {
         return Ok(network);
     };
-    config.hashes()?;
+    config.clone().pin().map_err(InitError::from)?;
     let of = |path: &PathBuf| {
         let (network, grafted) = match (run.config.training.qat, &config.weights[..]) {
             (false, _) => floats(run, network.clone(), path, config.epsilon as f32, device)?,
@@ -76,24 +73,15 @@ fn floats(
         });
     }
     let donor = Run::open(path).map_err(InitError::from)?;
-    let same_classes = donor.labels == run.labels;
-    if donor.spec()? == spec {
-        let drawn = network.classifier.clone();
-        let (mut network, grafted) = whole(network, &donor.weights())?;
-        if !same_classes {
-            network.classifier = drawn;
-        }
-        return Ok((network, grafted));
+    if donor.config.training.qat {
+        let path = path.to_owned();
+        return Err(InitError::Rounded { path }.into());
     }
+    let same_classes = donor.labels == run.labels;
     let donor = donor.network(&device.clone().inner());
     let donor = donor.map_err(InitError::from)?;
-    Ok(init::from_network(
-        network,
-        &spec,
-        &donor,
-        same_classes,
-        device,
-    )?)
+    let begun = init::from_network(network, &spec, &donor, same_classes, device);
+    Ok(begun?)
 }
 
 /// The network of a run with the same layout, folded, with scales for its activations.
@@ -104,11 +92,11 @@ fn rounded(
     device: &Device,
 ) -> Result<(Network, Grafted), TrainError> {
     let donor = Run::open(path).map_err(InitError::from)?;
-    if donor.spec()? != run.spec()? {
+    if donor.spec()? != run.spec()? || donor.labels != run.labels {
         let path = path.display();
-        return Err(TrainError::Qat(anyhow::anyhow!(
-            "{path} has another [model], input or number of classes than this run; leave --config out to \
-             take its own"
+        return Err(TrainError::Qat(anyhow!(
+            "{path} has another [model], input or other classes than this run; leave --config out to take its \
+             own, and give the pictures of its classes"
         )));
     }
     let network = donor.network(&device.clone().inner());
@@ -118,46 +106,27 @@ fn rounded(
     Ok((network.with_scales(Some(scales.into())), grafted))
 }
 
-/// All weights of a network of the same layout, its last layer's too.
-fn whole(network: Network, weights: &Path) -> Result<(Network, Grafted), CheckpointError> {
-    let grafted = all_of(&network);
-    Ok((load_network(network, weights)?, grafted))
-}
-
-impl InitConfig {
-    /// Notes the files' hashes, so that the run can be repeated.
-    pub fn pin(&mut self) -> Result<(), InitError> {
-        self.blake3 = self.hashes()?;
-        Ok(())
-    }
-
-    /// The hashes of the files among the weights; other files than the noted ones are refused.
-    fn hashes(&self) -> Result<Vec<String>, InitError> {
-        let files = self.weights.iter().filter(|path| !path.is_dir());
-        let hashes = files.enumerate().map(|(index, path)| {
-            let found = hash(path)?;
-            match self.blake3.get(index).is_none_or(|noted| *noted == found) {
-                true => Ok(found),
-                false => Err(InitError::Other { path: path.clone() }),
-            }
-        });
-        hashes.collect()
-    }
-}
-
-fn hash(path: &Path) -> Result<String, InitError> {
-    let found = disk::hash(path).map_err(|error| InitError::File {
-        path: path.to_owned(),
-        cause: error.to_string(),
-    })?;
-    Ok(found.to_hex().to_string())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::InitConfig;
     use crate::model::ModelConfig;
     use crate::training::checkpoint::save_network;
+
+    #[test]
+    fn a_run_of_integers_is_no_start_for_floats() {
+        let device = Device::flex();
+        let folder = tempfile::tempdir().unwrap();
+        let (at, model) = (folder.path(), ModelConfig::default());
+        let run = Run::of_model(&at.join("run"), model.clone());
+        let mut rounded = Run::of_model(&at.join("rounded"), model);
+        rounded.config.training.qat = true;
+        rounded.config.init = Some(InitConfig::new(run.folder.clone()));
+        rounded.save().unwrap();
+        let fresh = run.fresh_network(&device).unwrap();
+        let error = floats(&run, fresh, &rounded.folder, 1e-5, &device).unwrap_err();
+        assert!(error.to_string().contains("--qat"), "{error}");
+    }
 
     #[test]
     fn several_weights_are_averaged() {

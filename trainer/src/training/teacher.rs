@@ -8,7 +8,7 @@ use kiln_core::preprocess::{Fit, Recipe};
 use kiln_runtime::features::Head;
 use thiserror::Error;
 
-use crate::config::TeacherConfig;
+use crate::config::{PinError, TeacherConfig};
 use crate::data::loader::Batch;
 use crate::disk;
 use crate::evaluate::values;
@@ -125,6 +125,9 @@ pub enum TeacherError {
     /// The run or file is not usable, or it failed at a batch.
     #[error("--teacher: {0:#}")]
     Unusable(anyhow::Error),
+    /// It is not there, or another than the run began with.
+    #[error("--teacher: {0}")]
+    Pinned(#[from] PinError),
     /// It answers something else.
     #[error("--teacher: it knows the classes {found:?}, this run has {expected:?}")]
     Classes {

@@ -23,8 +23,8 @@ pub struct Link {
     /// The board, for those who name it so.
     #[arg(long, value_name = "PORT")]
     pub port: Option<Address>,
-    /// The model: a .kiln file, or a quantized ONNX file, which is compiled for the board's core. An
-    /// emulated board gets it [default: catsdogs-nano of the source tree]; a real one must hold it.
+    /// The model. An emulated board gets it: a .kiln file, or a quantized ONNX file, which is compiled for its core
+    /// [default: catsdogs-nano of the source tree]. For a real board: the .kiln file that it was built with.
     #[arg(long, value_name = "FILE")]
     pub model: Option<PathBuf>,
     /// A built program for the emulated board, in place of one that is built now.

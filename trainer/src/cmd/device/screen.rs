@@ -5,13 +5,14 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Args;
+use image::RgbImage;
 use image::imageops::{FilterType, resize};
-use image::{ImageFormat, RgbImage};
 use kiln_board::Board;
 use kiln_picture::Picture;
 
 use super::connect::Link;
 use crate::cmd::ui;
+use crate::picture::save_png;
 
 /// Pixels that a saved screen has across, at least.
 const WIDE: u32 = 480;
@@ -52,11 +53,8 @@ pub fn save(board: &mut Board, path: &Path) -> anyhow::Result<()> {
         Some(picture) => picture,
         None => board.screen()?,
     };
-    let named = || format!("{}: cannot write the screen", path.display());
-    let picture = enlarged(picture).with_context(named)?;
-    picture
-        .save_with_format(path, ImageFormat::Png)
-        .with_context(named)
+    let picture = enlarged(picture).context("the display has other pixels than it says")?;
+    save_png(path, &picture, picture.dimensions())
 }
 
 /// Each pixel as a square, so that small displays can be seen.

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use anyhow::Context;
+use kiln_runtime::files::write_atomic;
 
 use crate::cmd::ui;
 use crate::data::{Dataset, Sample};
@@ -39,8 +40,8 @@ pub fn write(out: &Path, report: &Report<'_>) -> anyhow::Result<()> {
     disk::writable(out, 5_000_000)?;
     let path = |name: &str| out.join(format!("{part}-{name}"));
     let figures = path("figures.json");
-    std::fs::write(&figures, serde_json::to_string_pretty(evaluation)?)
-        .with_context(|| figures.display().to_string())?;
+    let text = serde_json::to_string_pretty(evaluation)?;
+    write_atomic(&figures, text.as_bytes()).with_context(|| figures.display().to_string())?;
     picture::draw_confusion(&path("confusion.png"), labels, &evaluation.confusion)?;
     let mut tiles = Vec::new();
     for mistake in answers.mistakes().into_iter().take(40) {

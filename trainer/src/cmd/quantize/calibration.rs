@@ -130,11 +130,11 @@ impl Tensors {
         let graph = load::load(file)?;
         let shape = graph.shape(graph.input);
         let (found, values) = npy::read(path)?;
-        if values.is_empty() || values.len() % shape.len() != 0 {
+        if values.is_empty() || !npy::is_of(&found, shape, graph.layout) {
+            let (_, input) = file.input()?;
             bail!(
-                "{}: its shape is {found:?}, the model takes {} values an input",
-                path.display(),
-                shape.len()
+                "{}: its shape is {found:?}, the model takes {input:?}, or many of them along the first axis",
+                path.display()
             );
         }
         Ok(Self {

@@ -59,6 +59,8 @@ pub fn resolve(args: &TrainArgs) -> anyhow::Result<RunConfig> {
         };
         if let Value::Table(table) = entry.or_insert_with(|| Value::Table(Table::new())) {
             table.insert(key.into(), value);
+            // It is of those that were named before.
+            table.remove("blake3");
         }
     }
     for assignment in &args.set {
@@ -85,8 +87,12 @@ pub fn resolve(args: &TrainArgs) -> anyhow::Result<RunConfig> {
         bail!("no pictures are named: kiln train PICTURES --out RUN");
     }
     // The run is used from other folders too.
-    config.data.path = std::path::absolute(&config.data.path)
-        .with_context(|| config.data.path.display().to_string())?;
+    let init = config.init.iter_mut().flat_map(|init| &mut init.weights);
+    let teachers = config.teacher.iter_mut();
+    let teachers = teachers.flat_map(|teacher| &mut teacher.model);
+    for path in init.chain(teachers).chain([&mut config.data.path]) {
+        *path = std::path::absolute(&*path).with_context(|| path.display().to_string())?;
+    }
     config.check()?;
     config
         .to_toml()
@@ -197,8 +203,36 @@ mod tests {
                 ..Default::default()
             };
             let config = resolve(&args).unwrap();
-            assert_eq!(config.teacher.unwrap().model, teachers);
+            let whole = teachers
+                .iter()
+                .map(|path| std::path::absolute(path).unwrap());
+            assert_eq!(config.teacher.unwrap().model, whole.collect::<Vec<_>>());
         }
+    }
+
+    #[test]
+    fn other_weights_than_the_files_have_no_hash_yet() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("run.toml");
+        let text = "[init]\nweights = \"a.onnx\"\nblake3 = \"00\"\n\
+                    [teacher]\nmodel = \"b.onnx\"\nblake3 = \"11\"\n";
+        std::fs::write(&file, text).unwrap();
+        let with = |init: &[&str], teacher: &[&str]| {
+            let paths = |names: &[&str]| names.iter().map(PathBuf::from).collect();
+            let args = TrainArgs {
+                config: Some(file.clone()),
+                data: Some("photos".into()),
+                init: paths(init),
+                teacher: paths(teacher),
+                ..Default::default()
+            };
+            let config = resolve(&args).unwrap();
+            (config.init.unwrap().blake3, config.teacher.unwrap().blake3)
+        };
+        let (a, b) = (vec!["00".to_owned()], vec!["11".to_owned()]);
+        assert_eq!(with(&[], &[]), (a.clone(), b.clone()));
+        assert_eq!(with(&["c.onnx"], &[]), (Vec::new(), b));
+        assert_eq!(with(&[], &["c.onnx"]), (a, Vec::new()));
     }
 
     #[test]

@@ -215,6 +215,7 @@ impl Cache {
     }
 
     /// Whether all pictures are held in memory.
+    #[cfg(test)]
     pub fn in_memory(&self) -> bool {
         matches!(self.store, Store::Memory(_))
     }

@@ -126,27 +126,6 @@ fn an_epoch_has_each_picture_once_and_its_own_order() {
 }
 
 #[test]
-fn a_resumed_epoch_goes_on_where_it_stopped() {
-    let (_dir, cache) = cache(WORKING, true);
-    let options = LoaderOptions {
-        threads: 2,
-        ..LoaderOptions::training(3, 4, 1, 5)
-    };
-    let whole = batches(&cache, &everything(), &options);
-    for first_batch in 0..=6 {
-        let resumed = LoaderOptions {
-            first_batch,
-            ..options.clone()
-        };
-        let loader = Loader::new(Arc::clone(&cache), &RECIPE, &everything(), &resumed).unwrap();
-        let left = 5usize.saturating_sub(first_batch);
-        assert_eq!((loader.batches(), loader.len()), (5, left));
-        let rest: Vec<Batch> = loader.map(Result::unwrap).collect();
-        assert_eq!(rest, whole[5 - left..], "from {first_batch}");
-    }
-}
-
-#[test]
 fn evaluation_gives_the_normalised_preprocessed_pictures_in_order() {
     for color in [Color::Rgb, Color::Grey] {
         let recipe = Recipe { color, ..RECIPE };

@@ -3,7 +3,6 @@
 mod layers;
 
 pub use self::layers::{Classifier, Dense, Layer, Norm};
-use crate::model::network::{Block, Network};
 
 /// A stem, blocks of depthwise convolutions, and a last 1×1 if there is one.
 pub struct Donor {
@@ -96,39 +95,5 @@ impl Donor {
             }
             _ => Ok(()),
         }
-    }
-
-    /// The weights of a network of this program; `None` where it is not made of such blocks.
-    pub fn of_network(network: &Network) -> Option<Self> {
-        let (mut stem, mut head, mut blocks) = (None, None, Vec::new());
-        for block in &network.blocks {
-            match block {
-                Block::Conv(conv) if stem.is_none() => stem = Some(Layer::of(conv)?),
-                Block::Conv(conv) if head.is_none() => head = Some(Layer::of(conv)?),
-                Block::Chain(chain) if head.is_none() => blocks.push(DonorBlock {
-                    expand: match &chain.expand {
-                        Some(expand) => Some(Layer::of(expand)?),
-                        None => None,
-                    },
-                    depthwise: Layer::of(chain.depthwise.as_ref()?)?,
-                    gate: match &chain.gate {
-                        Some(gate) => Some(DonorGate {
-                            squeeze: Layer::of(&gate.squeeze)?,
-                            excite: Dense::of(&gate.excite)?,
-                        }),
-                        None => None,
-                    },
-                    project: Layer::of(chain.project.as_ref().or(chain.pointwise.as_ref())?)?,
-                }),
-                _ => return None,
-            }
-        }
-        let stem = stem?;
-        Some(Self {
-            stem,
-            blocks,
-            head,
-            classifier: Classifier::of(&network.classifier),
-        })
     }
 }

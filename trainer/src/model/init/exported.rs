@@ -1,4 +1,4 @@
-//! An ONNX file that `kiln export` wrote: its weights have the names of a network's parameters.
+//! Weights by the names of a network's parameters: of an ONNX file that `kiln export` wrote, or of a network.
 
 #[cfg(test)]
 mod tests;
@@ -14,6 +14,7 @@ use kiln_runtime::onnx::OnnxFile;
 use super::donor::{Classifier, Dense, Donor, DonorBlock, DonorGate, Layer, Norm};
 use super::graft::Grafted;
 use super::{InitError, all_of};
+use crate::evaluate::values;
 use crate::model::Network;
 use crate::model::network::{Block, parameter_name};
 
@@ -26,13 +27,21 @@ const GATE: &str = ".gate.";
 /// The weights of an exported network.
 pub struct Exported {
     tensors: BTreeMap<String, Floats>,
-    /// The classes in the order of the last layer; none where the file does not say.
-    labels: Vec<String>,
+    /// Whether the last layer tells the same classes apart as the network that takes them.
+    same_classes: bool,
 }
 
 impl Exported {
-    /// Reads a file.
-    pub fn read(path: &Path) -> Result<Self, InitError> {
+    /// The weights of a network of this program.
+    pub fn of_network(network: &Network, same_classes: bool) -> Self {
+        Self {
+            tensors: parameters(network),
+            same_classes,
+        }
+    }
+
+    /// Reads a file, for a network of the classes `labels`.
+    pub fn read(path: &Path, labels: &[String]) -> Result<Self, InitError> {
         let unusable = |cause: String| InitError::File {
             path: path.to_owned(),
             cause,
@@ -42,31 +51,28 @@ impl Exported {
         normalise_squeezes(&mut tensors);
         Ok(Self {
             tensors,
-            labels: file.labels().unwrap_or_default(),
+            same_classes: file.labels().unwrap_or_default() == labels,
         })
     }
 
-    /// Whether the network has the very same layers, but for the last where the classes, `labels`, are
-    /// others, and for gates that it has more.
-    pub fn fits(&self, network: &Network, labels: &[String]) -> bool {
-        let mut parameters = Parameters::default();
-        network.visit(&mut parameters);
-        let given = parameters.found.iter().all(|(name, shape)| {
+    /// Whether the network has the very same layers, but for the last where the classes are others, and for gates
+    /// that it has more.
+    pub fn fits(&self, network: &Network) -> bool {
+        let wanted = parameters(network);
+        let given = wanted.iter().all(|(name, own)| {
             let found = self.tensors.get(name);
-            !self.gives(name, labels) || found.is_some_and(|found| found.shape == *shape)
+            !self.gives(name) || found.is_some_and(|found| found.shape == own.shape)
         });
-        let known = |name| parameters.found.iter().any(|(found, _)| found == name);
         let mut gates = self.tensors.keys().filter(|name| name.contains(GATE));
-        given && gates.all(known)
+        given && gates.all(|name| wanted.contains_key(name))
     }
 
     /// Gives a network that [fits](Self::fits) all weights; the last layer stays as it was drawn where the
     /// classes are others.
-    pub fn give(&self, network: Network, labels: &[String], device: &Device) -> (Network, Grafted) {
+    pub fn give(&self, network: Network, device: &Device) -> (Network, Grafted) {
         let mut grafted = all_of(&network);
         let mut take = Take {
             from: self,
-            labels,
             device,
             path: Vec::new(),
         };
@@ -85,10 +91,10 @@ impl Exported {
         (network, grafted)
     }
 
-    fn gives(&self, name: &str, labels: &[String]) -> bool {
+    fn gives(&self, name: &str) -> bool {
         match name.find(GATE) {
             Some(at) => self.has_gate(&name[..at + GATE.len()]),
-            None => self.labels == labels || !name.starts_with("classifier."),
+            None => self.same_classes || !name.starts_with("classifier."),
         }
     }
 
@@ -97,8 +103,8 @@ impl Exported {
     }
 
     /// Its stem, blocks and last 1×1, for a network that has other numbers of them or fewer channels; and
-    /// its last layer where the classes are `labels`.
-    pub fn donor(&self, labels: &[String]) -> Result<Donor, String> {
+    /// its last layer where the classes are the same.
+    pub fn donor(&self) -> Result<Donor, String> {
         let (mut stem, mut head, mut blocks) = (None, None, Vec::new());
         for index in 0.. {
             let part = |name: &str| self.layer(&format!("blocks.{index}{name}"));
@@ -126,7 +132,7 @@ impl Exported {
             stem,
             blocks,
             head,
-            classifier: self.classifier().filter(|_| self.labels == labels),
+            classifier: self.classifier().filter(|_| self.same_classes),
         };
         donor.check()?;
         Ok(donor)
@@ -214,11 +220,17 @@ fn normalise_squeezes(tensors: &mut BTreeMap<String, Floats>) {
     }
 }
 
-/// The names and sizes of a network's parameters.
+/// A network's parameters, running statistics among them.
+fn parameters(network: &Network) -> BTreeMap<String, Floats> {
+    let mut parameters = Parameters::default();
+    network.visit(&mut parameters);
+    parameters.found
+}
+
 #[derive(Default)]
 struct Parameters {
     path: Vec<String>,
-    found: Vec<(String, Vec<usize>)>,
+    found: BTreeMap<String, Floats>,
 }
 
 impl ModuleVisitor for Parameters {
@@ -232,14 +244,16 @@ impl ModuleVisitor for Parameters {
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         let name = parameter_name(&self.path.join("."));
-        self.found.push((name, param.val().dims().to_vec()));
+        let value = param.val();
+        let shape = value.dims().to_vec();
+        let values = values(value);
+        self.found.insert(name, Floats { shape, values });
     }
 }
 
 /// Gives each parameter the file's tensor of its name.
 struct Take<'a> {
     from: &'a Exported,
-    labels: &'a [String],
     device: &'a Device,
     path: Vec<String>,
 }
@@ -256,7 +270,7 @@ impl ModuleMapper for Take<'_> {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let name = parameter_name(&self.path.join("."));
         match self.from.tensors.get(&name) {
-            Some(found) if self.from.gives(&name, self.labels) => {
+            Some(found) if self.from.gives(&name) => {
                 let data = TensorData::new(found.values.clone(), found.shape.clone());
                 Param::from_data(data, self.device)
             }

@@ -14,10 +14,10 @@ use std::path::{Path, PathBuf};
 use burn::tensor::Device;
 use thiserror::Error;
 
-use self::donor::Donor;
 use self::exported::Exported;
 pub use self::graft::Grafted;
 use super::{ModelSpec, Network};
+use crate::config::PinError;
 use crate::run::RunError;
 
 /// Why a network cannot start from those weights.
@@ -31,25 +31,28 @@ pub enum InitError {
         /// What is wrong.
         cause: String,
     },
-    /// The file is another than the run began with.
-    #[error(
-        "--init: {path} is not the file that `init.blake3` of the run names; take the right one, or \
-         leave the key out"
-    )]
-    Other {
-        /// The file.
-        path: PathBuf,
-    },
+    /// The file is not there, or another than the run began with.
+    #[error("--init: {0}")]
+    Pinned(#[from] PinError),
     /// The run is not usable.
     #[error("--init: {0}")]
     Run(#[from] RunError),
     /// A network of another build.
     #[error(
         "--init: only networks of depthwise separable blocks (mobilenet-v1, mobilenet-v2, \
-         efficientnet-lite, ds-cnn) take over weights; a run's, of any family, go on with the very \
-         same [model]"
+         efficientnet-lite, ds-cnn) take over weights of other layouts; a run of any family goes on with \
+         the same layers, at any --size and for any classes"
     )]
     Family,
+    /// A run whose weights have batch normalisation folded into them.
+    #[error(
+        "--init: {path} was trained with --qat, and its weights are those of integers; give the run that it \
+         began with"
+    )]
+    Rounded {
+        /// The run.
+        path: PathBuf,
+    },
     /// A layer reads other channels, or is of another build.
     #[error("--init: {layer} has {wanted}, the weights have {found}; these must be the same")]
     Unlike {
@@ -98,15 +101,12 @@ pub fn from_exported(
     path: &Path,
     device: &Device,
 ) -> Result<(Network, Grafted), InitError> {
-    let exported = Exported::read(path)?;
-    if exported.fits(&network, labels) {
-        return Ok(exported.give(network, labels, device));
-    }
-    let donor = exported.donor(labels).map_err(|cause| InitError::File {
+    let exported = Exported::read(path, labels)?;
+    let no_donor = |cause| InitError::File {
         path: path.to_owned(),
         cause,
-    })?;
-    graft::graft(network, spec, &donor, device)
+    };
+    of_exported(network, spec, &exported, no_donor, device)
 }
 
 /// Gives `network` the weights of another network of this program; the last layer's too where they tell
@@ -118,9 +118,23 @@ pub fn from_network(
     same_classes: bool,
     device: &Device,
 ) -> Result<(Network, Grafted), InitError> {
-    let mut donor = Donor::of_network(donor).ok_or(InitError::Family)?;
-    donor.classifier = donor.classifier.filter(|_| same_classes);
-    graft::graft(network, spec, &donor, device)
+    let exported = Exported::of_network(donor, same_classes);
+    of_exported(network, spec, &exported, |_| InitError::Family, device)
+}
+
+/// All weights where the layers are the same, else those of each layer that there is to take; `no_donor` is for
+/// weights of another build.
+fn of_exported(
+    network: Network,
+    spec: &ModelSpec,
+    exported: &Exported,
+    no_donor: impl FnOnce(String) -> InitError,
+    device: &Device,
+) -> Result<(Network, Grafted), InitError> {
+    if exported.fits(&network) {
+        return Ok(exported.give(network, device));
+    }
+    graft::graft(network, spec, &exported.donor().map_err(no_donor)?, device)
 }
 
 /// What is told where every layer is taken over as it is.

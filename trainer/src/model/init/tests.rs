@@ -5,6 +5,7 @@ use burn::module::RunningState;
 use burn::tensor::{Distribution, Tensor};
 use safetensors::tensor::{Dtype, View};
 
+use super::donor::Donor;
 use super::*;
 use crate::model::ModelConfig;
 use crate::model::config::MobilenetV2Config;
@@ -282,6 +283,10 @@ fn written(donor: &Donor, style: &str) -> Named {
     to
 }
 
+fn donor_of(network: &Network) -> Donor {
+    Exported::of_network(network, true).donor().unwrap()
+}
+
 fn save(folder: &tempfile::TempDir, tensors: &Named) -> PathBuf {
     let path = folder.path().join("weights.safetensors");
     let bytes = safetensors::serialize(tensors.iter(), None).unwrap();
@@ -295,7 +300,7 @@ fn files_named_as_three_libraries_do_give_the_same_network() {
     let folder = tempfile::tempdir().unwrap();
     let spec = spec(config(), 3);
     let network = trained(&spec, &device);
-    let donor = Donor::of_network(&network).unwrap();
+    let donor = donor_of(&network);
     for style in ["torchvision", "timm", "efficientnet"] {
         let path = save(&folder, &written(&donor, style));
         let fresh = Network::new(&spec, &device);
@@ -314,7 +319,7 @@ fn another_epsilon_changes_no_feature() {
     let device = Device::flex();
     let folder = tempfile::tempdir().unwrap();
     let spec = spec(config(), 3);
-    let mut donor = Donor::of_network(&trained(&spec, &device)).unwrap();
+    let mut donor = donor_of(&trained(&spec, &device));
     let path = save(&folder, &written(&donor, "timm"));
     let load = |epsilon| {
         let fresh = Network::new(&spec, &device);
@@ -347,7 +352,7 @@ fn broken_and_foreign_files_are_errors() {
     let device = Device::flex();
     let folder = tempfile::tempdir().unwrap();
     let spec = spec(config(), 3);
-    let donor = Donor::of_network(&trained(&spec, &device)).unwrap();
+    let donor = donor_of(&trained(&spec, &device));
     let whole = written(&donor, "timm");
     let refused = |path: &Path| {
         let fresh = Network::new(&spec, &device);

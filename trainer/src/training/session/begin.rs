@@ -1,18 +1,29 @@
 //! What a session writes before its first epoch, and which weights the run keeps.
 
-use std::fs;
+use std::fs::{self, File};
 
 use super::{Session, TrainError};
-use crate::disk::if_there;
+use crate::disk::{self, if_there};
 use crate::model::init::InitError;
+use crate::run::Run;
 use crate::training::lessons;
+
+/// Keeps other processes out of a run's folder, or is kept out.
+pub(super) fn hold(run: &Run) -> Result<File, TrainError> {
+    let held = disk::hold(&run.folder).map_err(TrainError::at(&run.folder))?;
+    held.ok_or_else(|| TrainError::Held {
+        folder: run.folder.clone(),
+    })
+}
 
 impl Session<'_> {
     /// Makes the run's folder this run's. What another one has left there goes now, when this one is sure to
     /// start, and not before.
-    pub fn begin(&self) -> Result<(), TrainError> {
+    pub fn begin(&mut self) -> Result<(), TrainError> {
         let run = self.run;
         if !self.setup.resume {
+            fs::create_dir_all(&run.folder).map_err(TrainError::at(&run.folder))?;
+            self.held = Some(hold(run)?);
             run.clear().map_err(TrainError::at(&run.folder))?;
         }
         // First, as it tells that what lies here is a run's.

@@ -53,15 +53,6 @@ pub struct Norm {
 }
 
 impl Classifier {
-    pub(super) fn of(linear: &Linear) -> Option<Self> {
-        let weight = linear.weight.val();
-        Some(Self {
-            shape: weight.dims(),
-            weight: values(weight)?,
-            bias: values(linear.bias.as_ref()?.val())?,
-        })
-    }
-
     /// Writes the rows of the features `ins` into `linear`.
     pub fn write(&self, linear: &mut Linear, ins: &[usize], device: &Device) {
         let [_, classes] = self.shape;
@@ -78,22 +69,6 @@ impl Classifier {
 }
 
 impl Layer {
-    pub(super) fn of(conv: &ConvNorm) -> Option<Self> {
-        let norm = conv.norm.as_ref()?;
-        let weight = conv.conv.weight.val();
-        Some(Self {
-            shape: weight.dims(),
-            weight: values(weight)?,
-            norm: Norm {
-                gamma: values(norm.gamma.val())?,
-                beta: values(norm.beta.val())?,
-                mean: values(norm.running_mean.value_sync())?,
-                variance: values(norm.running_var.value_sync())?,
-                epsilon: norm.epsilon as f32,
-            },
-        })
-    }
-
     /// Writes the weights of output channels `outs` and input channels `ins` into `conv`, whose
     /// kernel may be smaller (the middle is taken) or larger (zeros around).
     pub fn write(&self, conv: &mut ConvNorm, outs: &[usize], ins: &[usize], device: &Device) {
@@ -129,16 +104,6 @@ impl Layer {
 }
 
 impl Dense {
-    pub(super) fn of(conv: &ConvNorm) -> Option<Self> {
-        let weight = conv.conv.weight.val();
-        let [outs, ins, ..] = weight.dims();
-        Some(Self {
-            shape: [outs, ins],
-            weight: values(weight)?,
-            bias: values(conv.conv.bias.as_ref()?.val())?,
-        })
-    }
-
     /// Writes the weights of output channels `outs` and input channels `ins` into `conv`.
     pub fn write(&self, conv: &mut ConvNorm, outs: &[usize], ins: &[usize], device: &Device) {
         let [_, inputs] = self.shape;
@@ -178,8 +143,4 @@ impl Norm {
         norm.running_mean = running(&|c| self.mean[c]);
         norm.running_var = running(&|c| self.variance[c]);
     }
-}
-
-fn values<const D: usize>(tensor: Tensor<D>) -> Option<Vec<f32>> {
-    tensor.into_data().try_to_vec().ok()
 }

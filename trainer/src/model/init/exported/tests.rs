@@ -14,7 +14,7 @@ use crate::export;
 use crate::model::config::MobilenetV2Config;
 use crate::model::init::tests::{close, config, features, trained};
 use crate::model::init::{from_exported, from_network};
-use crate::model::network::Block;
+use crate::model::network::{Block, ConvNorm};
 use crate::model::{ModelConfig, Network};
 use crate::run::Run;
 use crate::training::checkpoint::save_network;
@@ -57,6 +57,25 @@ fn every_family_goes_on_from_its_file_with_the_same_answers() {
             logits(&expected, &device),
             "{family}"
         );
+    }
+}
+
+#[test]
+fn every_family_goes_on_from_a_run_of_another_size_and_other_classes() {
+    let device = Device::flex();
+    for name in ModelConfig::FAMILIES {
+        let folder = tempfile::tempdir().unwrap();
+        let run = Run::of_model(folder.path(), family(name));
+        let donor = trained(&run.spec().unwrap(), &device);
+        let spec = run.config.model.spec([3, 48, 40], 5).unwrap();
+        let fresh = Network::new(&spec, &device);
+        let (found, grafted) = from_network(fresh, &spec, &donor, false, &device).unwrap();
+        assert_eq!((grafted.narrowed, grafted.fresh), (0, 0), "{name}");
+        assert_eq!(found.classifier.weight.dims()[1], 5, "{name}");
+        for (found, expected) in found.convs().iter().zip(donor.convs()) {
+            let weight = |conv: &ConvNorm| conv.conv.weight.val().into_data();
+            assert_eq!(weight(found), weight(expected), "{name}");
+        }
     }
 }
 
