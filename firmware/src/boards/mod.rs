@@ -34,9 +34,9 @@
 //! 0xffff panics, 0xfffe runs into what is no instruction, 0xfffd never ends; 0xfffc tells the ticks of a loop of
 //! 60,000,000 instructions.
 //!
-//! The watchdog is fed between bytes and between layers. Where it is not for two seconds, the reason is kept
-//! in RAM and shown, and two seconds after that it resets. So it is after a panic or a fault, but for the
-//! first wait.
+//! The watchdog is fed between bytes and between layers. Where it is not for eight seconds, the reason is kept in
+//! RAM and shown, and a second and a half later the board resets; so it does after a panic or a fault. RP2350's
+//! gives no warning: without progress it resets after sixteen seconds, with no reason kept.
 
 #![allow(
     unsafe_code,
