@@ -176,8 +176,8 @@ pub fn advise(run: &Run, device: &DeviceChoice) -> anyhow::Result<()> {
     }
     if best.crop_pct < 100 {
         ui::say(format!(
-            "tip        of the middle {}% of each picture it makes more than of the whole: validation loss {:.4}, \
-             accuracy {:.2}%, where the whole gives {:.4}, {:.2}%",
+            "tip        the middle {}% of each picture is better: validation loss {:.4}, accuracy {:.2}% (the whole: \
+             {:.4}, {:.2}%)",
             best.crop_pct,
             best.loss,
             best.accuracy * 100.0,
