@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use kiln_runtime::onnx::OnnxFile;
 use kiln_tests::{draw_pictures, kiln, succeed};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -134,6 +135,29 @@ fn what_kiln_eval_left_is_used_and_a_file_is_enough() {
 }
 
 #[test]
+fn a_float_file_from_elsewhere_is_judged_by_what_its_integers_say() {
+    let temporary = TempDir::new().unwrap();
+    let [pictures, run] = pipeline(&temporary);
+    integers(&run, &pictures);
+    let brought = temporary.path().join("brought");
+    fs::create_dir(&brought).unwrap();
+    for name in ["model.int8.onnx", "model.kiln"] {
+        fs::copy(format!("{run}/{name}"), brought.join(name)).unwrap();
+    }
+    let mut float = OnnxFile::load(Path::new(&format!("{run}/model.onnx"))).unwrap();
+    float.proto.metadata_props.clear();
+    float.save(&brought.join("model.onnx")).unwrap();
+    let kiln = brought.join("model.kiln");
+    let found = report(&[kiln.to_str().unwrap(), &pictures, "--split", "all"]);
+    let evaluations = found["evaluations"].as_array().unwrap();
+    let models: Vec<_> = evaluations
+        .iter()
+        .map(|e| e["model"].as_str().unwrap())
+        .collect();
+    assert_eq!(models, ["float: model.onnx", "int8: model.int8.onnx"]);
+}
+
+#[test]
 fn what_does_not_belong_is_an_error_that_names_it() {
     let temporary = TempDir::new().unwrap();
     let [pictures, run] = pipeline(&temporary);
@@ -145,8 +169,18 @@ fn what_does_not_belong_is_an_error_that_names_it() {
     fs::write(&other, profile.to_string()).unwrap();
     let broken = temporary.path().join("broken.json");
     fs::write(&broken, "{").unwrap();
-    let (other, broken) = (other.to_str().unwrap(), broken.to_str().unwrap());
-    let cases: [(&[&str], &str); 4] = [
+    // Of another quantization of the same network.
+    let kept = format!("{run}/quantize.json");
+    let mut noise: Value = serde_json::from_slice(&fs::read(&kept).unwrap()).unwrap();
+    for layer in noise["layers"].as_array_mut().unwrap() {
+        let point = layer["zero_point"].as_i64().unwrap();
+        layer["zero_point"] = json!(if point < 0 { point + 5 } else { point - 5 });
+    }
+    let former = temporary.path().join("former.json");
+    fs::write(&former, noise.to_string()).unwrap();
+    let [other, broken, former] = [&other, &broken, &former].map(|path| path.to_str().unwrap());
+    let cases: [(&[&str], &str); 5] = [
+        (&[&run, "--quantization", former], "another quantization"),
         (&[&run, "--profile", other], "of another model"),
         (&[&run, "--profile", broken], "broken.json"),
         (&[&run, "--quantization", "missing.json"], "missing.json"),
@@ -159,4 +193,7 @@ fn what_does_not_belong_is_an_error_that_names_it() {
         assert!(stderr.contains(named), "{args:?}: {stderr}");
     }
     assert!(!Path::new(&run).join("report.html").exists());
+    assert!(report(&[&run])["quantization"].is_object());
+    fs::copy(former, &kept).unwrap();
+    assert_eq!(report(&[&run])["quantization"], Value::Null);
 }

@@ -189,15 +189,23 @@ impl Port {
         buffer: &'b mut [u8],
         deadline: Instant,
     ) -> io::Result<Option<&'b [u8]>> {
-        let left = left(deadline).unwrap_or(SHORTEST);
-        let received = match self {
-            Self::Serial(port) => {
-                port.set_timeout(left)?;
-                port.read(buffer)
-            }
-            Self::Socket(socket) => {
-                socket.set_read_timeout(Some(left))?;
-                socket.read(buffer)
+        let received = loop {
+            let time = left(deadline);
+            let wait = time.unwrap_or(SHORTEST);
+            let received = match self {
+                Self::Serial(port) => {
+                    port.set_timeout(wait)?;
+                    port.read(buffer)
+                }
+                Self::Socket(socket) => {
+                    socket.set_read_timeout(Some(wait))?;
+                    socket.read(buffer)
+                }
+            };
+            match received {
+                // A process that was stopped for a while goes on.
+                Err(error) if error.kind() == ErrorKind::Interrupted && time.is_some() => {}
+                received => break received,
             }
         };
         match timed(received)? {

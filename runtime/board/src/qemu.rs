@@ -106,7 +106,16 @@ impl Qemu {
         })?;
         let folder = tempfile::Builder::new().prefix("kiln-qemu").tempdir()?;
         let [line, monitor] = ["line", "monitor"].map(|name| folder.path().join(name));
-        let listeners = [UnixListener::bind(&line)?, UnixListener::bind(&monitor)?];
+        let bind = |path: &Path| {
+            UnixListener::bind(path).map_err(|error| match error.kind() {
+                ErrorKind::InvalidInput => io::Error::other(format!(
+                    "{}: too long a path for a socket; set TMPDIR to a shorter folder",
+                    path.display()
+                )),
+                _ => error,
+            })
+        };
+        let listeners = [bind(&line)?, bind(&monitor)?];
         let errors = fs::File::create(folder.path().join("stderr"))?;
         let socket = |name: &str, path: &Path| {
             let mut text = OsString::from(format!("socket,id={name},path="));

@@ -3,6 +3,7 @@
  * The picture is a binary PPM (P6) of 8 bits: `convert photo.jpg photo.ppm` makes one.
  * Prints the two most probable classes, then all logits. Exit codes: 0 done, 2 an error.
  */
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -47,12 +48,13 @@ static uint8_t *read_file(const char *path, size_t *len) {
 }
 
 static uint8_t *read_ppm(const char *path, uint32_t *width, uint32_t *height, size_t *len) {
-    unsigned columns, rows;
+    unsigned columns, rows, most;
     FILE *file = fopen(path, "rb");
     if (file == NULL) {
         fail(path, "cannot be opened");
     }
-    if (fscanf(file, "P6 %5u %5u 255", &columns, &rows) != 2 || fgetc(file) == EOF) {
+    if (fscanf(file, "P6 %5u %5u %5u", &columns, &rows, &most) != 3 || most != 255 ||
+        !isspace(fgetc(file))) {
         fail(path, "is no PPM of 8 bits (P6)");
     }
     *width = columns;

@@ -1,6 +1,6 @@
 /* A model in a microcontroller's flash, pictures row by row as a camera gives them: no heap, no file
- * system. `KILN_MODEL` is the model's path and `KILN_ARENA` the arena's bytes, both at compile time
- * (`kiln compile` prints the arena). The same program on a computer prints the same.
+ * system. `KILN_MODEL` is the model's path, `KILN_ARENA` the arena's bytes (`kiln compile` prints
+ * them) and `KILN_SCRATCH` the words for a picture in the making, at compile time. The same program on a computer prints the same.
  */
 #include "kiln.h"
 
@@ -14,10 +14,13 @@ __asm__(".section .rodata\n"
         ".text\n");
 extern const uint8_t model_bytes[], model_end[];
 
-enum { WIDTH = 80, HEIGHT = 60, SCRATCH = 1200 };
+#ifndef KILN_SCRATCH
+#define KILN_SCRATCH 1600 /* Enough for models of up to 130 columns. */
+#endif
+enum { WIDTH = 80, HEIGHT = 60 };
 
 static _Alignas(KILN_ALIGN) uint8_t arena[KILN_ARENA];
-static int32_t scratch[SCRATCH];
+static int32_t scratch[KILN_SCRATCH];
 static KilnModel model;
 static KilnRows rows;
 
@@ -85,10 +88,19 @@ static KilnStatus classify(uint32_t picture) {
 int main(void) {
     KilnStatus status = kiln_model_init(&model, model_bytes, (size_t)(model_end - model_bytes));
     if (status == KILN_STATUS_OK) {
-        status = kiln_rows_init(&rows, &model, WIDTH, HEIGHT, scratch, SCRATCH);
+        status = kiln_rows_init(&rows, &model, WIDTH, HEIGHT, scratch, KILN_SCRATCH);
     }
     for (uint32_t picture = 0; status == KILN_STATUS_OK && picture < 4; picture++) {
         status = classify(picture);
+    }
+    if (status != KILN_STATUS_OK) {
+        const char *text = kiln_status_text(status);
+        size_t len = 0;
+        while (text[len] != '\0') {
+            len++;
+        }
+        put(text, len);
+        put("\n", 1);
     }
     return (int)status;
 }

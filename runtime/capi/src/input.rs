@@ -80,8 +80,8 @@ unsafe fn copy(
     Ok(())
 }
 
-/// Words (int32_t) of scratch to preprocess a picture of `width * height` pixels. It does not grow with
-/// the height. 0 if the model has no recipe or the picture is refused.
+/// Words (int32_t) of scratch to preprocess a picture of `width * height` pixels: ask for each size. 0 if
+/// the model has no recipe or the picture is refused.
 ///
 /// # Safety
 ///

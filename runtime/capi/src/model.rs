@@ -251,7 +251,9 @@ pub unsafe extern "C" fn kiln_arena_len(bytes: *const u8, len: usize) -> usize {
 pub unsafe extern "C" fn kiln_info(model: *const KilnModel, info: *mut KilnInfo) -> KilnStatus {
     answer((|| {
         // SAFETY: the caller's promise.
-        let model = &unsafe { checked(model)? }.model;
+        let found = unsafe { checked(model)? };
+        apart((model, 1), (info.cast_const(), 1))?;
+        let model = &found.model;
         let (input, output) = (model.input(), model.output());
         let found = KilnInfo {
             arena_len: model.arena_bytes(),
@@ -288,6 +290,7 @@ pub unsafe extern "C" fn kiln_label(
     answer((|| {
         // SAFETY: the caller's promise.
         let found = unsafe { checked(model)? }.model.label(index);
+        apart((model, 1), (label.cast_const(), 1))?;
         let found = KilnText::of(found.ok_or(KilnStatus::Label)?);
         // SAFETY: the caller's promise.
         unsafe { write(label, found) }
@@ -304,6 +307,7 @@ pub unsafe extern "C" fn kiln_name(model: *const KilnModel, name: *mut KilnText)
     answer((|| {
         // SAFETY: the caller's promise.
         let found = KilnText::of(unsafe { checked(model)? }.model.name());
+        apart((model, 1), (name.cast_const(), 1))?;
         // SAFETY: the caller's promise.
         unsafe { write(name, found) }
     })())

@@ -105,12 +105,18 @@ pub unsafe extern "C" fn kiln_rows_push(
     answer((|| {
         is_result(whole)?;
         let place = (arena.cast_const(), arena_len);
+        let result = (whole.cast_const(), 1);
         apart(place, (row, len))?;
         apart(place, (rows.cast_const(), 1))?;
-        apart(place, (whole.cast_const(), 1))?;
+        apart(place, result)?;
+        apart(result, (rows.cast_const(), 1))?;
+        apart(result, (model, 1))?;
         // SAFETY: the caller's promise.
         let (begun, checked) = unsafe { (begun(rows)?, checked(model)?) };
+        apart((row, len), (rows.cast_const(), 1))?;
         apart(place, begun.scratch)?;
+        apart((row, len), begun.scratch)?;
+        apart(result, begun.scratch)?;
         // SAFETY: the caller's promise; arena and row are apart.
         let (arena, row) = unsafe { (checked.arena(arena, arena_len)?, slice(row, len)?) };
         let last = begun.rows.push(row, checked.model.input_mut(arena)?)?;

@@ -273,6 +273,20 @@ fn rows_as_they_come_give_the_input_of_the_whole_picture() {
             KilnStatus::Ok
         );
         assert_eq!(push(&mut other, row).0, KilnStatus::Overlap);
+        // A row that a camera has put into the scratch, or into what keeps the picture.
+        for row in [place.cast::<u8>(), (&raw mut rows).cast()] {
+            let row = std::slice::from_raw_parts(row, width * 3);
+            assert_eq!(kiln_rows_restart(&mut rows), KilnStatus::Ok);
+            assert_eq!(push(&mut rows, row).0, KilnStatus::Overlap);
+        }
+        // What is said of a model is not written into it.
+        let into = (&raw const model).cast_mut().cast::<u64>().add(1);
+        let arena = &mut arenas[0];
+        assert_eq!(kiln_info(&model, into.cast()), KilnStatus::Overlap);
+        assert_eq!(kiln_name(&model, into.cast()), KilnStatus::Overlap);
+        assert_eq!(kiln_label(&model, 0, into.cast()), KilnStatus::Overlap);
+        let status = kiln_run(&model, arena.as_mut_ptr(), arena.len(), into.cast());
+        assert_eq!(status, KilnStatus::Overlap);
 
         let logits = arenas.each_mut().map(|arena| {
             let mut output: KilnOutput = blank();

@@ -72,7 +72,6 @@ struct Entry {
     right: bool,
     /// Of the row, in percent.
     share: String,
-    strong: bool,
 }
 
 impl<'a> Confusion<'a> {
@@ -90,8 +89,8 @@ impl<'a> Confusion<'a> {
                 Entry {
                     count: grouped(count as u64),
                     right: row == column,
-                    share: format!("{:.1}", 4.0 + share * 91.0),
-                    strong: share > 0.55,
+                    // No more, so that the numbers can be read on it, light and dark.
+                    share: format!("{:.1}", 4.0 + share * 46.0),
                 }
             };
             Line {
@@ -162,7 +161,7 @@ mod tests {
             .map(|pair| (pair.name, pair.note, &pair.value[..]));
         let pairs: Vec<_> = pairs.collect();
         assert_eq!(pairs, [("c", "b", "5"), ("a", "b", "2"), ("b", "a", "1")]);
-        assert_eq!(confusion.matrix[0].cells[0].share, "76.8");
+        assert_eq!(confusion.matrix[0].cells[0].share, "40.8");
     }
 
     #[test]

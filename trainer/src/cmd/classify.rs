@@ -77,6 +77,9 @@ pub fn run(args: &ClassifyArgs) -> anyhow::Result<ExitCode> {
     if files.is_empty() {
         bail!("no pictures found in the folders named");
     }
+    if args.explain.is_some() {
+        explain::check(&answerer, &files)?;
+    }
     let bar = LazyBar::default();
     let done = AtomicUsize::new(0);
     let mut broken = 0;
@@ -105,7 +108,7 @@ pub fn run(args: &ClassifyArgs) -> anyhow::Result<ExitCode> {
         }
     }
     bar.clear();
-    if let Some(out) = &args.explain {
+    if let Some(out) = args.explain.as_ref().filter(|_| broken == 0) {
         explain::write(&model, &files, out)?;
     }
     if broken > 0 {

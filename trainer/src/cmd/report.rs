@@ -13,6 +13,7 @@ use anyhow::{Context, bail};
 use clap::Args;
 use kiln_report::{Epoch, LayerNoise, Quantization, Report, Training};
 use kiln_runtime::files::write_atomic;
+use kiln_runtime::report::{LayerReport, Report as Noise};
 use serde::de::DeserializeOwned;
 
 use self::forms::Forms;
@@ -97,7 +98,7 @@ pub fn run(args: &ReportArgs) -> anyhow::Result<ExitCode> {
 
 fn collect(args: &ReportArgs, forms: &Forms) -> anyhow::Result<Report> {
     let profile: Option<Profile> = beside(args, args.profile.as_deref(), "profile.json")?;
-    let noise = beside(args, args.quantization.as_deref(), "quantize.json")?;
+    let noise = noise(args, forms)?;
     let compiled = forms.integers();
     let card = card::card(args, forms)?;
     Ok(Report {
@@ -116,6 +117,33 @@ fn collect(args: &ReportArgs, forms: &Forms) -> anyhow::Result<Report> {
             .transpose()?,
         sizes: forms.sizes(),
     })
+}
+
+/// What `kiln quantize` wrote of this model.
+///
+/// # Errors
+/// A file that was named is of another model.
+fn noise(args: &ReportArgs, forms: &Forms) -> anyhow::Result<Option<Noise>> {
+    let named = args.quantization.as_deref();
+    let found: Option<Noise> = beside(args, named, "quantize.json")?;
+    let is_of = |found: &Noise| {
+        forms
+            .integers()
+            .is_none_or(|m| layers::is_of(m.model(), found))
+    };
+    match (found, named) {
+        (Some(found), Some(path)) if !is_of(&found) => bail!(
+            "{}: it is of another model, or of another quantization of this one: its layers have other zero points",
+            path.display()
+        ),
+        (Some(found), None) if !is_of(&found) => {
+            ui::say(
+                "left out: quantize.json, which is of another quantization than the model beside it",
+            );
+            Ok(None)
+        }
+        (found, _) => Ok(found),
+    }
 }
 
 /// A file that was named, or the one of this name beside the model, if there is one.
@@ -158,8 +186,8 @@ fn training(run: &Run) -> anyhow::Result<Option<Training>> {
 }
 
 /// Layers come in the order in which they run, where that is known.
-fn quantization(found: &kiln_runtime::report::Report, forms: &Forms) -> Quantization {
-    let layer = |layer: &kiln_runtime::report::LayerReport| LayerNoise {
+fn quantization(found: &Noise, forms: &Forms) -> Quantization {
+    let layer = |layer: &LayerReport| LayerNoise {
         name: layer.name.clone(),
         op: layer.op.clone(),
         sqnr_db: layer.sqnr_db,

@@ -148,6 +148,8 @@ impl Changes {
     fn wait(&self, time: Duration) -> bool {
         match self.events.recv_timeout(time) {
             Ok(()) => {
+                // More of them come with each byte that is written; one look at the folder is enough.
+                std::thread::sleep(time);
                 while self.events.try_recv().is_ok() {}
                 true
             }

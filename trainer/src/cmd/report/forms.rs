@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::bail;
 use kiln_report::Size;
 use kiln_run::engine::LoadedModel;
+use kiln_runtime::onnx;
 
 use crate::cmd::compile::stem;
 use crate::cmd::model::file;
@@ -67,6 +68,7 @@ impl Forms {
                 Err(error) => ui::say(format!("left out: {error:#}")),
             }
         }
+        forms.complete_float();
         if forms.run.is_none() && folder.join("run.toml").is_file() {
             let run = Run::open(folder);
             // A file in a run's folder need not come from it.
@@ -74,6 +76,21 @@ impl Forms {
         }
         forms.agree()?;
         Ok(forms)
+    }
+
+    /// A float file from elsewhere carries no labels and no recipe; those of its integers are its own.
+    fn complete_float(&mut self) {
+        let (Some(float), Some(int8)) = (&mut self.float, &self.int8) else {
+            return;
+        };
+        let (Model::Float(file), Model::Int8(from, ..)) = (&mut float.model, &int8.model) else {
+            return;
+        };
+        for key in [onnx::LABELS, onnx::RECIPE, onnx::LAYOUT] {
+            if let (Err(_), Ok(value)) = (file.get(key), from.get(key)) {
+                file.set(key, value);
+            }
+        }
     }
 
     /// Keeps the first of each kind.

@@ -9,6 +9,7 @@ use kiln_core::layer::Layer;
 use kiln_core::tensor::Tensor;
 use kiln_report::{Block, BlockKind, Costs, LayerCost, Memory};
 use kiln_runtime::compile::describe;
+use kiln_runtime::report::Report;
 use serde::Deserialize;
 
 /// What `kiln device profile --json` prints, as far as it is needed here.
@@ -41,6 +42,25 @@ pub fn constants(layer: &Layer<'_>) -> u64 {
         Layer::Binary(_) | Layer::Pool(_) | Layer::Resize(_) => 0,
     };
     bytes as u64
+}
+
+/// Whether what `kiln quantize` wrote is of this model: most layers that both have are quantized alike. (Those that
+/// the compiler put together keep the name of one and the zero point of another.)
+pub fn is_of(model: &Model<'_>, found: &Report) -> bool {
+    let points: HashMap<&str, i8> = found
+        .layers
+        .iter()
+        .map(|layer| (&layer.name[..], layer.zero_point))
+        .collect();
+    let both = model
+        .layers()
+        .filter_map(|(name, layer)| Some((points.get(name)?, layer.output().zero_point)));
+    let (mut alike, mut all) = (0, 0);
+    for (point, compiled) in both {
+        all += 1;
+        alike += usize::from(*point == compiled);
+    }
+    alike * 2 > all
 }
 
 /// Multiply-accumulates, constants and, where they were measured, instructions or time.
