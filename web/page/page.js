@@ -49,8 +49,10 @@ async function openModel(file, name, wanted) {
     engine = next;
     ({ about, colours } = answer);
     forget();
+    $("problem").hidden = true; // A picture that was chosen before there was a model.
   } catch (error) {
     next.end(OUTDATED);
+    if (error !== OUTDATED && !about) describe(NO_MODEL);
     throw named(name, error);
   }
   next.addEventListener("end", () => {

@@ -109,11 +109,16 @@ impl Server {
     /// Answers requests until it is stopped.
     ///
     /// # Errors
-    /// The system gives no more connections: too many files are open, say.
+    /// The system gives no more connections: too many files are open, say. Or all threads have failed.
     pub fn run(&self) -> io::Result<()> {
         thread::scope(|scope| {
             let threads = [(); THREADS].map(|()| scope.spawn(|| self.serve()));
-            let ends = threads.map(|thread| thread.join().unwrap_or(Ok(())));
+            let failed = || {
+                Err(io::Error::other(
+                    "a request made a thread of the server fail",
+                ))
+            };
+            let ends = threads.map(|thread| thread.join().unwrap_or_else(|_| failed()));
             ends.into_iter().collect()
         })
     }

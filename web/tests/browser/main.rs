@@ -35,7 +35,10 @@ fn built() -> Vec<u8> {
 
 /// A server on any port, in the background.
 fn serve(model: bool) -> (String, Stop) {
-    let model = model.then(|| fs::read(MODEL).unwrap());
+    serve_with(model.then(|| fs::read(MODEL).unwrap()))
+}
+
+fn serve_with(model: Option<Vec<u8>>) -> (String, Stop) {
     let any = ([127, 0, 0, 1], 0).into();
     let server = Server::bind(any, Site::new(built(), model)).unwrap();
     let found = (server.url(), server.stopper());
@@ -175,6 +178,17 @@ fn broken_and_hostile_files_are_refused_in_words() {
     // Browsers say of what they refuse to load that they do; that is all.
     let refused = browser.ask(json!({"step": "escape", "url": "https://example.com/"}));
     assert_eq!(refused, "refused");
+    stop.stop();
+}
+
+#[test]
+fn a_first_model_that_is_refused_leaves_no_model() {
+    let (url, stop) = serve_with(Some(b"no model".to_vec()));
+    let mut browser = Browser::start();
+    let state = browser.ask(json!({"step": "go", "url": url}));
+    let said = |key: &str| state[key].as_str().unwrap_or_default();
+    assert!(said("problem").starts_with("model.kiln: "), "{state}");
+    assert!(said("model").contains("choose"), "{state}");
     stop.stop();
 }
 
