@@ -216,30 +216,36 @@ fn orders(file: &OnnxFile, dims: &[usize]) -> Vec<(Vec<Vec<Axis>>, Layout)> {
         all.extend(axes.iter().map(|axis| vec![*axis]));
         (all, layout)
     };
-    let mut orders = match dims {
+    // A grey picture of these sides has no channels.
+    let is_picture = |sides: [usize; 2]| {
+        let is = |recipe: RecipeText| {
+            recipe.color == ColorText::Grey
+                && [recipe.height, recipe.width].map(usize::from) == sides
+        };
+        file.recipe().is_ok_and(is)
+    };
+    let mut orders = match *dims {
         [1, _] => vec![of(&[C], Layout::Nhwc), of(&[W], Layout::Nhwc)],
-        [1, _, _] => vec![
-            of(&[C, W], Layout::Nchw),
-            of(&[H, W], Layout::Nhwc),
-            of(&[W, C], Layout::Nhwc),
-        ],
+        [1, rows, columns] => {
+            let mut orders = vec![
+                of(&[C, W], Layout::Nchw),
+                of(&[H, W], Layout::Nhwc),
+                of(&[W, C], Layout::Nhwc),
+            ];
+            if is_picture([rows, columns]) {
+                orders.swap(0, 1);
+            }
+            orders
+        }
         [1, first, _, last] => {
             let mut orders = vec![of(&[C, H, W], Layout::Nchw), of(&[H, W, C], Layout::Nhwc)];
-            if [1, 3, 4].contains(last) && ![1, 3, 4].contains(first) {
+            if [1, 3, 4].contains(&last) && ![1, 3, 4].contains(&first) {
                 orders.swap(0, 1);
             }
             orders
         }
         _ => vec![],
     };
-    // A grey picture of these sides has no channels.
-    let is_picture = |recipe: RecipeText| {
-        let sides = [recipe.height, recipe.width].map(usize::from);
-        recipe.color == ColorText::Grey && sides[..] == dims[1..]
-    };
-    if dims.len() == 3 && file.recipe().is_ok_and(is_picture) {
-        orders.swap(0, 1);
-    }
     if file.get(onnx::LAYOUT).is_ok_and(|layout| layout == "NHWC") {
         orders.sort_by_key(|(_, layout)| *layout != Layout::Nhwc);
     }

@@ -1,6 +1,7 @@
 use kiln_core::tensor::Shape;
 
 use crate::graph::{Axis, Binary, Layout, Op};
+use crate::load::load;
 use crate::load::testing::*;
 use crate::onnx::RECIPE;
 use crate::recipe::{ColorText, RecipeText};
@@ -51,6 +52,12 @@ fn three_axes_are_a_grey_picture_where_the_recipe_says_so() {
     );
     let row = check("six channels along a row", &file).graph;
     assert_eq!(row.shape(row.input), Shape::new(1, 5, 6));
+    // Several at a time are refused, whatever the recipe says.
+    let mut pair = Model::new(13, &[2, 6, 5])
+        .node("Flatten", "x", "y", &[])
+        .file();
+    pair.set_json(RECIPE, &recipe);
+    assert!(load(&pair).unwrap_err().to_string().contains("[2, 6, 5]"));
 }
 
 #[test]
