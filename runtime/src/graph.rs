@@ -161,6 +161,14 @@ pub struct Quant {
     pub unsigned: bool,
 }
 
+impl Quant {
+    /// The integer that a real value becomes, as QuantizeLinear has it: to the nearest, ties to even, saturating.
+    pub fn integer(self, real: f32) -> f32 {
+        let whole = (real / self.scale).round_ties_even() + f32::from(self.zero_point);
+        whole.clamp(-128.0, 127.0)
+    }
+}
+
 impl Graph {
     /// The node that writes a value; none for the model's input.
     pub fn producer(&self, value: ValueId) -> Option<usize> {

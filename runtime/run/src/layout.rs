@@ -21,6 +21,19 @@ impl Layout {
         }
     }
 
+    /// The axes of an input of `shape` in this order.
+    pub const fn axes(self, shape: Shape) -> [u32; 3] {
+        let Shape {
+            height,
+            width,
+            channels,
+        } = shape;
+        match self {
+            Self::Nchw => [channels, height, width],
+            Self::Nhwc => [height, width, channels],
+        }
+    }
+
     /// For each value in NHWC, where it lies in a tensor with its axes in this order.
     pub fn indices(self, shape: Shape) -> impl Iterator<Item = usize> {
         let (pixels, channels) = (shape.pixels(), shape.channels as usize);

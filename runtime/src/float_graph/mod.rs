@@ -9,7 +9,7 @@ mod windows;
 use kiln_core::tensor::Shape;
 use thiserror::Error;
 
-use crate::graph::{Axis, Binary, Graph, Node, Op, Quant, ValueId};
+use crate::graph::{Axis, Binary, Graph, Node, Op, ValueId};
 use crate::pointwise::Pointwise;
 use conv::PackedConv;
 
@@ -185,7 +185,7 @@ impl FloatGraph {
             }
             Op::Quantize(quant) => {
                 for (value, result) in input.iter().zip(output) {
-                    *result = quantize(*quant, *value);
+                    *result = quant.integer(*value);
                 }
             }
             Op::Dequantize(quant) => {
@@ -195,12 +195,6 @@ impl FloatGraph {
             }
         }
     }
-}
-
-/// QuantizeLinear, in the numbers of i8.
-fn quantize(quant: Quant, value: f32) -> f32 {
-    let whole = (value / quant.scale).round_ties_even() + f32::from(quant.zero_point);
-    whole.clamp(-128.0, 127.0)
 }
 
 fn binary(op: Binary, a: &[f32], b: &[f32], output: &mut [f32]) {

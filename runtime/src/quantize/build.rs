@@ -175,14 +175,10 @@ fn plain(op: &Op, groups: &Groups, output: ValueId) -> QOp {
             count_include_pad: *count_include_pad,
         },
         Op::Concat(axis) => QOp::Concat(*axis),
-        Op::Pad { padding, value } => {
-            let quant = groups.quant(output);
-            let steps = (value / quant.scale).round_ties_even() + f32::from(quant.zero_point);
-            QOp::Pad {
-                padding: *padding,
-                value: steps.clamp(-128.0, 127.0) as i8,
-            }
-        }
+        Op::Pad { padding, value } => QOp::Pad {
+            padding: *padding,
+            value: groups.quant(output).integer(*value) as i8,
+        },
         Op::Resize(factors) => QOp::Resize(*factors),
         // `lower` leaves none of these.
         Op::Conv(_) | Op::Affine { .. } | Op::Quantize(_) | Op::Dequantize(_) => QOp::Requantize,

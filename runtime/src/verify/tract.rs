@@ -154,11 +154,7 @@ fn is_integer_input(file: &OnnxFile) -> bool {
 
 /// Real values as the integers that a file takes.
 fn quantized(quant: Quant, shape: &[usize], values: &[f32]) -> TractResult<Tensor> {
-    let zero_point = f32::from(quant.zero_point);
-    let integers = values
-        .iter()
-        // Saturating, as everywhere.
-        .map(|value| ((value / quant.scale).round_ties_even() + zero_point) as i8);
+    let integers = values.iter().map(|value| quant.integer(*value) as i8);
     match quant.unsigned {
         true => {
             let unsigned: Vec<u8> = integers.map(|value| value.cast_unsigned() ^ 0x80).collect();

@@ -60,11 +60,7 @@ pub fn read(path: &Path) -> anyhow::Result<(Vec<usize>, Vec<f32>)> {
 /// Whether the axes of an array are those of inputs of `shape` in this order, one or many along the first axis;
 /// axes of 1 count for nothing, and rows of all of an input's values are in any order.
 pub fn is_of(found: &[usize], shape: Shape, layout: Layout) -> bool {
-    let [h, w, c] = [shape.height, shape.width, shape.channels].map(|side| side as usize);
-    let input = match layout {
-        Layout::Nchw => [c, h, w],
-        Layout::Nhwc => [h, w, c],
-    };
+    let input = layout.axes(shape).map(|side| side as usize);
     let long =
         |axes: &[usize]| -> Vec<usize> { axes.iter().copied().filter(|&n| n != 1).collect() };
     found.last() == Some(&shape.len()) || long(found).ends_with(&long(&input))

@@ -50,12 +50,8 @@ pub fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
     };
     if let Some(path) = &args.input_tensor {
         let count = (values.len() / shape.len()) as u64;
-        let [h, w, c] = [shape.height, shape.width, shape.channels].map(u64::from);
-        let axes = match layout {
-            Layout::Nchw => [count, c, h, w],
-            Layout::Nhwc => [count, h, w, c],
-        };
-        npy::write(path, &axes, values.iter().copied())?;
+        let [a, b, c] = layout.axes(shape).map(u64::from);
+        npy::write(path, &[count, a, b, c], values.iter().copied())?;
     }
     let answerer = model.answerer()?;
     let mut session = answerer.session();
