@@ -191,18 +191,7 @@ impl Port {
     ) -> io::Result<Option<&'b [u8]>> {
         let received = loop {
             let time = left(deadline);
-            let wait = time.unwrap_or(SHORTEST);
-            let received = match self {
-                Self::Serial(port) => {
-                    port.set_timeout(wait)?;
-                    port.read(buffer)
-                }
-                Self::Socket(socket) => {
-                    socket.set_read_timeout(Some(wait))?;
-                    socket.read(buffer)
-                }
-            };
-            match received {
+            match self.read(buffer, time.unwrap_or(SHORTEST)) {
                 // A process that was stopped for a while goes on.
                 Err(error) if error.kind() == ErrorKind::Interrupted && time.is_some() => {}
                 received => break received,
@@ -212,6 +201,20 @@ impl Port {
             Some(0) => Err(ErrorKind::UnexpectedEof.into()),
             Some(count) => Ok(buffer.get(..count)),
             None => Ok(None),
+        }
+    }
+
+    /// Reads once, and waits no longer than that.
+    fn read(&mut self, buffer: &mut [u8], wait: Duration) -> io::Result<usize> {
+        match self {
+            Self::Serial(port) => {
+                port.set_timeout(wait)?;
+                port.read(buffer)
+            }
+            Self::Socket(socket) => {
+                socket.set_read_timeout(Some(wait))?;
+                socket.read(buffer)
+            }
         }
     }
 }

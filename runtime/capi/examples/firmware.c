@@ -1,6 +1,7 @@
 /* A model in a microcontroller's flash, pictures row by row as a camera gives them: no heap, no file
  * system. `KILN_MODEL` is the model's path, `KILN_ARENA` the arena's bytes (`kiln compile` prints
- * them) and `KILN_SCRATCH` the words for a picture in the making, at compile time. The same program on a computer prints the same.
+ * them) and `KILN_SCRATCH` the words for a picture in the making, at compile time. The same program
+ * on a computer prints the same.
  */
 #include "kiln.h"
 

@@ -251,9 +251,9 @@ pub unsafe extern "C" fn kiln_arena_len(bytes: *const u8, len: usize) -> usize {
 pub unsafe extern "C" fn kiln_info(model: *const KilnModel, info: *mut KilnInfo) -> KilnStatus {
     answer((|| {
         // SAFETY: the caller's promise.
-        let found = unsafe { checked(model)? };
+        let checked = unsafe { checked(model)? };
         apart((model, 1), (info.cast_const(), 1))?;
-        let model = &found.model;
+        let model = &checked.model;
         let (input, output) = (model.input(), model.output());
         let found = KilnInfo {
             arena_len: model.arena_bytes(),

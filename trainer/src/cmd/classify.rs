@@ -43,8 +43,9 @@ pub struct ClassifyArgs {
     /// Print a JSON object a picture, one a line.
     #[arg(long)]
     pub json: bool,
-    /// Paint over the picture (one, and with a quantized or compiled model) which places speak for the answer: a class activation map where the network
-    /// ends in a global average and a linear layer, else by covering place after place.
+    /// Paint over the picture (one, and with a quantized or compiled model) which places speak for the answer: a class
+    /// activation map where the network ends in a global average and a linear layer, else by covering place after
+    /// place.
     #[arg(long, value_name = "OUT.png")]
     pub explain: Option<PathBuf>,
     /// What a model from elsewhere lacks.
@@ -77,9 +78,11 @@ pub fn run(args: &ClassifyArgs) -> anyhow::Result<ExitCode> {
     if files.is_empty() {
         bail!("no pictures found in the folders named");
     }
-    if args.explain.is_some() {
-        explain::check(&answerer, &files)?;
-    }
+    // Before anything is classified.
+    let explained = match &args.explain {
+        Some(out) => Some((explain::subject(&answerer, &files)?, out)),
+        None => None,
+    };
     let bar = LazyBar::default();
     let done = AtomicUsize::new(0);
     let mut broken = 0;
@@ -108,8 +111,8 @@ pub fn run(args: &ClassifyArgs) -> anyhow::Result<ExitCode> {
         }
     }
     bar.clear();
-    if let Some(out) = args.explain.as_ref().filter(|_| broken == 0) {
-        explain::write(&model, &files, out)?;
+    if let Some(((engine, file), out)) = explained.filter(|_| broken == 0) {
+        explain::write(engine, file, &recipe, out)?;
     }
     if broken > 0 {
         ui::say(format!(

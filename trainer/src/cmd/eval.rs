@@ -185,9 +185,10 @@ pub fn evaluate(args: &EvalArgs) -> anyhow::Result<Evaluation> {
     }
     // What `kiln report` shows as the run's own figures: of its pictures, as it sees them.
     let own = match &model {
-        Model::Run(run) if args.crop_pct.is_empty() => Some(run)
-            .filter(|run| disk::same(&args.data, &run.config.data.path))
-            .map(|run| run.evaluation()),
+        Model::Run(run) if args.crop_pct.is_empty() => {
+            let same = disk::same(&args.data, &run.config.data.path);
+            same.then(|| run.evaluation())
+        }
         _ => None,
     };
     let out = args.out.clone().or(own);

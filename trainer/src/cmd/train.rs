@@ -125,8 +125,11 @@ pub fn run(args: &TrainArgs) -> anyhow::Result<ExitCode> {
             "best": outcome.best(),
         });
         ui::print(value.to_string())?;
-    } else if outcome.ending != Ending::Stopped {
-        advise(&run, &args.device)?;
+    } else if outcome.ending != Ending::Stopped
+        // The run is whole without it.
+        && let Err(error) = advise(&run, &args.device)
+    {
+        ui::say(format!("tip        none: {error:#}"));
     }
     Ok(match outcome.ending {
         Ending::Stopped => ExitCode::from(2),

@@ -11,7 +11,7 @@ use crate::cmd::compile::stem;
 use crate::cmd::model::file;
 use crate::cmd::ui;
 use crate::inference::{Foreign, Model};
-use crate::run::Run;
+use crate::run::{Run, is_run};
 
 /// A model and the file that holds it.
 pub struct Form {
@@ -69,7 +69,7 @@ impl Forms {
             }
         }
         forms.complete_float();
-        if forms.run.is_none() && folder.join("run.toml").is_file() {
+        if forms.run.is_none() && is_run(folder) {
             let run = Run::open(folder);
             // A file in a run's folder need not come from it.
             forms.run = run.ok().filter(|run| forms.belongs(run));
