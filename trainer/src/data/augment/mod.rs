@@ -1,6 +1,6 @@
 //! Augmentation: what training may do to a picture that leaves its class as it is.
 //!
-//! - Of one picture ([`augment`]), on bytes, in this order: random resized crop, left-right flip, colour
+//! - Of one picture ([`augment`]), on bytes, in this order: random resized crop, rotation, flips, colour
 //!   jitter, random erasing.
 //! - Of a batch ([`mix()`]), on normalised floats and targets: mixup or cutmix.
 //!
@@ -8,6 +8,7 @@
 
 mod mix;
 mod pixels;
+mod turn;
 
 use kiln_core::preprocess::{Fit, PictureView, PreprocessError, Recipe, preprocess};
 use rand::Rng;
@@ -29,8 +30,13 @@ pub struct AugmentConfig {
     pub crop_scale: [f32; 2],
     /// The part's width / height: least and most, over that of the area that evaluation sees.
     pub crop_ratio: [f32; 2],
+    /// Rotation by ± this many degrees, around the middle; what comes in at the corners is the picture mirrored
+    /// at its edges. 180 is any, for things that lie under a camera.
+    pub rotate: f32,
     /// Left and right are swapped, one time in two.
     pub flip: bool,
+    /// Top and bottom are swapped, one time in two.
+    pub flip_vertical: bool,
     /// Colour jitter (Howard, "Some improvements on deep convolutional neural network based image
     /// classification", 2013): pixels are multiplied by 1 ± this.
     pub brightness: f32,
@@ -61,7 +67,9 @@ impl Default for AugmentConfig {
             crop: true,
             crop_scale: [0.35, 1.0],
             crop_ratio: [0.75, 1.3333],
+            rotate: 0.0,
             flip: true,
+            flip_vertical: false,
             brightness: 0.2,
             contrast: 0.2,
             saturation: 0.2,
@@ -136,6 +144,8 @@ impl AugmentConfig {
             require((0.0..=1.0).contains(&value), key, value, "0 to 1")?;
         }
         require((0.0..=0.5).contains(&self.hue), "hue", self.hue, "0 to 0.5")?;
+        let turned = (0.0..=180.0).contains(&self.rotate);
+        require(turned, "rotate", self.rotate, "0 to 180 degrees")?;
         for (key, value) in [("mixup", self.mixup), ("cutmix", self.cutmix)] {
             let allowed = value == 0.0 || (0.01..=100.0).contains(&value);
             require(allowed, key, value, "0 (off) or 0.01 to 100")?;
@@ -426,6 +436,13 @@ mod tests {
             ),
             ("hue", AugmentConfig { hue: 0.6, ..good }),
             ("erase", AugmentConfig { erase: 1.5, ..good }),
+            (
+                "rotate",
+                AugmentConfig {
+                    rotate: 200.0,
+                    ..good
+                },
+            ),
             (
                 "cutmix",
                 AugmentConfig {

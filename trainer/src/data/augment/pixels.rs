@@ -4,9 +4,10 @@ use kiln_core::preprocess::Recipe;
 use rand::{Rng, RngCore};
 use rand_chacha::ChaCha8Rng;
 
+use super::turn::{flip_horizontal, flip_vertical, rotate};
 use super::{AugmentConfig, between};
 
-/// Flip, colour jitter and erasing on a preprocessed picture: `pixels` is [`Recipe::len`] bytes, NHWC.
+/// Rotation, flips, colour jitter and erasing on a preprocessed picture: `pixels` is [`Recipe::len`] bytes, NHWC.
 pub fn augment_pixels(
     recipe: &Recipe,
     config: &AugmentConfig,
@@ -14,8 +15,15 @@ pub fn augment_pixels(
     pixels: &mut [u8],
 ) {
     let (width, channels) = (usize::from(recipe.width), recipe.channels());
+    if config.rotate > 0.0 {
+        let degrees = between(rng, [-config.rotate, config.rotate]);
+        rotate(pixels, width, channels, degrees);
+    }
     if config.flip && rng.random::<bool>() {
-        flip(pixels, width, channels);
+        flip_horizontal(pixels, width, channels);
+    }
+    if config.flip_vertical && rng.random::<bool>() {
+        flip_vertical(pixels, width * channels);
     }
     let colors = [
         config.brightness,
@@ -39,15 +47,6 @@ pub fn augment_pixels(
     }
     if config.erase > 0.0 && rng.random::<f32>() < config.erase {
         erase(rng, pixels, width, channels);
-    }
-}
-
-fn flip(pixels: &mut [u8], width: usize, channels: usize) {
-    for row in pixels.chunks_exact_mut(width * channels) {
-        match channels {
-            1 => row.reverse(),
-            _ => row.as_chunks_mut::<3>().0.reverse(),
-        }
     }
 }
 
@@ -145,18 +144,6 @@ fn erase(rng: &mut ChaCha8Rng, pixels: &mut [u8], width: usize, channels: usize)
 mod tests {
     use super::super::super::random::stream;
     use super::*;
-
-    #[test]
-    fn flip_swaps_pixels_not_channels() {
-        // 3 columns, 2 rows.
-        let mut rgb: Vec<u8> = (0..18).collect();
-        flip(&mut rgb, 3, 3);
-        assert_eq!(rgb[..9], [6, 7, 8, 3, 4, 5, 0, 1, 2]);
-        assert_eq!(rgb[9..12], [15, 16, 17]);
-        let mut grey: Vec<u8> = (0..6).collect();
-        flip(&mut grey, 3, 1);
-        assert_eq!(grey, [2, 1, 0, 5, 4, 3]);
-    }
 
     const NEUTRAL: Jitter = Jitter {
         brightness: 1.0,
@@ -279,7 +266,11 @@ mod tests {
             flip: true,
             ..AugmentConfig::off()
         };
-        for (config, expected) in [(erase_some, 250), (flip_some, 500)] {
+        let flip_upside_down = AugmentConfig {
+            flip_vertical: true,
+            ..AugmentConfig::off()
+        };
+        for (config, expected) in [(erase_some, 250), (flip_some, 500), (flip_upside_down, 500)] {
             let changed = (0..1000)
                 .filter(|&index| {
                     let before: Vec<u8> = (0..36).collect();

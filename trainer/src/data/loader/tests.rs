@@ -54,6 +54,8 @@ const WORKING: Form = Form::Working { side: 20 };
 
 fn everything() -> AugmentConfig {
     AugmentConfig {
+        rotate: 30.0,
+        flip_vertical: true,
         hue: 0.1,
         erase: 0.3,
         mixup: 0.3,
