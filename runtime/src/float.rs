@@ -13,12 +13,15 @@ use kiln_run::layout::Layout;
 use crate::onnx::{self, OnnxError, OnnxFile, without_softmax};
 use crate::panics;
 
-/// An ONNX classifier, optimised by tract and ready to run one input at a time. A Softmax at its end is left out.
+/// An ONNX classifier, optimised by tract and ready to run one input at a time. A Softmax or Sigmoid at its end is left out, and
+/// of one logit for two labels it makes two.
 #[derive(Clone)]
 pub struct FloatModel {
     plan: Arc<TypedRunnableModel>,
     /// The input's axes with a batch of 1.
     shape: Vec<usize>,
+    /// Whether one value is the logit of the second of two classes.
+    of_two: bool,
     layout: Layout,
     path: PathBuf,
 }
@@ -85,6 +88,7 @@ impl FloatModel {
         Ok(Self {
             plan,
             shape,
+            of_two: file.labels().is_ok_and(|labels| labels.len() == 2),
             layout,
             path: file.path.clone(),
         })
@@ -164,11 +168,9 @@ impl FloatModel {
             let output = outputs
                 .first()
                 .ok_or_else(|| TractError::msg("the graph has no output"))?;
-            Ok(output
-                .to_plain_array_view::<f32>()?
-                .iter()
-                .copied()
-                .collect())
+            let logits = output.to_plain_array_view::<f32>()?;
+            let zero = (self.of_two && logits.len() == 1).then_some(0.0);
+            Ok(zero.into_iter().chain(logits.iter().copied()).collect())
         };
         guarded(run).map_err(|cause| FloatError::Graph {
             path: self.path.clone(),

@@ -32,6 +32,14 @@ pub struct Graph {
     pub known: bool,
 }
 
+impl Graph {
+    /// Whether something of it computes in integers.
+    pub fn has_integers(&self) -> bool {
+        let quantized = |op: &Op| matches!(op, Op::Quantize(_) | Op::Dequantize(_));
+        self.nodes.iter().any(|node| quantized(&node.op))
+    }
+}
+
 /// An activation.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Value {

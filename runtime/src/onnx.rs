@@ -18,7 +18,7 @@ use tract_onnx::pb::{StringStringEntryProto, ValueInfoProto};
 use crate::files::write_atomic;
 use crate::recipe::RecipeText;
 
-pub(crate) use softmax::{may_follow_softmax, without_softmax};
+pub(crate) use softmax::{last_sigmoid, may_follow_softmax, without_softmax};
 
 /// The largest ONNX file that is read, in bytes.
 pub const MAX_FILE_BYTES: u64 = 1 << 30;
@@ -203,10 +203,35 @@ impl OnnxFile {
         let is_weight = |name: &str| graph.initializer.iter().any(|weight| weight.name == name);
         let inputs: Vec<_> = graph.input.iter().filter(|i| !is_weight(&i.name)).collect();
         let &[input] = &inputs[..] else {
-            return Err(self.signature(format!("{} inputs", inputs.len())));
+            let names: Vec<_> = inputs.iter().map(|input| &input.name[..]).collect();
+            return Err(self.signature(format!(
+                "it has {} inputs, {}: where some are constants of the model, an exporter lost their \
+                 values (docs/bring-a-model.md says how to export Keras' models)",
+                names.len(),
+                names.join(", ")
+            )));
         };
-        let shape = shape(input).ok_or_else(|| self.signature("an input with no shape"))?;
+        let open = || {
+            let name = &input.name;
+            self.signature(format!(
+                "its input `{name}` has sizes that are not fixed; export it with fixed rows and columns"
+            ))
+        };
+        let shape = shape(input).ok_or_else(open)?;
         Ok((input.name.clone(), shape))
+    }
+
+    /// That there is one output.
+    ///
+    /// # Errors
+    /// Where there is none, or another one.
+    pub fn one_output(&self) -> Result<(), OnnxError> {
+        let outputs = &self.graph()?.output;
+        let names: Vec<_> = outputs.iter().map(|output| &output.name[..]).collect();
+        match names[..] {
+            [_] => Ok(()),
+            _ => Err(self.signature(format!("it has the outputs {names:?}; leave one"))),
+        }
     }
 
     /// The type of the input's values, as the file numbers types; that of floats where it does not say.

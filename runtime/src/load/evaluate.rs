@@ -17,7 +17,12 @@ const BROADCAST: [&str; 16] = [
     "Or", "Sum", "Mod", "PRelu",
 ];
 /// Operators whose output is no larger than their inputs together.
-const SHRINKING: [&str; 23] = [
+const SHRINKING: [&str; 28] = [
+    "ReduceMean",
+    "ReduceSum",
+    "ReduceMax",
+    "ReduceMin",
+    "ReduceProd",
     "Neg",
     "Sqrt",
     "Reciprocal",
@@ -127,7 +132,7 @@ fn bound(op: &str, inputs: &[Option<Arc<Constant>>]) -> Option<usize> {
 }
 
 /// The sizes of what several are made of together: of each axis, counted from the last, the largest.
-fn broadcast<'a>(all: impl Iterator<Item = &'a [usize]>) -> Vec<usize> {
+pub fn broadcast<'a>(all: impl Iterator<Item = &'a [usize]>) -> Vec<usize> {
     let mut sizes = Vec::new();
     for dims in all {
         let lacking = dims.len().saturating_sub(sizes.len());

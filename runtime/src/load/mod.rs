@@ -16,6 +16,7 @@ mod evaluate;
 mod ops;
 mod order;
 mod patterns;
+mod single;
 mod slots;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -35,7 +36,7 @@ use crate::onnx::{self, OnnxError, OnnxFile};
 use crate::recipe::{ColorText, RecipeText};
 use constant::{Constant, Data};
 use order::Index;
-use walk::Walk;
+use walk::{Refused, Walk};
 
 /// Values that an activation or a constant may have.
 pub const MAX_VALUES: usize = 1 << 27;
@@ -151,12 +152,16 @@ pub fn floats(file: &OnnxFile) -> Result<BTreeMap<String, Floats>, LoadError> {
     Ok(floats)
 }
 
-/// Reads the graph of a file.
+/// Reads the graph of a file. Of two labels, one value is the second one's logit: the first one's is 0.
 ///
 /// # Errors
 /// [`LoadError`]: all nodes that are not supported are in one list.
 pub fn load(file: &OnnxFile) -> Result<Graph, LoadError> {
-    load_with_axes(file).map(|loaded| loaded.graph)
+    let mut graph = load_with_axes(file)?.graph;
+    if file.labels().is_ok_and(|labels| labels.len() == 2) {
+        single::two_logits(&mut graph);
+    }
+    Ok(graph)
 }
 
 /// As [`load`], with the axes of the file's input and output.
@@ -166,23 +171,27 @@ pub fn load_with_axes(file: &OnnxFile) -> Result<Loaded, LoadError> {
         what,
     };
     let (name, dims) = file.input()?;
+    file.one_output()?;
     let index = Index::new(file, &name).map_err(malformed)?;
-    let mut first = None;
+    let mut furthest: Option<Refused> = None;
     for (axes, layout) in orders(file, &dims) {
         match Walk::new(file, &index, layout).run(&name, &dims, axes) {
             Ok(mut loaded) => {
                 forget_stored(&mut loaded.graph);
                 return Ok(loaded);
             }
-            Err(nodes) => {
-                let fewest = first.as_ref().map_or(usize::MAX, Vec::len);
-                if nodes.len() < fewest {
-                    first = Some(nodes);
+            // What the others say is about an order that the file has not.
+            Err(refused) => {
+                if furthest
+                    .as_ref()
+                    .is_none_or(|before| refused.built > before.built)
+                {
+                    furthest = Some(refused);
                 }
             }
         }
     }
-    let Some(nodes) = first else {
+    let Some(Refused { nodes, .. }) = furthest else {
         return Err(malformed(format!(
             "its input `{name}` has the sizes {dims:?}; Kiln takes [1, features], [1, channels, \
              length], and [1, channels, rows, columns] with channels first or last"
@@ -197,8 +206,7 @@ pub fn load_with_axes(file: &OnnxFile) -> Result<Loaded, LoadError> {
 /// Of a graph that computes in floats alone, forgets as which integers its weights were stored: they are quantized
 /// anew.
 fn forget_stored(graph: &mut Graph) {
-    let quantized = |op: &Op| matches!(op, Op::Quantize(_) | Op::Dequantize(_));
-    if graph.nodes.iter().any(|node| quantized(&node.op)) {
+    if graph.has_integers() {
         return;
     }
     for node in &mut graph.nodes {

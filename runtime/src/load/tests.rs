@@ -6,3 +6,4 @@ mod pointwise;
 mod pytorch;
 mod refused;
 pub(crate) mod shared;
+mod whole;

@@ -26,6 +26,9 @@ pub struct View {
     pub kind: Kind,
     /// Whether the file has a Softmax of this, which is left to the caller.
     pub softmax: bool,
+    /// The sizes that the file sees where an Expand repeats axes of size 1, else none: only what broadcasts by
+    /// itself may read it.
+    pub repeated: Vec<usize>,
 }
 
 impl View {
@@ -36,6 +39,7 @@ impl View {
             dims,
             kind,
             softmax: false,
+            repeated: vec![],
         };
         for axes in &mut view.dims {
             axes.retain(|axis| size(shape, *axis) > 1);
@@ -47,6 +51,14 @@ impl View {
     pub fn sizes(&self) -> Vec<usize> {
         let product = |axes: &Vec<Axis>| axes.iter().map(|axis| size(self.shape, *axis)).product();
         self.dims.iter().map(product).collect()
+    }
+
+    /// The sizes that the file sees, those of an Expand too.
+    pub fn repeated_sizes(&self) -> Vec<usize> {
+        match &self.repeated[..] {
+            [] => self.sizes(),
+            repeated => repeated.to_vec(),
+        }
     }
 
     pub fn rank(&self) -> usize {

@@ -12,7 +12,7 @@ use super::slots::Slots;
 use super::view::{Kind, View, size};
 use super::{Loaded, MAX_TOTAL_VALUES, MAX_VALUES, Unsupported, ops};
 use crate::graph::{Axis, Graph, Layout, Node, Op, Value, ValueId};
-use crate::onnx::{OnnxFile, may_follow_softmax};
+use crate::onnx::{OnnxFile, last_sigmoid, may_follow_softmax};
 
 /// What a node becomes.
 pub type Outcome = Result<Slot, Problem>;
@@ -29,6 +29,14 @@ pub struct Walk<'f> {
     pub bare: HashSet<usize>,
     total_values: usize,
     problems: Vec<Unsupported>,
+}
+
+/// Why a walk did not come to its end.
+pub struct Refused {
+    /// All nodes that were found to be in the way.
+    pub nodes: Vec<Unsupported>,
+    /// Nodes of the graph up to there.
+    pub built: usize,
 }
 
 impl<'f> Walk<'f> {
@@ -54,11 +62,11 @@ impl<'f> Walk<'f> {
         input: &'f str,
         sizes: &[usize],
         dims: Vec<Vec<Axis>>,
-    ) -> Result<Loaded, Vec<Unsupported>> {
+    ) -> Result<Loaded, Refused> {
         if let Err(problem) = self.input(input, sizes, dims) {
-            return Err(vec![self.unsupported("the input", input, problem)]);
+            return Err(self.refused("the input", input, problem));
         }
-        let whole = |what: String| vec![self.unsupported("the graph", "", Problem::broken(what))];
+        let whole = |what: String| self.refused("the graph", "", Problem::broken(what));
         let index = self.index;
         let inputs = |node: usize| index.node(node).input.iter().map(String::as_str).collect();
         let all = index.order(inputs).map_err(whole)?;
@@ -67,7 +75,7 @@ impl<'f> Walk<'f> {
             Some(pattern) => vec![pattern.source],
             None => index.node(node).input.iter().map(String::as_str).collect(),
         };
-        let whole = |what: String| vec![self.unsupported("the graph", "", Problem::broken(what))];
+        let whole = |what: String| self.refused("the graph", "", Problem::broken(what));
         let order = index.order(inputs).map_err(whole)?;
         for node in &order {
             for name in inputs(*node) {
@@ -143,9 +151,15 @@ impl<'f> Walk<'f> {
             self.problems.push(problem);
             Some(Slot::Broken)
         });
-        if let (Some(slot), Some(name)) = (slot, node.output.first()) {
-            // Outputs after the first are masks and indices, which no classifier reads.
-            self.slots.insert(name, slot);
+        // Outputs after the first are masks and indices, which no classifier reads.
+        let outputs = match slot {
+            Some(Slot::Broken) => node.output.len(),
+            _ => 1,
+        };
+        for name in node.output.iter().take(outputs) {
+            if let Some(slot) = &slot {
+                self.slots.insert(name, slot.clone());
+            }
         }
     }
 
@@ -181,14 +195,17 @@ impl<'f> Walk<'f> {
                 "Softmax is supported at the end only, where Kiln leaves it to the caller",
             ));
         }
+        if last_sigmoid(&self.file.proto) == Some(&call.output) {
+            return ops::left_to_the_caller(&call).map(Some);
+        }
         ops::convert(self, &call).map(Some)
     }
 
-    fn finish(mut self, sizes: &[usize]) -> Result<Loaded, Vec<Unsupported>> {
+    fn finish(mut self, sizes: &[usize]) -> Result<Loaded, Refused> {
         let output = self.index.output;
         if self.problems.is_empty() {
             match self.slots.read(output) {
-                Ok(Slot::View(view)) => {
+                Ok(Slot::View(view)) if view.repeated.is_empty() => {
                     self.graph.output = view.value;
                     self.graph.softmax = view.softmax;
                     return Ok(Loaded {
@@ -209,7 +226,17 @@ impl<'f> Walk<'f> {
                 }
             }
         }
-        Err(self.problems)
+        Err(Refused {
+            nodes: self.problems,
+            built: self.graph.nodes.len(),
+        })
+    }
+
+    fn refused(&self, op: &str, node: &str, problem: Problem) -> Refused {
+        Refused {
+            nodes: vec![self.unsupported(op, node, problem)],
+            built: 0,
+        }
     }
 
     fn unsupported(&self, op: &str, node: &str, problem: Problem) -> Unsupported {

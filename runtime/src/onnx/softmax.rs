@@ -1,8 +1,8 @@
-//! What a Softmax at a model's end reads: its logits.
+//! What a Softmax at a model's end reads: its logits. A Sigmoid there counts as one where the file has labels.
 
 use std::borrow::Cow;
 
-use super::{GraphProto, ModelProto, NodeProto, ValueInfoProto};
+use super::{GraphProto, LABELS, ModelProto, NodeProto, ValueInfoProto};
 
 /// Operators that may stand between a Softmax and the output: such as change no order of classes.
 const MAY_FOLLOW: [&str; 10] = [
@@ -23,11 +23,11 @@ pub fn may_follow_softmax(op: &str) -> bool {
     MAY_FOLLOW.contains(&op)
 }
 
-/// The model with its logits as output, where it ends in a Softmax over its classes: Kiln's engine, losses and
+/// The model with its logits as output, where it ends in a Softmax or Sigmoid over its classes: Kiln's engine, losses and
 /// temperatures all take logits. Any other model as it is.
 pub fn without_softmax(model: &ModelProto) -> Cow<'_, ModelProto> {
-    let logits = model.graph.as_ref().and_then(logits);
-    let Some(name) = logits.map(str::to_owned) else {
+    let last = last(model).and_then(|node| node.input.first());
+    let Some(name) = last.cloned() else {
         return Cow::Borrowed(model);
     };
     let mut model = model.clone();
@@ -40,8 +40,20 @@ pub fn without_softmax(model: &ModelProto) -> Cow<'_, ModelProto> {
     Cow::Owned(model)
 }
 
-/// What the Softmax reads, where one ends the graph.
-fn logits(graph: &GraphProto) -> Option<&str> {
+/// What the Sigmoid gives that ends the graph of a classifier.
+pub fn last_sigmoid(model: &ModelProto) -> Option<&str> {
+    let node = last(model).filter(|node| node.op_type == "Sigmoid")?;
+    node.output.first().map(String::as_str)
+}
+
+/// The Softmax or Sigmoid that ends the graph. Without labels, a Sigmoid's values may be no classes.
+fn last(model: &ModelProto) -> Option<&NodeProto> {
+    let graph = model.graph.as_ref()?;
+    let labelled = model.metadata_props.iter().any(|entry| entry.key == LABELS);
+    end(graph, labelled)
+}
+
+fn end(graph: &GraphProto, labelled: bool) -> Option<&NodeProto> {
     let [output] = &graph.output[..] else {
         return None;
     };
@@ -53,8 +65,8 @@ fn logits(graph: &GraphProto) -> Option<&str> {
             .iter()
             .find(|node| node.output.first() == Some(name))?;
         name = node.input.first()?;
-        if is_softmax(node) {
-            return Some(name);
+        if is_softmax(node) || labelled && node.op_type == "Sigmoid" {
+            return Some(node);
         }
         if !may_follow_softmax(&node.op_type) {
             return None;
@@ -100,6 +112,20 @@ mod tests {
             graph: Some(graph),
             ..Default::default()
         }
+    }
+
+    #[test]
+    fn a_sigmoid_of_classes_is_left_out() {
+        let mut model = model(&["Gemm", "Sigmoid", "Squeeze"]);
+        assert_eq!((output(&model), last_sigmoid(&model)), ("3".into(), None));
+        model
+            .metadata_props
+            .push(super::super::StringStringEntryProto {
+                key: LABELS.into(),
+                value: "[]".into(),
+            });
+        assert_eq!(output(&model), "1");
+        assert_eq!(last_sigmoid(&model), Some("2"));
     }
 
     fn output(model: &ModelProto) -> String {

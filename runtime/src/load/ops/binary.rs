@@ -4,6 +4,7 @@ use super::affine;
 use crate::graph::{Binary, Op};
 use crate::load::call::{Call, Problem, Slot};
 use crate::load::constant::Constant;
+use crate::load::evaluate::broadcast;
 use crate::load::view::View;
 use crate::load::walk::{Outcome, Walk};
 
@@ -15,7 +16,30 @@ pub fn binary<'f>(walk: &mut Walk<'f>, call: &Call<'f>) -> Outcome {
         _ => Binary::Add,
     };
     match &call.inputs[..] {
-        [Some(Slot::View(a)), Some(Slot::View(b))] => views(walk, call, op, a, b).map(Slot::View),
+        [Some(Slot::View(a)), Some(Slot::View(b))] => {
+            let view = views(walk, call, op, a, b)?;
+            let expected = broadcast(
+                [a, b]
+                    .map(View::repeated_sizes)
+                    .iter()
+                    .map(|sizes| &sizes[..]),
+            );
+            if view.sizes() != expected {
+                return Err(Problem::new(
+                    format!("an Expand to {expected:?}, where both operands are smaller"),
+                    "give one of the operands these sizes",
+                ));
+            }
+            Ok(Slot::View(view))
+        }
+        [Some(Slot::View(view)), Some(_)] | [Some(_), Some(Slot::View(view))]
+            if !view.repeated.is_empty() =>
+        {
+            Err(Problem::new(
+                "an Expand with a constant",
+                "use the constant in front of the Expand",
+            ))
+        }
         [Some(Slot::View(view)), Some(Slot::Constant(constant))] => {
             by_constant(walk, call, op, view, &call.node.input[0], constant, false)
         }

@@ -15,7 +15,7 @@ pub fn unknown(call: &Call<'_>) -> Problem {
     let (why, instead) = match op {
         "Slice" | "Split" | "Gather" | "DepthToSpace" | "SpaceToDepth" => (
             "activations cannot be taken apart",
-            "use a network without it (the Focus layer and channel shuffles have it)",
+            "use a network without it (crops inside a network, splits and shuffles of channels have it)",
         ),
         "LayerNormalization"
         | "InstanceNormalization"
@@ -41,6 +41,15 @@ pub fn unknown(call: &Call<'_>) -> Problem {
         "Attention" | "MultiHeadAttention" | "Einsum" => {
             ("attention is not supported", "use a convolutional network")
         }
+        "Erfc" | "Expm1" | "StatefulPartitionedCall" | "PartitionedCall" => (
+            "it is no operator of ONNX: tf2onnx did not convert a part of the network",
+            "use Relu, or what else the README lists, in that part",
+        ),
+        "RandomUniform" | "RandomNormal" | "RandomUniformLike" | "RandomNormalLike"
+        | "Bernoulli" | "Multinomial" => (
+            "its values are drawn anew for each picture",
+            "export the model for inference: training=False, or model.eval()",
+        ),
         "Selu" | "Celu" | "Mish" | "Softplus" | "Softsign" | "ThresholdedRelu" => (
             "this activation is not supported",
             "train with Relu, HardSwish, Silu or Gelu",

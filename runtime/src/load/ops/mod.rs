@@ -17,6 +17,7 @@ mod window;
 
 pub use fixed::constant;
 pub use hints::unknown;
+pub use layout::left_to_the_caller;
 
 use super::call::{Call, Problem, Slot};
 use super::view::Kind;
@@ -72,6 +73,9 @@ fn own_rule(op: &str) -> Option<Rule> {
         "Unsqueeze" => layout::unsqueeze,
         "Transpose" => layout::transpose,
         "Shape" => layout::shape,
+        "Expand" => layout::expand,
+        "Slice" => layout::slice,
+        "Gather" => layout::gather,
         "Softmax" | "LogSoftmax" => layout::softmax,
         "QuantizeLinear" => quant::quantize,
         "DequantizeLinear" => quant::dequantize,
@@ -105,6 +109,8 @@ pub fn convert<'f>(walk: &mut Walk<'f>, call: &Call<'f>) -> Outcome {
         "Unsqueeze",
         "Transpose",
         "Shape",
+        "Slice",
+        "Gather",
         "DequantizeLinear",
         "GlobalMaxPool",
         "ReduceMax",
@@ -117,7 +123,20 @@ pub fn convert<'f>(walk: &mut Walk<'f>, call: &Call<'f>) -> Outcome {
     if !on_integers.contains(&op) && !op.starts_with('Q') && !call.inputs.iter().all(float) {
         return Err(Problem::new(
             "it computes on integers with no scale",
-            "give it floats: a DequantizeLinear goes before it",
+            match op {
+                "Cast" => {
+                    "export the model with an input of 32-bit floats: Kiln's preprocessing gives them"
+                }
+                _ => "give it floats: a DequantizeLinear goes before it",
+            },
+        ));
+    }
+    let repeated =
+        |slot: &Option<Slot>| matches!(slot, Some(Slot::View(view)) if !view.repeated.is_empty());
+    if call.inputs.iter().any(repeated) && !["Add", "Sub", "Mul"].contains(&op) {
+        return Err(Problem::new(
+            "it reads an Expand",
+            "an Expand is supported in front of Add, Sub and Mul, which broadcast",
         ));
     }
     rule(walk, call)
