@@ -1,8 +1,7 @@
 //! What a host and a board say to each other over a serial line. No standard library, no heap.
 //!
 //! The host asks, the board answers: one [`Reply`] to each [`Request`], with its number. A request that
-//! comes again with the same number is answered again and not done again, so a lost answer costs
-//! a retry. Each is a frame of its own (see [`frame`]).
+//! comes again, the same by its CRC, is answered again and not done again, so a lost answer costs a retry. Each is a frame of its own (see [`frame`]).
 
 #![no_std]
 

@@ -140,7 +140,7 @@ pub struct Hello<'a> {
     pub takes_pictures: bool,
     /// The largest picture: columns, rows.
     pub largest: [u16; 2],
-    /// The number of logits.
+    /// The number of classes; where the model says whether an input is known, [`Call::Logits`] gives one value more.
     pub logits: u32,
     /// `logit = scale * (quantized - zero_point)`.
     pub scale: f32,

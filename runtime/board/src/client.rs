@@ -22,6 +22,9 @@ use crate::screen;
 /// Bytes of the largest frame buffer that a board is believed to have.
 const MAX_SCREEN: usize = 1 << 24;
 
+/// The most classes that a board is believed to tell apart.
+const MAX_LOGITS: usize = 1 << 20;
+
 /// What a layer cost in the last inference.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LayerCost {
@@ -170,7 +173,7 @@ impl Board {
     /// # Errors
     /// Those of the line; nothing has been inferred.
     pub fn quantized_logits(&mut self) -> Result<Vec<i8>, BoardError> {
-        let bytes = self.bytes(|offset| Call::Logits { offset })?;
+        let bytes = self.bytes(MAX_LOGITS, |offset| Call::Logits { offset })?;
         Ok(bytes.iter().map(|&byte| byte as i8).collect())
     }
 
@@ -179,7 +182,7 @@ impl Board {
     /// # Errors
     /// Those of [`quantized_logits`](Self::quantized_logits).
     pub fn output<T>(&mut self, say: impl FnOnce(Output<'_>) -> T) -> Result<T, BoardError> {
-        let tensor = self.bytes(|offset| Call::Logits { offset })?;
+        let tensor = self.bytes(MAX_LOGITS, |offset| Call::Logits { offset })?;
         let About {
             scale,
             zero_point,
@@ -265,10 +268,11 @@ impl Board {
     /// # Errors
     /// Those of the line.
     pub fn screen(&mut self) -> Result<Picture, BoardError> {
-        let bytes = self.bytes(|offset| Call::Screen { offset })?;
-        if screen::bytes(&self.about.display) > MAX_SCREEN {
+        let expected = screen::bytes(&self.about.display);
+        if expected > MAX_SCREEN {
             return Err(BoardError::Unexpected);
         }
+        let bytes = self.bytes(expected, |offset| Call::Screen { offset })?;
         Ok(screen::picture(&self.about.display, &bytes))
     }
 
@@ -328,8 +332,12 @@ impl Board {
             })
     }
 
-    /// Bytes that come in pieces.
-    fn bytes(&mut self, call: impl Fn(u32) -> Call<'static>) -> Result<Vec<u8>, BoardError> {
+    /// Bytes that come in pieces, of which a board may have so many at most.
+    fn bytes(
+        &mut self,
+        most: usize,
+        call: impl Fn(u32) -> Call<'static>,
+    ) -> Result<Vec<u8>, BoardError> {
         let mut all = Vec::new();
         loop {
             let offset = all.len();
@@ -343,7 +351,7 @@ impl Board {
             if all.len() == total {
                 return Ok(all);
             }
-            if all.len() > total || all.len() == offset {
+            if total > most || all.len() > total || all.len() == offset {
                 return Err(BoardError::Unexpected);
             }
         }

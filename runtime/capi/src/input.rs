@@ -130,6 +130,7 @@ pub unsafe extern "C" fn kiln_input_rgb(
         )?;
         // SAFETY: the caller's promise.
         let checked = unsafe { checked(model)? };
+        checked.apart((scratch.cast_const(), scratch_len))?;
         let recipe = checked.recipe()?;
         // SAFETY: the caller's promise; the three are apart from each other.
         let (arena, scratch, rgb) = unsafe {

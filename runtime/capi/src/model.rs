@@ -29,6 +29,12 @@ pub(crate) struct Checked {
 }
 
 impl Checked {
+    /// That a place to write to overlaps the model nowhere, neither its bytes nor what was made of them.
+    pub(crate) fn apart<T>(&self, place: (*const T, usize)) -> Result<(), KilnStatus> {
+        apart((self.bytes.as_ptr(), self.bytes.len()), place)?;
+        apart(((&raw const *self).cast::<KilnModel>(), 1), place)
+    }
+
     /// The caller's arena, which must not overlap the model, neither its bytes nor what was made of them.
     ///
     /// # Safety
@@ -39,10 +45,7 @@ impl Checked {
         arena: *mut u8,
         arena_len: usize,
     ) -> Result<&'a mut [u8], KilnStatus> {
-        let bytes = (self.bytes.as_ptr(), self.bytes.len());
-        let place = (arena.cast_const(), arena_len);
-        apart(bytes, place)?;
-        apart((&raw const *self, 1), place)?;
+        self.apart((arena.cast_const(), arena_len))?;
         // SAFETY: the caller's promise.
         unsafe { slice_mut(arena, arena_len) }
     }
@@ -252,7 +255,7 @@ pub unsafe extern "C" fn kiln_info(model: *const KilnModel, info: *mut KilnInfo)
     answer((|| {
         // SAFETY: the caller's promise.
         let checked = unsafe { checked(model)? };
-        apart((model, 1), (info.cast_const(), 1))?;
+        checked.apart((info.cast_const(), 1))?;
         let model = &checked.model;
         let (input, output) = (model.input(), model.output());
         let found = KilnInfo {
@@ -289,9 +292,9 @@ pub unsafe extern "C" fn kiln_label(
 ) -> KilnStatus {
     answer((|| {
         // SAFETY: the caller's promise.
-        let found = unsafe { checked(model)? }.model.label(index);
-        apart((model, 1), (label.cast_const(), 1))?;
-        let found = KilnText::of(found.ok_or(KilnStatus::Label)?);
+        let checked = unsafe { checked(model)? };
+        checked.apart((label.cast_const(), 1))?;
+        let found = KilnText::of(checked.model.label(index).ok_or(KilnStatus::Label)?);
         // SAFETY: the caller's promise.
         unsafe { write(label, found) }
     })())
@@ -306,8 +309,9 @@ pub unsafe extern "C" fn kiln_label(
 pub unsafe extern "C" fn kiln_name(model: *const KilnModel, name: *mut KilnText) -> KilnStatus {
     answer((|| {
         // SAFETY: the caller's promise.
-        let found = KilnText::of(unsafe { checked(model)? }.model.name());
-        apart((model, 1), (name.cast_const(), 1))?;
+        let checked = unsafe { checked(model)? };
+        checked.apart((name.cast_const(), 1))?;
+        let found = KilnText::of(checked.model.name());
         // SAFETY: the caller's promise.
         unsafe { write(name, found) }
     })())

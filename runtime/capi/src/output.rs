@@ -63,7 +63,7 @@ pub unsafe extern "C" fn kiln_run(
         is_result(output)?;
         // SAFETY: the caller's promise.
         let checked = unsafe { checked(model)? };
-        apart((model, 1), (output.cast_const(), 1))?;
+        checked.apart((output.cast_const(), 1))?;
         // SAFETY: the caller's promise.
         let arena = unsafe { checked.arena(arena, arena_len)? };
         apart((arena.as_ptr(), arena.len()), (output.cast_const(), 1))?;

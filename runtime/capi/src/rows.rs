@@ -66,10 +66,11 @@ pub unsafe extern "C" fn kiln_rows_init(
         is_result(rows)?;
         let scratch_place = (scratch.cast_const(), scratch_len);
         apart(scratch_place, (rows.cast_const(), 1))?;
-        apart(scratch_place, (model, 1))?;
-        apart((rows.cast_const(), 1), (model, 1))?;
         // SAFETY: the caller's promise.
-        let recipe = unsafe { checked(model)? }.recipe()?;
+        let checked = unsafe { checked(model)? };
+        checked.apart(scratch_place)?;
+        checked.apart((rows.cast_const(), 1))?;
+        let recipe = checked.recipe()?;
         // SAFETY: the caller's promise.
         let scratch = unsafe { slice_mut(scratch, scratch_len)? };
         let begun = Begun {
@@ -110,9 +111,9 @@ pub unsafe extern "C" fn kiln_rows_push(
         apart(place, (rows.cast_const(), 1))?;
         apart(place, result)?;
         apart(result, (rows.cast_const(), 1))?;
-        apart(result, (model, 1))?;
         // SAFETY: the caller's promise.
         let (begun, checked) = unsafe { (begun(rows)?, checked(model)?) };
+        checked.apart(result)?;
         apart((row, len), (rows.cast_const(), 1))?;
         apart(place, begun.scratch)?;
         apart((row, len), begun.scratch)?;

@@ -19,7 +19,8 @@ pub const WORK_PER_BYTE: u64 = 1 << 14;
 pub const MAX_WORK: u64 = 1 << 40;
 
 /// The most work that a model of `file` bytes with an arena of `arena` bytes may ask for: of
-/// convolutions the multiply-accumulates, of pools the taps, of other layers the values.
+/// convolutions the multiply-accumulates and the scratch for each row, of pools the taps, of other layers
+/// the values.
 pub const fn max_work(file: usize, arena: u32) -> u64 {
     let work = (file as u64 + arena as u64).saturating_mul(WORK_PER_BYTE);
     if work < MAX_WORK { work } else { MAX_WORK }
@@ -196,7 +197,9 @@ fn conv(layer: &Conv<'_>, set: Set, arena: u32) -> Result<u64, Problem> {
     ensure(fixed.all(|factor| factor >= least), Problem::Fixed)?;
     // So many weights are there, which is why they are counted right.
     let taps = Packing::taps(layer.kernel_shape());
-    Ok(layer.output.shape.len() as u64 * taps as u64)
+    // Kernels that copy what they read put it into the scratch, at most once for a row of the output.
+    let copied = u64::from(layer.output.shape.height) * u64::from(layer.scratch.len);
+    Ok(layer.output.shape.len() as u64 * taps as u64 + copied)
 }
 
 fn binary(layer: &Binary) -> Result<u64, Problem> {
@@ -611,5 +614,27 @@ mod tests {
             .start
             + 40;
         assert_eq!(found.offset, second);
+    }
+
+    /// A tall convolution with a large scratch, which may be filled for each row of the output.
+    #[test]
+    fn what_is_copied_is_work_too() {
+        let mut parts = Parts::every_layer();
+        parts.arena = 1 << 24;
+        let conv = parts.layers[0];
+        parts.recipe = None;
+        parts.input_table.clear();
+        parts.labels.clear();
+        parts.golden.clear();
+        (parts.input, parts.output) = (0, 1);
+        parts.layers = vec![conv];
+        for tensor in &mut parts.tensors[..2] {
+            tensor.shape.height = 20_000;
+        }
+        for (len, found) in [(1 << 23, None), (1 << 24, Some(Problem::Work))] {
+            let scratch = &mut record!(parts, 0, Conv).scratch;
+            (scratch.offset, scratch.len) = (0, len);
+            assert_eq!(problem(&parts.bytes()).map(|error| error.problem), found);
+        }
     }
 }
