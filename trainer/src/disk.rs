@@ -2,7 +2,7 @@
 
 use std::fs::{File, TryLockError};
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context, bail};
 
@@ -24,6 +24,42 @@ pub fn writable(folder: &Path, bytes: u64) -> anyhow::Result<()> {
         );
     }
     Ok(())
+}
+
+/// Refuses a place for a result that is something that is read, or whose folder is not there.
+pub fn for_result(out: &Path, read: &[&Path]) -> anyhow::Result<()> {
+    if read.iter().any(|read| same(out, read)) {
+        bail!(
+            "{}: this is what is read, and the result would replace it; name another file",
+            out.display()
+        );
+    }
+    let folder = out.parent().filter(|folder| !folder.as_os_str().is_empty());
+    match folder {
+        Some(folder) if !folder.is_dir() => {
+            bail!("{}: no such folder; make it first", folder.display())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Where a path leads, links followed, whether or not there is anything yet.
+pub fn real_path(path: &Path) -> io::Result<PathBuf> {
+    let absolute = std::path::absolute(path)?;
+    let there = absolute.ancestors().find_map(|ancestor| {
+        let real = ancestor.canonicalize().ok()?;
+        Some((real, absolute.strip_prefix(ancestor).ok()?))
+    });
+    let Some((mut real, rest)) = there else {
+        return Ok(absolute);
+    };
+    for part in rest.components() {
+        match part {
+            Component::ParentDir => _ = real.pop(),
+            part => real.push(part),
+        }
+    }
+    Ok(real)
 }
 
 /// The hash of what a file holds.
@@ -68,6 +104,24 @@ mod tests {
         assert!(hold(folder.path()).unwrap().is_none());
         drop(first);
         assert!(hold(folder.path()).unwrap().is_some());
+    }
+
+    #[test]
+    fn a_result_replaces_nothing_that_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let model = folder.path().join("model.onnx");
+        std::fs::write(&model, b"").unwrap();
+        let roundabout = folder
+            .path()
+            .join("..")
+            .join(folder.path())
+            .join("model.onnx");
+        let error = for_result(&roundabout, &[&model]).unwrap_err().to_string();
+        assert!(error.contains("would replace it"), "{error}");
+        for_result(&folder.path().join("new.onnx"), &[&model]).unwrap();
+        for_result(Path::new("new.onnx"), &[&model]).unwrap();
+        let error = for_result(&folder.path().join("a").join("b"), &[&model]).unwrap_err();
+        assert!(error.to_string().contains("no such folder"), "{error}");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 
 use clap::Parser;
-use kiln::cmd::Cli;
+use kiln::cmd::{Cli, ui};
 use tracing_subscriber::EnvFilter;
 
 #[global_allocator]
@@ -33,7 +33,7 @@ fn main() -> ExitCode {
         // `kiln … | head` is no error.
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("kiln: {error:#}");
+            ui::say(format!("kiln: {}", ui::reason(&error)));
             ExitCode::from(2)
         }
     }

@@ -84,7 +84,8 @@ impl Answer {
             // Writing to a String does not fail.
             let _ = write!(text, "  {label} {:.1}%", probability * 100.0);
         }
-        text
+        // Names with control characters would write elsewhere on the terminal.
+        text.replace(char::is_control, "\u{FFFD}")
     }
 }
 

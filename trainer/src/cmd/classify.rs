@@ -14,7 +14,8 @@ use kiln_run::pictures;
 use rayon::prelude::*;
 
 use super::ui::{self, LazyBar};
-use crate::inference::{Foreign, Model, Session};
+use crate::disk;
+use crate::inference::{Answerer, Foreign, Model, Session};
 
 /// Files that are classified between two times of printing.
 const CHUNK: usize = 256;
@@ -71,16 +72,19 @@ impl ClassifyArgs {
 pub fn run(args: &ClassifyArgs) -> anyhow::Result<ExitCode> {
     let model = Model::open(&args.model, &args.foreign)?;
     let recipe = model.recipe()?;
-    // Without names, classes are numbers.
-    let labels = model.labels().unwrap_or_default();
     let answerer = model.answerer()?;
+    let labels = names(&model, &answerer)?;
     let files = pictures::files(&args.pictures)?;
     if files.is_empty() {
         bail!("no pictures found in the folders named");
     }
     // Before anything is classified.
     let explained = match &args.explain {
-        Some(out) => Some((explain::subject(&answerer, &files)?, out)),
+        Some(out) => {
+            let subject = explain::subject(&answerer, &files)?;
+            disk::for_result(out, &[&args.model, subject.1])?;
+            Some((subject, out))
+        }
         None => None,
     };
     let bar = LazyBar::default();
@@ -105,7 +109,7 @@ pub fn run(args: &ClassifyArgs) -> anyhow::Result<ExitCode> {
                 Ok(answer) => tell(&answer, args.json)?,
                 Err(error) => {
                     broken += 1;
-                    bar.line(&format!("kiln: {error:#}"));
+                    bar.line(&format!("kiln: {}", ui::reason(&error)));
                 }
             }
         }
@@ -122,6 +126,27 @@ pub fn run(args: &ClassifyArgs) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::from(2));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The classes' names; without, classes are numbers.
+///
+/// # Errors
+/// A float model that gives another number of logits.
+pub(super) fn names(model: &Model, answerer: &Answerer) -> anyhow::Result<Vec<String>> {
+    let labels = model.labels().unwrap_or_default();
+    if let Answerer::Float(float) = answerer
+        && !labels.is_empty()
+    {
+        let values = float.shape().iter().product();
+        let logits = float.run(&vec![0.0; values])?.len();
+        if logits != labels.len() {
+            bail!(
+                "it gives {logits} logits, and {} labels are named",
+                labels.len()
+            );
+        }
+    }
+    Ok(labels)
 }
 
 /// Prints an answer.

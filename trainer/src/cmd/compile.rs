@@ -10,6 +10,7 @@ use kiln_runtime::compile::{self, Options, TargetName};
 use kiln_runtime::files::write_atomic;
 
 use super::ui;
+use crate::disk;
 use crate::inference::{Foreign, Model};
 
 /// Golden vectors that a file has where nothing else is said: one takes some hundred bytes.
@@ -87,6 +88,7 @@ pub fn run(args: &CompileArgs) -> anyhow::Result<ExitCode> {
         Some(out) => out.clone(),
         None => default_out(&args.model),
     };
+    disk::for_result(&out, &[&args.model])?;
     let name = args.name.clone().unwrap_or_else(|| stem(&args.model));
     let options = Options {
         target: args.target,

@@ -170,6 +170,9 @@ pub fn ask(model: &Model, pictures: &Pictures, device: &DeviceChoice) -> anyhow:
 
 /// Evaluates, writes what was asked for and prints the figures unless `--json` will.
 pub fn evaluate(args: &EvalArgs) -> anyhow::Result<Evaluation> {
+    for result in args.logits.iter().chain(&args.inputs) {
+        disk::for_result(result, &[&args.model])?;
+    }
     let mut model = Model::open(&args.model, &args.foreign)?;
     for &crop_pct in &args.crop_pct {
         model.set_crop_pct(crop_pct)?;

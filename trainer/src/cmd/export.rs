@@ -6,8 +6,9 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::model::{Pictures, open_data};
-use super::ui;
+use super::ui::{self, at_least_one};
 use crate::data::Sample;
+use crate::disk;
 use crate::export::{self, ExportError};
 use crate::inference::Model;
 use crate::run::Run;
@@ -29,7 +30,7 @@ pub struct ExportArgs {
     #[arg(long)]
     pub data: Option<PathBuf>,
     /// Pictures compared at most.
-    #[arg(long, default_value_t = 256)]
+    #[arg(long, default_value_t = 256, value_parser = at_least_one)]
     pub pictures: usize,
     /// Per cent of each side of a picture that the file's recipe uses, around the middle [default: the run's].
     #[arg(long, value_name = "PCT", value_parser = clap::value_parser!(u8).range(1..=100))]
@@ -45,6 +46,8 @@ pub fn run(args: &ExportArgs) -> anyhow::Result<ExitCode> {
     if let Some(crop_pct) = args.crop_pct {
         run.config.recipe.crop_pct = crop_pct;
     }
+    let out = args.out.clone().unwrap_or_else(|| run.onnx());
+    disk::for_result(&out, &[])?;
     let file = export::export(&run)?;
     // Some pictures of many are compared: a broken one is left out, however large its share of them.
     let mut compared = run.clone();
@@ -53,7 +56,7 @@ pub fn run(args: &ExportArgs) -> anyhow::Result<ExitCode> {
     let path = args.data.as_ref().unwrap_or(&run.config.data.path);
     let data = open_data(&model, path, &run.labels, false)?;
     // From all classes: the samples are sorted by path.
-    let step = data.val.len().div_ceil(args.pictures.max(1)).max(1);
+    let step = data.val.len().div_ceil(args.pictures).max(1);
     let samples: Vec<Sample> = data.val.iter().step_by(step).cloned().collect();
     let pictures = Pictures::open(&data, "val", &samples, &model)?;
     let mut inputs = Vec::new();
@@ -70,7 +73,6 @@ pub fn run(args: &ExportArgs) -> anyhow::Result<ExitCode> {
         }
         compared => compared?,
     };
-    let out = args.out.clone().unwrap_or_else(|| run.onnx());
     file.save(&out)?;
     let bytes = std::fs::metadata(&out)?.len();
     if args.json {

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 use kiln_runtime::calibrate::{Calibration, Method};
+use kiln_runtime::compile::CompileError;
 use kiln_runtime::files::write_atomic;
 use kiln_runtime::fold::fold;
 use kiln_runtime::load::load;
@@ -21,7 +22,8 @@ use kiln_runtime::report::Report;
 use self::calibration::{Pictures, Tensors};
 use super::compile::stem;
 use super::eval::Part;
-use super::ui::{self, LazyBar};
+use super::ui::{self, LazyBar, at_least_one};
+use crate::disk;
 use crate::inference::{Foreign, Model};
 
 /// How ranges of activations are chosen.
@@ -73,7 +75,7 @@ pub struct QuantizeArgs {
     #[arg(long, default_value = "train")]
     pub split: Part,
     /// Pictures used at most, evenly from all of them.
-    #[arg(long, default_value_t = 512)]
+    #[arg(long, default_value_t = 512, value_parser = at_least_one)]
     pub pictures: usize,
     /// Labelled pictures that say how much was lost: others than those that quantized.
     #[arg(long, value_name = "PICTURES")]
@@ -103,7 +105,7 @@ pub struct QuantizeArgs {
     pub unknown: bool,
     /// Fail if top-1 accuracy falls by more than this, in points: on the pictures of --evaluate, else on
     /// those of --calibrate, which is a little optimistic.
-    #[arg(long, value_name = "POINTS")]
+    #[arg(long, value_name = "POINTS", value_parser = points, allow_negative_numbers = true)]
     pub max_drop: Option<f64>,
     /// Also write the report, as JSON.
     #[arg(long, value_name = "FILE")]
@@ -160,7 +162,18 @@ pub fn run(args: &QuantizeArgs) -> anyhow::Result<ExitCode> {
             .model
             .with_file_name(format!("{}.int8.onnx", stem(&args.model))),
     };
+    for result in args.report.iter().chain([&out]) {
+        disk::for_result(result, &[&args.model, &args.calibrate])?;
+    }
     let mut graph = fold(&load(&file)?);
+    let (labels, logits) = (
+        file.labels().unwrap_or_default().len(),
+        graph.values[graph.output].shape.len(),
+    );
+    if labels != 0 && labels != logits {
+        return Err(CompileError::Labels { labels, logits })
+            .with_context(|| args.model.display().to_string());
+    }
     let bar = LazyBar::default();
     let mut calibration = calibration(args, &file, &bar)?;
     let options = Options {
@@ -215,6 +228,12 @@ pub fn run(args: &QuantizeArgs) -> anyhow::Result<ExitCode> {
         ui::print(format!("{}: {bytes} bytes", out.display()))?;
     }
     verdict(args, &report)
+}
+
+/// Points of accuracy; a negative number asks for more than the float model has.
+fn points(text: &str) -> Result<f64, String> {
+    let points = text.parse().ok().filter(|points: &f64| points.is_finite());
+    points.ok_or_else(|| "give a number of points, as 0.5".to_owned())
 }
 
 fn verdict(args: &QuantizeArgs, report: &Report) -> anyhow::Result<ExitCode> {

@@ -25,7 +25,7 @@ pub struct QuickstartArgs {
     #[arg(long, short, default_value = "quickstart")]
     pub out: PathBuf,
     /// Times that each picture is seen.
-    #[arg(long, default_value_t = 12)]
+    #[arg(long, default_value_t = 12, value_parser = ui::at_least_one)]
     pub epochs: usize,
     /// Training pictures of each class; a fifth of it for validation, two fifths for the test.
     #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(5..=100_000))]
@@ -35,7 +35,7 @@ pub struct QuickstartArgs {
     pub device: DeviceChoice,
 }
 
-fn stage(number: usize, title: &str) -> std::io::Result<()> {
+fn stage(number: usize, title: &str) -> anyhow::Result<()> {
     ui::print(format!("\n{number}. {title}"))
 }
 
@@ -53,6 +53,12 @@ pub fn run(args: &QuickstartArgs) -> anyhow::Result<ExitCode> {
         if !disk::same(&run.config.data.path, &pictures) {
             bail!("{} (on {})", kept(), run.config.data.path.display());
         }
+    }
+    if !folder.exists() && !pictures.exists() && has_files(&args.out) {
+        bail!(
+            "{} holds something else; give a new folder with --out",
+            args.out.display()
+        );
     }
     draw(args, &pictures)?;
     if learn(args, &pictures, &folder)? == Ending::Stopped {
@@ -80,6 +86,10 @@ pub fn run(args: &QuickstartArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+fn has_files(folder: &Path) -> bool {
+    std::fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some())
+}
+
 fn draw(args: &QuickstartArgs, pictures: &Path) -> anyhow::Result<()> {
     stage(
         1,
@@ -88,7 +98,7 @@ fn draw(args: &QuickstartArgs, pictures: &Path) -> anyhow::Result<()> {
     if pictures.exists() {
         ui::print(format!("   they are in {} already", pictures.display()))?;
     } else {
-        std::fs::create_dir_all(&args.out)?;
+        std::fs::create_dir_all(&args.out).with_context(|| args.out.display().to_string())?;
         let options = SyntheticOptions {
             train: args.pictures,
             val: args.pictures / 5,
@@ -199,7 +209,7 @@ fn on_a_board(pictures: &Path, int8: &Path) -> anyhow::Result<Option<PathBuf>> {
     });
     let told = device::run(&device::DeviceArgs { command: classify });
     if let Err(error) = &told {
-        ui::print(format!("   left out: {error:#}"))?;
+        ui::print(format!("   left out: {}", ui::reason(&error)))?;
     }
     ui::print(
         "   yours:  kiln device classify qemu:mps2-an386 YOUR_PHOTO.jpg --model runs/first/model.int8.onnx",

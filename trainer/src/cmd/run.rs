@@ -11,6 +11,7 @@ use kiln_run::pictures::pixels;
 
 use super::npy;
 use super::ui::{self, LazyBar};
+use crate::disk;
 use crate::inference::{Foreign, Model, normalised};
 
 /// `kiln run`
@@ -39,6 +40,9 @@ pub struct RunArgs {
 
 /// Runs.
 pub fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
+    for result in args.input_tensor.iter().chain(&args.logits) {
+        disk::for_result(result, &[&args.model, &args.input])?;
+    }
     let model = Model::open(&args.model, &args.foreign)?;
     let shape = model.input_shape()?;
     let (layout, values) = match args.input.extension() {

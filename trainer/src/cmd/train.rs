@@ -5,7 +5,7 @@ mod resolve;
 mod tui;
 
 use std::env;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::Ordering;
 
@@ -25,7 +25,7 @@ use crate::model::ModelConfig;
 use crate::model::init::InitError;
 use crate::run::{Run, is_run};
 use crate::training::teacher::TeacherError;
-use crate::training::{self, Ending, Event, Outcome, Setup};
+use crate::training::{self, Ending, Event, Outcome, Setup, TrainError};
 
 /// `kiln train`
 #[derive(Clone, Debug, Default, Args)]
@@ -73,7 +73,7 @@ pub struct TrainArgs {
     #[arg(long)]
     pub optimizer: Option<OptimizerKind>,
     /// The highest learning rate.
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     pub lr: Option<f64>,
     /// Everything random follows from it.
     #[arg(long)]
@@ -129,7 +129,7 @@ pub fn run(args: &TrainArgs) -> anyhow::Result<ExitCode> {
         // The run is whole without it.
         && let Err(error) = advise(&run, &args.device)
     {
-        ui::say(format!("tip        none: {error:#}"));
+        ui::say(format!("tip        none: {}", ui::reason(&error)));
     }
     Ok(match outcome.ending {
         Ending::Stopped => ExitCode::from(2),
@@ -144,6 +144,22 @@ pub fn train(args: &TrainArgs) -> anyhow::Result<(Run, Option<Outcome>)> {
     }
     let mut config = resolve(args)?;
     let before = former(args)?;
+    let pictures = &config.data.path;
+    if args.resume && !pictures.is_dir() {
+        bail!(
+            "{}: the run's pictures are not there; if they were moved: kiln train NEW_PLACE --resume --out {}",
+            pictures.display(),
+            args.out.display()
+        );
+    }
+    if before.is_none() && !args.dry_run && within(&args.out, pictures)? {
+        bail!(
+            "--out {}: lies in the pictures' folder, {}, of which its files would be a part; name a folder \
+             elsewhere",
+            args.out.display(),
+            pictures.display()
+        );
+    }
     let data = match &before {
         Some(run) if run.split().exists() => Dataset::read_split(&config.data.path, &run.split())?,
         _ => Dataset::open(&config.data.path, &config.split_options())?,
@@ -157,17 +173,25 @@ pub fn train(args: &TrainArgs) -> anyhow::Result<(Run, Option<Outcome>)> {
         }
     }
     let spec = config.model.spec(config.input(), data.classes.len())?;
-    describe(&config, &data, &spec)?;
+    let described = describe(&config, &data, &spec)?;
+    if !args.dry_run || args.json {
+        ui::say(&described);
+    }
     if args.dry_run {
-        if args.json {
-            ui::print(serde_json::to_string(&spec.costs()?)?)?;
-        }
+        ui::print(match args.json {
+            true => serde_json::to_string(&spec.costs()?)?,
+            false => described,
+        })?;
         let run = Run {
             folder: args.out.clone(),
             config,
             labels: data.classes,
         };
         return Ok((run, None));
+    }
+    let (pictures, batch) = (data.train.len(), config.training.batch);
+    if pictures < batch {
+        bail!(TrainError::TooFew { pictures, batch });
     }
     // Weights, their average and the optimiser's moments, twice while one replaces the other.
     let params: usize = spec.costs()?.iter().map(|layer| layer.params).sum();
@@ -225,6 +249,12 @@ pub fn train(args: &TrainArgs) -> anyhow::Result<(Run, Option<Outcome>)> {
         conclude(&run, &outcome)?;
     }
     Ok((run, Some(outcome)))
+}
+
+/// Whether a folder is, or would be, a picture folder or in one.
+fn within(folder: &Path, pictures: &Path) -> anyhow::Result<bool> {
+    let real = |path: &Path| disk::real_path(path).with_context(|| path.display().to_string());
+    Ok(real(folder)?.starts_with(real(pictures)?))
 }
 
 /// The run to go on with, if `--resume` asks for it.

@@ -1,5 +1,6 @@
 //! What the commands share: bars, plain progress lines, Ctrl-C, JSON, caches.
 
+use std::borrow::Cow;
 use std::env;
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -19,15 +20,34 @@ pub static STEPPING: AtomicBool = AtomicBool::new(false);
 pub fn catch_interrupts() -> anyhow::Result<()> {
     let result = ctrlc::set_handler(|| {
         if !STEPPING.load(Ordering::Relaxed) || STOP.swap(true, Ordering::Relaxed) {
+            say("\nkiln: stopped");
             std::process::exit(2);
         }
-        say("\nkiln: stopping after this step; press Ctrl-C again to stop at once");
+        say("\nkiln: stopping after what is being done; press Ctrl-C again to stop at once");
     });
     match result {
         // The quickstart runs several commands in one process.
         Ok(()) | Err(ctrlc::Error::MultipleHandlers) => Ok(()),
         Err(error) => Err(error).context("cannot catch Ctrl-C"),
     }
+}
+
+/// A number of things that is not 0, on the command line.
+pub fn at_least_one(text: &str) -> Result<usize, String> {
+    let count = text.parse().ok().filter(|count| *count > 0);
+    count.ok_or_else(|| "give a whole number, 1 or more".to_owned())
+}
+
+/// An error and its causes, each once: many say their cause themselves.
+pub fn reason(error: &anyhow::Error) -> String {
+    error.chain().fold(String::new(), |said, cause| {
+        let cause = cause.to_string();
+        match said.contains(&cause) {
+            true => said,
+            false if said.is_empty() => cause,
+            false => format!("{said}: {cause}"),
+        }
+    })
 }
 
 /// A bar on stderr; nothing where stderr is no terminal.
@@ -95,14 +115,28 @@ impl LazyBar {
     }
 }
 
+/// Text that leaves the terminal as it is: file names, labels and names in models may have any characters.
+fn harmless(line: &str) -> Cow<'_, str> {
+    let steers = |c: char| c.is_control() && c != '\n' && c != '\t';
+    match line.contains(steers) {
+        true => Cow::Owned(line.replace(steers, "\u{FFFD}")),
+        false => Cow::Borrowed(line),
+    }
+}
+
 /// Prints a line on stderr; where nobody reads it any more, the work goes on.
 pub fn say(line: impl AsRef<str>) {
-    let _ = writeln!(io::stderr().lock(), "{}", line.as_ref());
+    let _ = writeln!(io::stderr().lock(), "{}", harmless(line.as_ref()));
 }
 
 /// Prints a line on stdout; a closed pipe is an error that `main` forgives.
-pub fn print(line: impl AsRef<str>) -> io::Result<()> {
-    writeln!(io::stdout().lock(), "{}", line.as_ref())
+pub fn print(line: impl AsRef<str>) -> anyhow::Result<()> {
+    match writeln!(io::stdout().lock(), "{}", harmless(line.as_ref())) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(error).context("the standard output")
+        }
+        done => Ok(done?),
+    }
 }
 
 /// `1 h 02 m`, `3 m 05 s` or `4.2 s`.
@@ -142,6 +176,24 @@ pub fn cache_folder(given: Option<&Path>) -> Option<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nothing_that_is_printed_steers_the_terminal() {
+        assert_eq!(harmless("a\tb\ncät ✓"), "a\tb\ncät ✓");
+        assert_eq!(
+            harmless("\u{1b}[2Jcat\u{7}\r"),
+            "\u{FFFD}[2Jcat\u{FFFD}\u{FFFD}"
+        );
+    }
+
+    #[test]
+    fn a_cause_is_said_once() {
+        let lost = || io::Error::other("no such file");
+        let twice = anyhow::Error::new(lost()).context("model.onnx: no such file; export it");
+        assert_eq!(reason(&twice), "model.onnx: no such file; export it");
+        let once = anyhow::Error::new(lost()).context("model.onnx");
+        assert_eq!(reason(&once), "model.onnx: no such file");
+    }
 
     #[test]
     fn times_and_counts_read_well() {

@@ -17,7 +17,7 @@ use kiln_runtime::verify::{
 use serde::Serialize;
 
 use super::compile::stem;
-use super::ui::{self, LazyBar};
+use super::ui::{self, LazyBar, at_least_one};
 use crate::evaluate::{argmax, largest_gap};
 use crate::inference::{Foreign, Model, normalised};
 
@@ -46,7 +46,7 @@ pub struct VerifyArgs {
     #[arg(long, value_name = "FILE")]
     pub int8: Option<PathBuf>,
     /// Pictures compared at most, evenly from all of them.
-    #[arg(long, default_value_t = 100)]
+    #[arg(long, default_value_t = 100, value_parser = at_least_one)]
     pub pictures: usize,
     /// How far a logit by tract may be off, in steps of its quantization.
     #[arg(long, default_value_t = 4)]
@@ -112,7 +112,7 @@ pub fn run(args: &VerifyArgs) -> anyhow::Result<ExitCode> {
         bail!("the model carries no recipe for pictures; give --recipe");
     };
     let all = files(std::slice::from_ref(&args.data))?;
-    let step = all.len().div_ceil(args.pictures.max(1)).max(1);
+    let step = all.len().div_ceil(args.pictures).max(1);
     let chosen: Vec<_> = all.iter().step_by(step).collect();
     let bar = LazyBar::default();
     let mut outcome = Outcome {
@@ -262,6 +262,9 @@ fn text(difference: &Difference) -> String {
 
 /// Finds and opens what belongs together.
 fn open(args: &VerifyArgs) -> anyhow::Result<Forms> {
+    if !args.model.exists() {
+        bail!("{}: no such file", args.model.display());
+    }
     let (folder, name) = match args.model.is_dir() {
         true => (args.model.clone(), "model".to_owned()),
         false => (

@@ -15,7 +15,7 @@ use kiln_run::answer::Answer;
 use kiln_run::pictures;
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 
-use super::classify::{said, tell};
+use super::classify::{names, said, tell};
 use super::ui::{self, STEPPING, STOP};
 use crate::inference::{Foreign, Model};
 
@@ -61,9 +61,8 @@ pub struct WatchArgs {
 pub fn run(args: &WatchArgs) -> anyhow::Result<ExitCode> {
     let model = Model::open(&args.model, &args.foreign)?;
     let recipe = model.recipe()?;
-    // Without names, classes are numbers.
-    let labels = model.labels().unwrap_or_default();
     let answerer = model.answerer()?;
+    let labels = names(&model, &answerer)?;
     let mut session = answerer.session();
     if !args.folder.is_dir() {
         bail!("{}: no such folder", args.folder.display());
@@ -104,7 +103,7 @@ pub fn run(args: &WatchArgs) -> anyhow::Result<ExitCode> {
                 }
                 // It was there a moment ago: whoever took it away does not want to know.
                 Err(_) if !file.exists() => {}
-                Err(error) => ui::say(format!("kiln: {error:#}")),
+                Err(error) => ui::say(format!("kiln: {}", ui::reason(&error))),
             }
         }
     }

@@ -8,12 +8,13 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
 use super::check::Report;
 use super::scan::Scan;
+use crate::disk::real_path;
 
 /// The list of what was left out.
 pub const REMOVED: &str = "removed.tsv";
@@ -58,7 +59,8 @@ pub enum CleanError {
 /// # Errors
 /// [`CleanError::NotEmpty`], [`CleanError::Inside`].
 pub fn check_target(data: &Path, folder: &Path) -> Result<(), CleanError> {
-    if real_path(folder)?.starts_with(real_path(data)?) {
+    let real = |path: &Path| real_path(path).map_err(unwritable(path));
+    if real(folder)?.starts_with(real(data)?) {
         return Err(CleanError::Inside {
             folder: folder.to_owned(),
             data: data.to_owned(),
@@ -144,25 +146,6 @@ fn copy(from: &Path, to: &Path) -> Result<(), CleanError> {
     }
     fs::copy(from, to).map_err(unwritable(to))?;
     Ok(())
-}
-
-/// A path's real place, of which the last parts need not exist yet.
-fn real_path(path: &Path) -> Result<PathBuf, CleanError> {
-    let absolute = std::path::absolute(path).map_err(unwritable(path))?;
-    let there = absolute.ancestors().find_map(|ancestor| {
-        let real = ancestor.canonicalize().ok()?;
-        Some((real, absolute.strip_prefix(ancestor).ok()?))
-    });
-    let Some((mut real, rest)) = there else {
-        return Ok(absolute);
-    };
-    for part in rest.components() {
-        match part {
-            Component::ParentDir => _ = real.pop(),
-            part => real.push(part),
-        }
-    }
-    Ok(real)
 }
 
 fn one_line(text: &str) -> String {

@@ -12,10 +12,10 @@ use kiln_runtime::recipe::RecipeText;
 /// For ONNX files that Kiln did not write.
 #[derive(Clone, Debug, Default, Args)]
 pub struct Foreign {
-    /// Class names in the order of the logits, one a line, for a model that carries none.
+    /// Class names in the order of the logits, one a line, for an ONNX file that carries none, or others.
     #[arg(long, value_name = "FILE", help_heading = "Models from elsewhere")]
     pub labels: Option<PathBuf>,
-    /// How a picture becomes an input, for a model that carries none: a TOML file with width, height,
+    /// How a picture becomes an input, for an ONNX file that does not say or says otherwise: a TOML file with width, height,
     /// fit, crop_pct, color, mean and std, like the table `recipe` of a run.toml; what is left out is 64x64, stretch, 100,
     /// rgb, 0.5 and 0.25.
     #[arg(long, value_name = "FILE", help_heading = "Models from elsewhere")]
@@ -23,6 +23,17 @@ pub struct Foreign {
 }
 
 impl Foreign {
+    /// Refuses to say anything of a model that keeps what it carries.
+    pub fn refuse(&self, path: &Path, what: &str) -> anyhow::Result<()> {
+        if self.labels.is_some() || self.recipe.is_some() {
+            bail!(
+                "{}: {what} keeps its labels and recipe; --labels and --recipe are for ONNX files",
+                path.display()
+            );
+        }
+        Ok(())
+    }
+
     /// Adds to the file's metadata what is given, and the layout where it is not there.
     pub fn complete(&self, file: &mut OnnxFile) -> anyhow::Result<()> {
         if let Some(path) = &self.labels {

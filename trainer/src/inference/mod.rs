@@ -41,9 +41,11 @@ impl Model {
     /// Opens a run's folder, an ONNX file or a `.kiln` file, told apart by content.
     pub fn open(path: &Path, foreign: &Foreign) -> anyhow::Result<Self> {
         if path.is_dir() {
+            foreign.refuse(path, "a run")?;
             return Ok(Self::Run(Box::new(Run::open(path)?)));
         }
         if is_kiln(path)? {
+            foreign.refuse(path, "a compiled file")?;
             return Ok(Self::Kiln(path.to_owned(), LoadedModel::open(path)?));
         }
         let mut file = OnnxFile::load(path)?;
@@ -79,7 +81,20 @@ impl Model {
     pub fn recipe(&self) -> anyhow::Result<Recipe> {
         Ok(match self {
             Self::Run(run) => run.config.recipe(),
-            Self::Float(file) | Self::Int8(file, ..) => file.recipe()?.into(),
+            Self::Float(file) => {
+                let recipe = file.recipe()?.into();
+                let (_, axes) = file.input()?;
+                if !takes(&axes, self.layout(), &recipe) {
+                    let (columns, rows) = (recipe.width, recipe.height);
+                    bail!(
+                        "{}: its input is {axes:?}, its recipe gives {columns}×{rows} pixels of {} channels",
+                        file.path.display(),
+                        recipe.channels()
+                    );
+                }
+                recipe
+            }
+            Self::Int8(file, ..) => file.recipe()?.into(),
             Self::Kiln(path, model) => match model.model().recipe() {
                 Some(recipe) => recipe,
                 None => bail!(
@@ -183,6 +198,23 @@ impl Model {
         match self {
             Self::Float(file) => Ok(Answerer::Float(FloatModel::classifier(file)?)),
             _ => self.answerer(),
+        }
+    }
+}
+
+/// Whether an input with these axes takes a recipe's pictures; one with no axes for rows, columns and channels
+/// takes their values.
+fn takes(axes: &[usize], layout: Layout, recipe: &Recipe) -> bool {
+    let [rows, columns, channels] = [recipe.height.into(), recipe.width.into(), recipe.channels()];
+    match (layout, axes) {
+        (Layout::Nchw, &[_, c, h, w]) | (Layout::Nhwc, &[_, h, w, c]) => {
+            [h, w, c] == [rows, columns, channels]
+        }
+        _ => {
+            let values = axes
+                .iter()
+                .try_fold(1usize, |values, axis| values.checked_mul(*axis));
+            values == Some(recipe.len())
         }
     }
 }

@@ -68,7 +68,9 @@ pub enum TrainError {
     #[error("{0:#}")]
     Curves(anyhow::Error),
     /// Not one batch.
-    #[error("train: {pictures} pictures do not fill one batch of {batch}; use a smaller --batch")]
+    #[error(
+        "train: {pictures} pictures do not fill one batch of {batch}: give --batch {pictures} or less"
+    )]
     TooFew {
         /// Pictures in the training split.
         pictures: usize,

@@ -121,7 +121,7 @@ pub fn run(args: &ClassifyArgs) -> anyhow::Result<ExitCode> {
             }
             Err(error) => {
                 broken += 1;
-                bar.line(&format!("kiln: {error:#}"));
+                bar.line(&format!("kiln: {}", ui::reason(&error)));
             }
         }
         if files.len() > 1 {

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 
 use crate::cmd::classify::said;
 use crate::cmd::model::Pictures;
-use crate::cmd::ui::LazyBar;
+use crate::cmd::ui::{self, LazyBar};
 use crate::data::Dataset;
 use crate::evaluate::{Strangers, auroc};
 use crate::inference::Model;
@@ -50,7 +50,7 @@ pub fn ask(
                         bail!("the model does not say what it knows: quantize it with --unknown")
                     }
                     Err(error) => {
-                        bar.line(&format!("left out: {error:#}"));
+                        bar.line(&format!("left out: {}", ui::reason(&error)));
                         Ok(None)
                     }
                 }

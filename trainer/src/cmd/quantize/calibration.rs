@@ -39,7 +39,7 @@ impl Pictures {
             .context("calibrating with pictures needs a recipe; give --recipe, or inputs as .npy")?
             .into();
         let all = find(folder, file, part)?;
-        let step = all.len().div_ceil(count.max(1)).max(1);
+        let step = all.len().div_ceil(count).max(1);
         let chosen: Vec<_> = all.into_iter().step_by(step).collect();
         let total = chosen.len();
         let mut scratch = Vec::new();

@@ -65,7 +65,7 @@ impl Forms {
             }
             match Model::open(&beside, foreign) {
                 Ok(model) => forms.put(&beside, model),
-                Err(error) => ui::say(format!("left out: {error:#}")),
+                Err(error) => ui::say(format!("left out: {}", ui::reason(&error))),
             }
         }
         forms.complete_float();

@@ -1,6 +1,5 @@
 //! What a person sees of a training.
 
-use std::io;
 use std::iter;
 use std::sync::atomic::Ordering;
 
@@ -14,34 +13,34 @@ use crate::model::ModelSpec;
 use crate::run::Run;
 use crate::training::{Ending, Event, Outcome};
 
-/// Says what will be trained and what it costs, before it starts.
-pub fn describe(config: &RunConfig, data: &Dataset, spec: &ModelSpec) -> anyhow::Result<()> {
-    let sizes = [Split::Train, Split::Val, Split::Test].map(|split| data.split(split).len());
-    ui::say(format!(
-        "pictures   {}: {} classes",
-        data.root.display(),
-        data.classes.len()
-    ));
-    ui::say(format!(
-        "           train {}, val {}, test {}",
-        sizes[0], sizes[1], sizes[2]
-    ));
+/// What will be trained and what it costs.
+pub fn describe(config: &RunConfig, data: &Dataset, spec: &ModelSpec) -> anyhow::Result<String> {
+    let [train, val, test] =
+        [Split::Train, Split::Val, Split::Test].map(|split| data.split(split).len());
     let [channels, rows, columns] = spec.input;
-    ui::say(format!("input      {columns}×{rows}, {channels} channels"));
+    let mut lines = vec![
+        format!(
+            "pictures   {}: {} classes",
+            data.root.display(),
+            data.classes.len()
+        ),
+        format!("           train {train}, val {val}, test {test}"),
+        format!("input      {columns}×{rows}, {channels} channels"),
+        "layer                         output            params       MACs".to_owned(),
+    ];
     let layers = spec.costs()?;
-    ui::say("layer                         output            params       MACs");
     for layer in &layers {
         let [c, h, w] = layer.output;
         let output = format!("{c}×{h}×{w}");
         let (params, macs) = (ui::count(layer.params), ui::count(layer.macs));
-        ui::say(format!(
+        lines.push(format!(
             "  {:<27} {output:<14} {params:>9}  {macs:>9}",
             layer.name
         ));
     }
     let params: usize = layers.iter().map(|layer| layer.params).sum();
     let macs: usize = layers.iter().map(|layer| layer.macs).sum();
-    ui::say(format!(
+    lines.push(format!(
         "total      {} parameters, {} MACs",
         ui::count(params),
         ui::count(macs)
@@ -54,7 +53,7 @@ pub fn describe(config: &RunConfig, data: &Dataset, spec: &ModelSpec) -> anyhow:
         .map(|pair| pair[0] + pair[1])
         .max()
         .unwrap_or(0);
-    ui::say(format!(
+    lines.push(format!(
         "memory     weights {:.1} kB as f32, {:.1} kB as int8; activations {:.1} kB at least as int8",
         params as f64 * 4.0 / 1e3,
         params as f64 / 1e3,
@@ -62,11 +61,11 @@ pub fn describe(config: &RunConfig, data: &Dataset, spec: &ModelSpec) -> anyhow:
     ));
     // Each value is kept for the way back, and has a gradient.
     let step = sizes.iter().sum::<usize>() * config.training.batch * 4 * 2;
-    ui::say(format!(
+    lines.push(format!(
         "           about {:.0} MB for a training step",
         step as f64 / 1e6 + params as f64 * 16.0 / 1e6
     ));
-    Ok(())
+    Ok(lines.join("\n"))
 }
 
 /// Draws an event: bars while work is under way, a line for what is done.
@@ -127,7 +126,7 @@ pub fn show(bar: &LazyBar, event: &Event<'_>, run: &Run) {
 }
 
 /// Says how it ended, and what to type next.
-pub fn conclude(run: &Run, outcome: &Outcome) -> io::Result<()> {
+pub fn conclude(run: &Run, outcome: &Outcome) -> anyhow::Result<()> {
     let folder = run.folder.display();
     match outcome.ending {
         Ending::Stopped => {

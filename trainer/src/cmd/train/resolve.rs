@@ -12,11 +12,11 @@ use crate::model::ModelConfig;
 /// `64` or `96x64`, columns first.
 pub fn parse_size(text: &str) -> Result<(u16, u16), String> {
     let (columns, rows) = text.split_once('x').unwrap_or((text, text));
-    let side = |text: &str| {
-        let side = text.parse::<u16>().ok().filter(|side| *side > 0);
-        side.ok_or_else(|| format!("`{text}` is no number of pixels"))
-    };
-    Ok((side(columns)?, side(rows)?))
+    let side = |text: &str| text.parse::<u16>().ok().filter(|side| *side > 0);
+    let size = side(columns).zip(side(rows));
+    size.ok_or_else(|| {
+        "give a side, as 64, or COLUMNSxROWS, as 96x64; each is 1 to 65535".to_owned()
+    })
 }
 
 /// The run that the configuration file, `--set` and the options describe together.
@@ -25,7 +25,10 @@ pub fn resolve(args: &TrainArgs) -> anyhow::Result<RunConfig> {
     let file = match (&args.config, args.resume) {
         (Some(file), _) => Some(file.clone()),
         (None, true) if own.exists() => Some(own),
-        (None, true) => bail!("{}: nothing to resume here", args.out.display()),
+        (None, true) => bail!(
+            "{}: nothing to resume here; leave --resume out to begin",
+            args.out.display()
+        ),
         (None, false) => before(args)?,
     };
     let mut table = match &file {

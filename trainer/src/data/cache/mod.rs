@@ -76,7 +76,7 @@ pub enum CacheError {
     /// Too many files are broken.
     #[error(
         "{broken} of {total} pictures cannot be used, {allowed} may be ({first}): \
-         mend or delete them, or allow a larger share"
+         mend or delete them (kiln check names all), or allow a larger share: kiln train --set data.broken=0.2"
     )]
     Broken {
         /// How many are broken.
