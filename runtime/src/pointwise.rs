@@ -24,6 +24,24 @@ pub enum Pointwise {
         /// What it tends to far below 0, negated.
         alpha: f32,
     },
+    /// `gamma * x` where positive, else `gamma * alpha * (exp(x) - 1)`.
+    Selu {
+        /// What it tends to far below 0, negated and divided by `gamma`.
+        alpha: f32,
+        /// The slope above 0.
+        gamma: f32,
+    },
+    /// `max(x, 0) + min(alpha * (exp(x / alpha) - 1), 0)`.
+    Celu {
+        /// What it tends to far below 0, negated.
+        alpha: f32,
+    },
+    /// `log(1 + exp(x))`.
+    Softplus,
+    /// `x / (1 + |x|)`.
+    Softsign,
+    /// `x * tanh(softplus(x))`.
+    Mish,
     /// `1 / (1 + exp(-x))`.
     Sigmoid,
     /// `min(max(alpha * x + beta, 0), 1)`.
@@ -49,12 +67,25 @@ impl Pointwise {
     /// The function's value.
     pub fn eval(self, x: f64) -> f64 {
         let sigmoid = |x: f64| 1.0 / (1.0 + (-x).exp());
+        // Either way without overflow.
+        let softplus = |x: f64| x.max(0.0) + (-x.abs()).exp().ln_1p();
         match self {
             Self::Relu => x.max(0.0),
             Self::Clip { min, max } => x.max(min.into()).min(max.into()),
             Self::LeakyRelu { alpha } if x < 0.0 => f64::from(alpha) * x,
             Self::Elu { alpha } if x < 0.0 => f64::from(alpha) * x.exp_m1(),
             Self::LeakyRelu { .. } | Self::Elu { .. } => x,
+            Self::Selu { alpha, gamma } if x < 0.0 => {
+                f64::from(gamma) * f64::from(alpha) * x.exp_m1()
+            }
+            Self::Selu { gamma, .. } => f64::from(gamma) * x,
+            Self::Celu { alpha } => {
+                let alpha = f64::from(alpha);
+                x.max(0.0) + (alpha * (x / alpha).exp_m1()).min(0.0)
+            }
+            Self::Softplus => softplus(x),
+            Self::Softsign => x / (1.0 + x.abs()),
+            Self::Mish => x * softplus(x).tanh(),
             Self::Sigmoid => sigmoid(x),
             Self::HardSigmoid { alpha, beta } => {
                 (f64::from(alpha) * x + f64::from(beta)).clamp(0.0, 1.0)
@@ -87,6 +118,11 @@ impl Pointwise {
             Self::Clip { .. } => "Clip",
             Self::LeakyRelu { .. } => "LeakyRelu",
             Self::Elu { .. } => "Elu",
+            Self::Selu { .. } => "Selu",
+            Self::Celu { .. } => "Celu",
+            Self::Softplus => "Softplus",
+            Self::Softsign => "Softsign",
+            Self::Mish => "Mish",
             Self::Sigmoid => "Sigmoid",
             Self::HardSigmoid { .. } => "HardSigmoid",
             Self::HardSwish => "HardSwish",
@@ -108,6 +144,29 @@ mod tests {
             (Pointwise::Clip { min: 0.0, max: 6.0 }, 7.0, 6.0),
             (Pointwise::LeakyRelu { alpha: 0.5 }, -2.0, -1.0),
             (Pointwise::Elu { alpha: 1.0 }, -1.0, -0.632_120_558_8),
+            (
+                Pointwise::Selu {
+                    alpha: 1.5,
+                    gamma: 2.0,
+                },
+                -1.0,
+                -1.896_361_676_5,
+            ),
+            (
+                Pointwise::Selu {
+                    alpha: 1.5,
+                    gamma: 2.0,
+                },
+                1.0,
+                2.0,
+            ),
+            (Pointwise::Celu { alpha: 2.0 }, -2.0, -1.264_241_117_7),
+            (Pointwise::Celu { alpha: 2.0 }, 3.0, 3.0),
+            (Pointwise::Softplus, 0.0, std::f64::consts::LN_2),
+            (Pointwise::Softplus, 1e4, 1e4),
+            (Pointwise::Softsign, -3.0, -0.75),
+            (Pointwise::Mish, 1.0, 0.865_098_388_3),
+            (Pointwise::Mish, -1e4, 0.0),
             (Pointwise::Sigmoid, 1.0, 0.731_058_578_6),
             (
                 Pointwise::HardSigmoid {

@@ -27,7 +27,10 @@ MODULES = [
     "prelu", "qlinearconv", "qlinearmatmul", "quantizelinear", "reducemean", "relu", "reshape", "resize", "sigmoid", "softmax",
     "squeeze", "sub", "swish", "tanh", "transpose", "unsqueeze",
 ]
-EACH_VALUE = {"Clip", "Elu", "Gelu", "HardSigmoid", "HardSwish", "Identity", "LeakyRelu", "Relu", "Sigmoid", "Swish", "Tanh"}
+EACH_VALUE = {
+    "Celu", "Clip", "Elu", "Gelu", "HardSigmoid", "HardSwish", "Identity", "LeakyRelu", "Mish", "Relu", "Selu", "Sigmoid", "Softplus",
+    "Softsign", "Swish", "Tanh",
+}
 BATCHED = EACH_VALUE | {
     "Add", "AveragePool", "BatchNormalization", "Conv", "Div", "Dropout", "Flatten", "Gemm", "GlobalAveragePool", "MatMul",
     "MaxPool", "Mul", "PRelu", "QLinearMatMul", "Softmax", "Sub",

@@ -33,7 +33,7 @@ pub fn find<'f>(
     scalar: &dyn Fn(&str) -> Option<f32>,
 ) -> Option<Pattern<'f>> {
     let root = index.node(node);
-    if !["Mul", "Div", "Max", "Reciprocal"].contains(&&root.op_type[..]) || !own(root) {
+    if !["Mul", "Div", "Max", "Reciprocal", "Where"].contains(&&root.op_type[..]) || !own(root) {
         return None;
     }
     let part = Part { index, scalar };
@@ -129,7 +129,12 @@ impl<'f> Part<'_, 'f> {
                 let max = inputs.get(2).copied().flatten();
                 x.max(min).min(max.unwrap_or(attribute("max", f32::MAX)))
             }
+            "Where" if x == 0.0 => inputs.get(2).copied().flatten()?,
+            "Where" => second?,
+            "Greater" => f64::from(u8::from(x > second?)),
             "Neg" => -x,
+            "Log" => x.ln(),
+            "Softplus" => Pointwise::Softplus.eval(x),
             "Exp" => x.exp(),
             "Reciprocal" => 1.0 / x,
             "Erf" => libm::erf(x),
@@ -153,7 +158,11 @@ fn elementwise(node: &NodeProto) -> bool {
         "Max",
         "Min",
         "Clip",
+        "Where",
+        "Greater",
         "Neg",
+        "Log",
+        "Softplus",
         "Exp",
         "Reciprocal",
         "Erf",
@@ -179,6 +188,8 @@ fn recognize(root: &str, values: &[f64]) -> Option<Pointwise> {
     let (sixth, half) = (1.0 / 6.0, 0.5);
     let candidates = [
         Some(Pointwise::Silu),
+        Some(Pointwise::Mish),
+        Some(Pointwise::Softplus),
         Some(Pointwise::HardSwish),
         Some(Pointwise::Gelu),
         Some(Pointwise::GeluTanh),

@@ -254,7 +254,21 @@ impl Writer<'_> {
         output
     }
 
-    /// A function of each value. Silu has no operator: it is `x * Sigmoid(x)`.
+    /// The input, times what operators make of it one after the other.
+    fn gated(&mut self, name: &str, operators: &[&str], input: &str, output: &str) {
+        let mut gate = input.to_owned();
+        for operator in operators {
+            let word = operator.to_lowercase();
+            let next = self.document.unique(&format!("{output}_{word}"), "");
+            self.document
+                .node(&format!("{name}_{word}"), operator, &[&gate], &next, vec![]);
+            gate = next;
+        }
+        self.document
+            .node(name, "Mul", &[input, &gate], output, vec![]);
+    }
+
+    /// A function of each value. Silu has no operator: it is `x * Sigmoid(x)`; nor has Mish before opset 18.
     fn pointwise(&mut self, name: &str, function: Pointwise, input: &str, output: &str) {
         let mut inputs = vec![input.to_owned()];
         let attributes: Attributes = match function {
@@ -269,30 +283,25 @@ impl Writer<'_> {
                 }
                 vec![]
             }
-            Pointwise::LeakyRelu { alpha } | Pointwise::Elu { alpha } => {
-                vec![("alpha", Attribute::Float(alpha))]
-            }
+            Pointwise::LeakyRelu { alpha }
+            | Pointwise::Elu { alpha }
+            | Pointwise::Celu { alpha } => vec![("alpha", Attribute::Float(alpha))],
+            Pointwise::Selu { alpha, gamma } => vec![
+                ("alpha", Attribute::Float(alpha)),
+                ("gamma", Attribute::Float(gamma)),
+            ],
             Pointwise::HardSigmoid { alpha, beta } => vec![
                 ("alpha", Attribute::Float(alpha)),
                 ("beta", Attribute::Float(beta)),
             ],
             Pointwise::GeluTanh => vec![("approximate", Attribute::Text("tanh"))],
-            Pointwise::Silu => {
-                let gate = self.document.unique(&format!("{output}_sigmoid"), "");
-                self.document.node(
-                    &format!("{name}_sigmoid"),
-                    "Sigmoid",
-                    &[input],
-                    &gate,
-                    vec![],
-                );
-                self.document
-                    .node(name, "Mul", &[input, &gate], output, vec![]);
-                return;
-            }
+            Pointwise::Silu => return self.gated(name, &["Sigmoid"], input, output),
+            Pointwise::Mish => return self.gated(name, &["Softplus", "Tanh"], input, output),
             Pointwise::Relu
             | Pointwise::Sigmoid
             | Pointwise::HardSwish
+            | Pointwise::Softplus
+            | Pointwise::Softsign
             | Pointwise::Tanh
             | Pointwise::Gelu => vec![],
         };

@@ -50,7 +50,7 @@ pub fn unknown(call: &Call<'_>) -> Problem {
             "its values are drawn anew for each picture",
             "export the model for inference: training=False, or model.eval()",
         ),
-        "Selu" | "Celu" | "Mish" | "Softplus" | "Softsign" | "ThresholdedRelu" => (
+        "ThresholdedRelu" | "Shrink" | "Sin" | "Cos" => (
             "this activation is not supported",
             "train with Relu, HardSwish, Silu or Gelu",
         ),

@@ -52,8 +52,10 @@ fn own_rule(op: &str) -> Option<Rule> {
         "Gemm" => dense::gemm,
         "MatMul" => dense::matmul,
         "BatchNormalization" => affine::batch_normalization,
-        "Relu" | "LeakyRelu" | "Elu" | "Sigmoid" | "HardSigmoid" | "HardSwish" | "Swish"
-        | "Tanh" | "Gelu" | "Clip" => pointwise::activation,
+        "Relu" | "LeakyRelu" | "Elu" | "Selu" | "Celu" | "Softplus" | "Softsign" | "Mish"
+        | "Sigmoid" | "HardSigmoid" | "HardSwish" | "Swish" | "Tanh" | "Gelu" | "Clip" => {
+            pointwise::activation
+        }
         "PRelu" => pointwise::prelu,
         "Min" | "Max" => pointwise::bound,
         "Add" | "Sub" | "Mul" | "Sum" => binary::binary,

@@ -24,6 +24,16 @@ pub fn activation<'f>(walk: &mut Walk<'f>, call: &Call<'f>) -> Outcome {
         "Elu" => Pointwise::Elu {
             alpha: number(call, "alpha", 1.0)?,
         },
+        "Selu" => Pointwise::Selu {
+            alpha: number(call, "alpha", 1.673_263_2)?,
+            gamma: number(call, "gamma", 1.050_701)?,
+        },
+        "Celu" if number(call, "alpha", 1.0)? != 0.0 => Pointwise::Celu {
+            alpha: number(call, "alpha", 1.0)?,
+        },
+        "Softplus" => Pointwise::Softplus,
+        "Softsign" => Pointwise::Softsign,
+        "Mish" => Pointwise::Mish,
         "Sigmoid" => Pointwise::Sigmoid,
         "HardSigmoid" => Pointwise::HardSigmoid {
             alpha: number(call, "alpha", 0.2)?,

@@ -40,6 +40,20 @@ fn activations() {
             Pointwise::LeakyRelu { alpha: 0.25 },
         ),
         (one(13, "Elu", &[]), Pointwise::Elu { alpha: 1.0 }),
+        (
+            one(13, "Selu", &[("gamma", F(1.5))]),
+            Pointwise::Selu {
+                alpha: 1.673_263_2,
+                gamma: 1.5,
+            },
+        ),
+        (
+            one(13, "Celu", &[("alpha", F(0.5))]),
+            Pointwise::Celu { alpha: 0.5 },
+        ),
+        (one(13, "Softplus", &[]), Pointwise::Softplus),
+        (one(13, "Softsign", &[]), Pointwise::Softsign),
+        (one(18, "Mish", &[]), Pointwise::Mish),
         (one(13, "Sigmoid", &[]), Pointwise::Sigmoid),
         (
             one(13, "HardSigmoid", &[("alpha", F(0.25))]),
@@ -95,6 +109,26 @@ fn patterns() {
             .node("Clip", "a zero six", "c", &[])
     };
     let cases = [
+        (
+            "x * tanh(softplus(x))",
+            start()
+                .node("Softplus", "x", "s", &[])
+                .node("Tanh", "s", "t", &[])
+                .node("Mul", "x t", "y", &[]),
+            Pointwise::Mish,
+        ),
+        (
+            // As PyTorch's newer exporter writes Softplus.
+            "log(1 + exp(x)) up to a threshold",
+            start()
+                .scalar("threshold", 20.0)
+                .node("Exp", "x", "e", &[])
+                .node("Add", "e one", "a", &[])
+                .node("Log", "a", "l", &[])
+                .node("Greater", "x threshold", "g", &[])
+                .node("Where", "g x l", "y", &[]),
+            Pointwise::Softplus,
+        ),
         (
             "x * sigmoid",
             start()

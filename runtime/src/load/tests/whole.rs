@@ -97,7 +97,7 @@ fn what_is_said_is_about_the_order_that_fits() {
         .random("w", &[4, 3, 3, 3])
         .node("Conv", "x w", "c", &[])
         .node("LSTM", "c", "l", &[])
-        .node("Selu", "c", "s", &[])
+        .node("Shrink", "c", "s", &[])
         .node("Add", "l s", "y", &[]);
     let error = load(&model.file()).unwrap_err().to_string();
     assert!(error.contains("2 nodes are not supported"), "{error}");
