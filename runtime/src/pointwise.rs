@@ -31,11 +31,6 @@ pub enum Pointwise {
         /// The slope above 0.
         gamma: f32,
     },
-    /// `max(x, 0) + min(alpha * (exp(x / alpha) - 1), 0)`.
-    Celu {
-        /// What it tends to far below 0, negated.
-        alpha: f32,
-    },
     /// `log(1 + exp(x))`.
     Softplus,
     /// `x / (1 + |x|)`.
@@ -79,10 +74,6 @@ impl Pointwise {
                 f64::from(gamma) * f64::from(alpha) * x.exp_m1()
             }
             Self::Selu { gamma, .. } => f64::from(gamma) * x,
-            Self::Celu { alpha } => {
-                let alpha = f64::from(alpha);
-                x.max(0.0) + (alpha * (x / alpha).exp_m1()).min(0.0)
-            }
             Self::Softplus => softplus(x),
             Self::Softsign => x / (1.0 + x.abs()),
             Self::Mish => x * softplus(x).tanh(),
@@ -119,7 +110,6 @@ impl Pointwise {
             Self::LeakyRelu { .. } => "LeakyRelu",
             Self::Elu { .. } => "Elu",
             Self::Selu { .. } => "Selu",
-            Self::Celu { .. } => "Celu",
             Self::Softplus => "Softplus",
             Self::Softsign => "Softsign",
             Self::Mish => "Mish",
@@ -160,8 +150,6 @@ mod tests {
                 1.0,
                 2.0,
             ),
-            (Pointwise::Celu { alpha: 2.0 }, -2.0, -1.264_241_117_7),
-            (Pointwise::Celu { alpha: 2.0 }, 3.0, 3.0),
             (Pointwise::Softplus, 0.0, std::f64::consts::LN_2),
             (Pointwise::Softplus, 1e4, 1e4),
             (Pointwise::Softsign, -3.0, -0.75),

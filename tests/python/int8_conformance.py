@@ -21,7 +21,7 @@ from sessions import session
 
 # Functions of one value: ONNX Runtime runs most of them in float, which gives 256 values at most.
 POINTWISE = {
-    "Celu", "Clip", "Elu", "Gelu", "HardSigmoid", "HardSwish", "LeakyRelu", "PRelu", "QuickGelu", "Relu", "Selu", "Sigmoid",
+    "Clip", "Elu", "Gelu", "HardSigmoid", "HardSwish", "LeakyRelu", "PRelu", "QuickGelu", "Relu", "Selu", "Sigmoid",
     "Softplus", "Softsign", "Tanh",
 }
 # Of integers, made by ONNX Runtime of what stands between DequantizeLinear and QuantizeLinear.

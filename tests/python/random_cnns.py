@@ -121,7 +121,7 @@ class Net:
     def function(self, value: str) -> str:
         kind = self.pick(
             "Relu", "Relu", "Relu", "Relu6", "Clip", "LeakyRelu", "PRelu", "Sigmoid", "HardSigmoid", "HardSwish", "HardSwishParts",
-            "Silu", "Tanh", "Gelu", "GeluTanh", "Elu", "Selu", "Celu", "Softplus", "Softsign", "Mish", "none",
+            "Silu", "Tanh", "Gelu", "GeluTanh", "Elu", "Selu", "Softplus", "Softsign", "Mish", "none",
         )
         constant = lambda number: self.constant(np.float32(number))  # noqa: E731
         match kind:
@@ -133,7 +133,7 @@ class Net:
                 return self.node("Clip", [value, constant(-0.5), constant(1.25)])
             case "Mish" if self.opset < 18 or self.chance(0.5):
                 return self.node("Mul", [value, self.node("Tanh", [self.node("Softplus", [value])])])
-            case "LeakyRelu" | "Elu" | "Celu":
+            case "LeakyRelu" | "Elu":
                 return self.node(kind, [value], alpha=self.pick(0.1, 0.3))
             case "PRelu":
                 axes = (1,) * (len(self.shapes[value]) - 1)

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Output;
+use std::process::{Command, Output};
 
 use image::GenericImageView;
 use kiln_core::Model;
@@ -62,10 +62,15 @@ impl Setting {
     }
 
     fn output(&self, words: &[&str]) -> (Output, String) {
-        let output = kiln().args(self.args(words)).output().unwrap();
-        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
-        (output, stderr)
+        answered(kiln().args(self.args(words)))
     }
+}
+
+/// What a command gives, and what it says on stderr.
+fn answered(command: &mut Command) -> (Output, String) {
+    let output = command.output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    (output, stderr)
 }
 
 fn text(path: &Path) -> &str {
@@ -200,7 +205,7 @@ fn a_board_with_other_bytes_is_told() {
 
     let verify = |elf: &Path, model: &Path| {
         let words = ["device", "verify", BOARD, "--firmware", text(elf)];
-        setting.output(&[&words[..], &["--model", text(model)]].concat())
+        answered(kiln().args([&words[..], &["--model", text(model)]].concat()))
     };
     let (output, stderr) = verify(&program, &model);
     assert_eq!(output.status.code(), Some(0), "{stderr}");

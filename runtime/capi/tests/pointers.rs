@@ -279,14 +279,27 @@ fn rows_as_they_come_give_the_input_of_the_whole_picture() {
             assert_eq!(kiln_rows_restart(&mut rows), KilnStatus::Ok);
             assert_eq!(push(&mut rows, row).0, KilnStatus::Overlap);
         }
-        // What is said of a model is not written into it.
-        let into = (&raw const model).cast_mut().cast::<u64>().add(1);
-        let arena = &mut arenas[0];
-        assert_eq!(kiln_info(&model, into.cast()), KilnStatus::Overlap);
-        assert_eq!(kiln_name(&model, into.cast()), KilnStatus::Overlap);
-        assert_eq!(kiln_label(&model, 0, into.cast()), KilnStatus::Overlap);
-        let status = kiln_run(&model, arena.as_mut_ptr(), arena.len(), into.cast());
-        assert_eq!(status, KilnStatus::Overlap);
+        // What is said of a model is not written into it, nor into its bytes.
+        let own = (&raw const model).cast_mut().cast::<u64>().add(1);
+        let file = bytes.as_ptr().add(bytes.as_ptr().align_offset(8));
+        for into in [own, file.cast_mut().cast()] {
+            let arena = &mut arenas[0];
+            assert_eq!(kiln_info(&model, into.cast()), KilnStatus::Overlap);
+            assert_eq!(kiln_name(&model, into.cast()), KilnStatus::Overlap);
+            assert_eq!(kiln_label(&model, 0, into.cast()), KilnStatus::Overlap);
+            let (start, len) = (arena.as_mut_ptr(), arena.len());
+            let status = kiln_run(&model, start, len, into.cast());
+            assert_eq!(status, KilnStatus::Overlap);
+            let (picture, pixels) = (rgb.as_ptr(), rgb.len());
+            let scratch = into.cast();
+            let status =
+                kiln_input_rgb(&model, start, len, picture, pixels, 50, 40, scratch, words);
+            assert_eq!(status, KilnStatus::Overlap);
+            let status = kiln_rows_init(&mut other, &model, 50, 40, scratch, words);
+            assert_eq!(status, KilnStatus::Overlap);
+            let status = kiln_rows_init(into.cast(), &model, 50, 40, place, words);
+            assert_eq!(status, KilnStatus::Overlap);
+        }
 
         let logits = arenas.each_mut().map(|arena| {
             let mut output: KilnOutput = blank();

@@ -49,8 +49,8 @@ pub fn quantize_shifted(value: f32, zero_point: i8, low: i8, high: i8) -> i8 {
     quantize(value + zero_point, -128, low, high)
 }
 
-/// `clamp(round_half_even(f32(acc) * multiplier) + zero_point, low, high)`, `multiplier` finite and
-/// above zero. Equation (3).
+/// `clamp(round_half_even(f32(acc) * multiplier) + zero_point, low, high)`, `multiplier` not below zero. 0 times
+/// infinity becomes `low`. Equation (3).
 pub fn requantize(acc: i32, multiplier: f32, zero_point: i8, low: i8, high: i8) -> i8 {
     if HAS_FLOATS {
         requantize_float(acc, multiplier, zero_point, low, high)
@@ -73,6 +73,10 @@ pub fn requantize_integer(acc: i32, multiplier: f32, zero_point: i8, low: i8, hi
     let bits = multiplier.to_bits();
     if let Some(rounded) = far_from_ties(acc, bits) {
         return limit(rounded + i32::from(zero_point), low, high);
+    }
+    // No number.
+    if acc == 0 && bits == f32::INFINITY.to_bits() {
+        return low;
     }
     let exponent = (bits >> 23 & 0xff) as i32;
     let fraction = u64::from(bits & 0x007f_ffff);
@@ -270,6 +274,15 @@ mod tests {
             for &acc in &accs {
                 forms_agree(acc, multiplier, 0, -128, 127);
             }
+        }
+    }
+
+    #[test]
+    fn nothing_times_infinity_is_low_in_both_forms() {
+        for (acc, expected) in [(0, -20), (1, 100), (-1, -20)] {
+            let forms = [requantize_float, requantize_integer];
+            let found = forms.map(|form| form(acc, f32::INFINITY, 5, -20, 100));
+            assert_eq!(found, [expected; 2], "{acc}");
         }
     }
 

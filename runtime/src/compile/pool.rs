@@ -33,7 +33,7 @@ impl Average<'_> {
         let (scale_in, scale) = (self.input.scale, self.output.scale);
         if whole && self.window.padding == [0; 4] {
             let rounding = Rounding {
-                multiplier: (scale_in / (scale * taps as f32)).min(f32::MAX),
+                multiplier: scale_in / (scale * taps as f32),
                 zero_point: self.output.zero_point,
                 low: -128,
                 high: 127,

@@ -283,9 +283,9 @@ impl Writer<'_> {
                 }
                 vec![]
             }
-            Pointwise::LeakyRelu { alpha }
-            | Pointwise::Elu { alpha }
-            | Pointwise::Celu { alpha } => vec![("alpha", Attribute::Float(alpha))],
+            Pointwise::LeakyRelu { alpha } | Pointwise::Elu { alpha } => {
+                vec![("alpha", Attribute::Float(alpha))]
+            }
             Pointwise::Selu { alpha, gamma } => vec![
                 ("alpha", Attribute::Float(alpha)),
                 ("gamma", Attribute::Float(gamma)),

@@ -183,7 +183,6 @@ pub const REFUSED: &[(&str, &[&str])] = &[
         "Padding by what is inside.",
         &["ReflectionPad2d", "ReplicationPad2d"],
     ),
-    ("An operator that Kiln has not.", &["SELU", "Softplus"]),
 ];
 
 /// Cases that tract does not take.

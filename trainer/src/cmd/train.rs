@@ -189,10 +189,6 @@ pub fn train(args: &TrainArgs) -> anyhow::Result<(Run, Option<Outcome>)> {
         };
         return Ok((run, None));
     }
-    let (pictures, batch) = (data.train.len(), config.training.batch);
-    if pictures < batch {
-        bail!(TrainError::TooFew { pictures, batch });
-    }
     // Weights, their average and the optimiser's moments, twice while one replaces the other.
     let params: usize = spec.costs()?.iter().map(|layer| layer.params).sum();
     disk::writable(&args.out, params as u64 * 4 * 10 + 10_000_000)?;
@@ -216,6 +212,10 @@ pub fn train(args: &TrainArgs) -> anyhow::Result<(Run, Option<Outcome>)> {
     }
     if let Some(run) = &before {
         unchanged(&run.config, &config)?;
+    }
+    let (pictures, batch) = (data.train.len(), config.training.batch);
+    if pictures < batch {
+        bail!(TrainError::TooFew { pictures, batch });
     }
     let run = Run {
         folder: args.out.clone(),

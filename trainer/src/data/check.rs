@@ -164,11 +164,7 @@ pub fn check(scan: &Scan, options: &CheckOptions, progress: impl Fn() + Sync) ->
         data: scan.root.display().to_string(),
         pictures: scan.files.len() + scan.unnameable.len(),
         classes: scan.classes.clone(),
-        problems: [scan.problems(), scan.scarce()]
-            .iter()
-            .flatten()
-            .map(ToString::to_string)
-            .collect(),
+        problems: scan.problems().iter().map(ToString::to_string).collect(),
         broken: Vec::new(),
         leaks: groups.iter().filter(|g| g.leak).count(),
         conflicts: groups.iter().filter(|g| g.conflict).count(),

@@ -123,22 +123,6 @@ pub enum DatasetError {
 }
 
 impl Scan {
-    /// The classes too small for the splits that training draws where nothing else is asked for, if they are
-    /// large enough for less.
-    pub fn scarce(&self) -> Vec<DatasetError> {
-        if !self.splits.is_empty() {
-            return Vec::new();
-        }
-        let count = |class| self.files.iter().filter(|file| file.class == class).count();
-        let counted = self.classes.iter().enumerate();
-        let two = counted.filter(|(class, _)| count(*class) == 2);
-        let too_few = |(_, class): (usize, &String)| DatasetError::TooFew {
-            class: class.clone(),
-            pictures: 2,
-        };
-        two.map(too_few).collect()
-    }
-
     /// All that keeps the folder from being a data set.
     pub fn problems(&self) -> Vec<DatasetError> {
         let mut all: Vec<DatasetError> = Vec::new();

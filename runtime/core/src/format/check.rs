@@ -197,8 +197,12 @@ fn conv(layer: &Conv<'_>, set: Set, arena: u32) -> Result<u64, Problem> {
     ensure(fixed.all(|factor| factor >= least), Problem::Fixed)?;
     // So many weights are there, which is why they are counted right.
     let taps = Packing::taps(layer.kernel_shape());
-    // Kernels that copy what they read put it into the scratch, at most once for a row of the output.
-    let copied = u64::from(layer.output.shape.height) * u64::from(layer.scratch.len);
+    // Kernels that copy what they read put it into the scratch, at most once for a row of the output. A device has
+    // a watchdog, and no flash for this.
+    let copied = match cfg!(target_os = "none") {
+        true => 0,
+        false => u64::from(layer.output.shape.height) * u64::from(layer.scratch.len),
+    };
     Ok(layer.output.shape.len() as u64 * taps as u64 + copied)
 }
 

@@ -86,7 +86,7 @@ fn average(layer: &Pool, arena: &[u8], place: [u32; 2], channel: usize) -> Optio
         return Some(requantize_fixed(sum, fixed, zero_point, low, high));
     }
     if is_global(layer) {
-        let factor = global_factor(in_scale, scale, taps);
+        let factor = in_scale / (scale * taps as f32);
         return Some(requantize(sum, factor, zero_point, low, high));
     }
     let mut sum = 0.0;
@@ -99,12 +99,6 @@ fn average(layer: &Pool, arena: &[u8], place: [u32; 2], channel: usize) -> Optio
         low,
         high,
     ))
-}
-
-/// The multiplier of an average over the whole input; equation (13). Where it is more than an f32 holds it
-/// is the greatest, as 0 times infinity would be no number.
-pub fn global_factor(in_scale: f32, scale: f32, taps: usize) -> f32 {
-    (in_scale / (scale * taps as f32)).min(f32::MAX)
 }
 
 /// Whether the window is the whole input, without padding.

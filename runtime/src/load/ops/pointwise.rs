@@ -28,9 +28,7 @@ pub fn activation<'f>(walk: &mut Walk<'f>, call: &Call<'f>) -> Outcome {
             alpha: number(call, "alpha", 1.673_263_2)?,
             gamma: number(call, "gamma", 1.050_701)?,
         },
-        "Celu" if number(call, "alpha", 1.0)? != 0.0 => Pointwise::Celu {
-            alpha: number(call, "alpha", 1.0)?,
-        },
+        "Celu" if number(call, "alpha", 1.0)? == 1.0 => Pointwise::Elu { alpha: 1.0 },
         "Softplus" => Pointwise::Softplus,
         "Softsign" => Pointwise::Softsign,
         "Mish" => Pointwise::Mish,

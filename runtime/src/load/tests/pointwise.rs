@@ -47,10 +47,7 @@ fn activations() {
                 gamma: 1.5,
             },
         ),
-        (
-            one(13, "Celu", &[("alpha", F(0.5))]),
-            Pointwise::Celu { alpha: 0.5 },
-        ),
+        (one(13, "Celu", &[]), Pointwise::Elu { alpha: 1.0 }),
         (one(13, "Softplus", &[]), Pointwise::Softplus),
         (one(13, "Softsign", &[]), Pointwise::Softsign),
         (one(18, "Mish", &[]), Pointwise::Mish),
@@ -116,6 +113,14 @@ fn patterns() {
                 .node("Tanh", "s", "t", &[])
                 .node("Mul", "x t", "y", &[]),
             Pointwise::Mish,
+        ),
+        (
+            "x / (1 + |x|)",
+            start()
+                .node("Abs", "x", "m", &[])
+                .node("Add", "one m", "a", &[])
+                .node("Div", "x a", "y", &[]),
+            Pointwise::Softsign,
         ),
         (
             // As PyTorch's newer exporter writes Softplus.

@@ -3,7 +3,6 @@
 use super::{loops, makes, start};
 use crate::layer::{Pool, PoolKind};
 use crate::operators::{Operator, Set};
-use crate::ops::pool::global_factor;
 use crate::rounding::{limit, requantize, requantize_fixed};
 use crate::window::sizes;
 
@@ -43,7 +42,7 @@ pub fn run(layer: &Pool, set: Set, arena: &mut [u8]) -> Option<()> {
     let average = match layer.kind {
         PoolKind::Max if set.has(Operator::Maximum) => None,
         PoolKind::Average { scales, fixed, .. } if set.has(Operator::Average) => {
-            Some((global_factor(scales[0], scales[1], taps), fixed))
+            Some((scales[0] / (scales[1] * taps as f32), fixed))
         }
         _ => return None,
     };

@@ -4,7 +4,6 @@ use super::blocks::range;
 use super::vector::Vector;
 use crate::layer::{Pool, PoolKind, Table};
 use crate::ops::Axis;
-use crate::ops::pool::global_factor;
 use crate::ops::table::look_up;
 use crate::rounding::{requantize, requantize_fixed};
 
@@ -95,7 +94,7 @@ fn average<V: Vector>(
 ) -> Option<()> {
     let (channels, pixels) = (output.len(), layer.input.shape.pixels());
     let zero = i32::from(layer.input.zero_point).wrapping_mul(pixels as i32);
-    let factor = global_factor(in_scale, scale, pixels);
+    let factor = in_scale / (scale * pixels as f32);
     let (zero_point, low, high) = (layer.output.zero_point, layer.low, layer.high);
     for (block, output) in output.chunks_mut(LANES).enumerate() {
         let mut sums = [isa.word(0); 4];
