@@ -155,7 +155,7 @@ pub(super) fn tell(answer: &Answer, json: bool) -> anyhow::Result<()> {
         true => serde_json::to_string(answer)?,
         false => answer.text(),
     };
-    Ok(ui::print(text)?)
+    ui::print(text)
 }
 
 /// What is said of a file.

@@ -209,7 +209,7 @@ fn on_a_board(pictures: &Path, int8: &Path) -> anyhow::Result<Option<PathBuf>> {
     });
     let told = device::run(&device::DeviceArgs { command: classify });
     if let Err(error) = &told {
-        ui::print(format!("   left out: {}", ui::reason(&error)))?;
+        ui::print(format!("   left out: {}", ui::reason(error)))?;
     }
     ui::print(
         "   yours:  kiln device classify qemu:mps2-an386 YOUR_PHOTO.jpg --model runs/first/model.int8.onnx",
