@@ -23,6 +23,8 @@ pub struct Walk<'f> {
     index: &'f Index<'f>,
     pub graph: Graph,
     slots: Slots<'f>,
+    /// What a classifier's last Sigmoid writes.
+    last_sigmoid: Option<&'f str>,
     /// How often each name is read.
     uses: HashMap<&'f str, usize>,
     /// Nodes of the graph that are MatMuls and may still take up a bias.
@@ -49,6 +51,7 @@ impl<'f> Walk<'f> {
                 ..Graph::default()
             },
             slots: Slots::new(index),
+            last_sigmoid: last_sigmoid(&file.proto),
             uses: HashMap::new(),
             bare: HashSet::new(),
             total_values: 0,
@@ -151,15 +154,16 @@ impl<'f> Walk<'f> {
             self.problems.push(problem);
             Some(Slot::Broken)
         });
+        let Some(slot) = slot else {
+            return;
+        };
         // Outputs after the first are masks and indices, which no classifier reads.
         let outputs = match slot {
-            Some(Slot::Broken) => node.output.len(),
+            Slot::Broken => node.output.len(),
             _ => 1,
         };
         for name in node.output.iter().take(outputs) {
-            if let Some(slot) = &slot {
-                self.slots.insert(name, slot.clone());
-            }
+            self.slots.insert(name, slot.clone());
         }
     }
 
@@ -195,7 +199,7 @@ impl<'f> Walk<'f> {
                 "Softmax is supported at the end only, where Kiln leaves it to the caller",
             ));
         }
-        if last_sigmoid(&self.file.proto) == Some(&call.output) {
+        if self.last_sigmoid == Some(&call.output) {
             return ops::left_to_the_caller(&call).map(Some);
         }
         ops::convert(self, &call).map(Some)
@@ -214,6 +218,12 @@ impl<'f> Walk<'f> {
                         output_dims: view.sizes(),
                         output_axes: view.dims,
                     });
+                }
+                Ok(Slot::View(_)) => {
+                    let problem =
+                        Problem::new("an Expand writes it", "end in one value for each class");
+                    let problem = self.unsupported("the output", output, problem);
+                    self.problems.push(problem);
                 }
                 Ok(_) => {
                     let problem = Problem::broken("it does not depend on the input");

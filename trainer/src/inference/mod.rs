@@ -207,8 +207,8 @@ impl Model {
 fn takes(axes: &[usize], layout: Layout, recipe: &Recipe) -> bool {
     let [rows, columns, channels] = [recipe.height.into(), recipe.width.into(), recipe.channels()];
     match (layout, axes) {
-        (Layout::Nchw, &[_, c, h, w]) | (Layout::Nhwc, &[_, h, w, c]) => {
-            [h, w, c] == [rows, columns, channels]
+        (Layout::Nchw, &[batch, c, h, w]) | (Layout::Nhwc, &[batch, h, w, c]) => {
+            [batch, h, w, c] == [1, rows, columns, channels]
         }
         _ => {
             let values = axes

@@ -133,18 +133,27 @@ pub fn convert<'f>(walk: &mut Walk<'f>, call: &Call<'f>) -> Outcome {
             },
         ));
     }
-    let repeated =
-        |slot: &Option<Slot>| matches!(slot, Some(Slot::View(view)) if !view.repeated.is_empty());
-    if call.inputs.iter().any(repeated) && !["Add", "Sub", "Mul"].contains(&op) {
-        return Err(Problem::new(
-            "it reads an Expand",
-            "an Expand is supported in front of Add, Sub and Mul, which broadcast",
-        ));
+    if !["Add", "Sub", "Mul"].contains(&op) {
+        no_expand(call)?;
     }
     rule(walk, call)
 }
 
+/// Refuses what reads an Expand and does not broadcast.
+fn no_expand(call: &Call<'_>) -> Result<(), Problem> {
+    let repeated =
+        |slot: &Option<Slot>| matches!(slot, Some(Slot::View(view)) if !view.repeated.is_empty());
+    match call.inputs.iter().any(repeated) {
+        false => Ok(()),
+        true => Err(Problem::new(
+            "it reads an Expand",
+            "an Expand is supported in front of Add, Sub and Mul, which broadcast",
+        )),
+    }
+}
+
 /// A function of each value.
 pub fn pointwise<'f>(walk: &mut Walk<'f>, call: &Call<'f>, function: Pointwise) -> Outcome {
+    no_expand(call)?;
     pointwise::emit(walk, call, function)
 }

@@ -35,6 +35,16 @@ fn an_expand_is_what_broadcasts_by_itself() {
         let error = load(&scaled(op, inputs).file()).unwrap_err().to_string();
         assert!(error.contains(says), "{op} {inputs}: {error}");
     }
+    // A Silu in two parts, and the output itself.
+    let silu = scaled("Sigmoid", "e").node("Mul", "e y", "z", &[]);
+    for (mut model, output, says) in [
+        (silu, "z", "it reads an Expand"),
+        (scaled("Relu", "x"), "e", "an Expand writes it"),
+    ] {
+        model.graph().output[0].name = output.into();
+        let error = load(&model.file()).unwrap_err().to_string();
+        assert!(error.contains(says), "{output}: {error}");
+    }
     let wrong = Model::new(17, &[1, 3, 4, 5])
         .ints("sizes", &[1, 2, 4, 5])
         .node("Expand", "x sizes", "e", &[])
