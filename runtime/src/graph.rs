@@ -106,6 +106,8 @@ pub enum Op {
     Quantize(Quant),
     /// DequantizeLinear of an activation.
     Dequantize(Quant),
+    /// Gather along channels: for each of the output's, the input's. [`load`](crate::load::load) leaves none.
+    Gather(Vec<u32>),
 }
 
 /// An axis of an activation.

@@ -176,7 +176,10 @@ pub fn first_difference_from_tract(
         if let (None, Some(bytes)) = (&first, expected.get(ran.name))
             && bytes.len() == ran.output.len()
         {
-            let found = difference(ran.name, bytes, ran.output);
+            // Of a Concat each copy has written its part alone.
+            let [(_, expected), (_, found)] =
+                [bytes, ran.output].map(|bytes| written(ran.layer, bytes));
+            let found = difference(ran.name, &expected, &found);
             if found.steps > allowed {
                 first = Some(found);
             }
@@ -192,7 +195,9 @@ mod tests {
     use super::*;
     use crate::compile::{Options, compile, kept_channels};
     use crate::engine::LoadedModel;
+    use crate::load::testing::{I, Is, Model};
     use crate::qgraph::{QGraph, QOp};
+    use crate::quantized::load_quantized;
     use crate::testing::{Random, random_graph};
 
     #[test]
@@ -201,6 +206,42 @@ mod tests {
         let found = difference("conv", &expected, &[0x80, 0x00, 0x00, 0x7d]);
         assert_eq!(found.layer, "conv");
         assert_eq!((found.differing, found.values, found.steps), (2, 4, 2));
+    }
+
+    #[test]
+    fn parts_of_a_concat_are_compared_as_they_are_written() {
+        let file = Model::new(13, &[1, 2, 2, 2])
+            .scalar("s", 0.05)
+            .u8("z", &[], &[128])
+            .node("QuantizeLinear", "x s z", "a", &[])
+            .node("DequantizeLinear", "a s z", "b", &[])
+            .node("MaxPool", "b", "c", &[("kernel_shape", Is(&[1, 1]))])
+            .node("QuantizeLinear", "c s z", "d", &[])
+            .node("DequantizeLinear", "d s z", "e", &[])
+            .node("Concat", "b e", "f", &[("axis", I(1))])
+            .node("QuantizeLinear", "f s z", "g", &[])
+            .node("DequantizeLinear", "g s z", "h", &[])
+            .node("MaxPool", "h", "i", &[("kernel_shape", Is(&[2, 2]))])
+            .node("QuantizeLinear", "i s z", "j", &[])
+            .node("DequantizeLinear", "j s z", "y", &[])
+            .file();
+        let graph = load_quantized(&file).unwrap_or_else(|error| panic!("{error}"));
+        let tract = TractLayers::new(&file, &graph).unwrap_or_else(|error| panic!("{error}"));
+        let input = [1i8, -2, 3, 4, 5, 6, -7, 8];
+        // NHWC here, NCHW there.
+        let real = [0, 2, 4, 6, 1, 3, 5, 7].map(|at| f32::from(input[at]) * 0.05);
+        let mut ran = tract.run(&real).unwrap_or_else(|error| panic!("{error}"));
+        let mut engine = engine(&graph, Target::Generic);
+        let mut first =
+            |ran: &TractRun| first_difference_from_tract(&mut engine, &input, ran, 0).unwrap();
+        assert_eq!(first(&ran), None);
+        let (_, joined) = ran.layers.iter_mut().find(|layer| layer.0 == "f").unwrap();
+        joined[3] ^= 1;
+        let found = first(&ran).unwrap();
+        assert_eq!(
+            (&found.layer[..], found.differing, found.values),
+            ("f", 1, 8)
+        );
     }
 
     /// A random graph some of whose filters are nothing but their bias, so that there is something to leave out.

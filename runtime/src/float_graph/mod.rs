@@ -183,6 +183,14 @@ impl FloatGraph {
                     pixel.copy_from_slice(&input[from * channels..][..channels]);
                 }
             }
+            Op::Gather(from) => {
+                let inputs = rows(input, before.channels as usize);
+                for (values, results) in inputs.zip(rows_mut(output, channels)) {
+                    for (from, result) in from.iter().zip(results) {
+                        *result = values[*from as usize];
+                    }
+                }
+            }
             Op::Quantize(quant) => {
                 for (value, result) in input.iter().zip(output) {
                     *result = quant.integer(*value);

@@ -6,6 +6,7 @@ use tract_onnx::pb::AttributeProto;
 
 use super::constant::Constant;
 use super::order::name_of;
+use super::parts::Parts;
 use super::view::{EXPORT, View};
 use crate::onnx::NodeProto;
 
@@ -35,6 +36,8 @@ impl Problem {
 pub enum Slot {
     Constant(Arc<Constant>),
     View(View),
+    /// An activation whose axes are taken apart, until they are put together again.
+    Parts(Parts),
     /// The node that writes it is not supported, which has been said.
     Broken,
 }
@@ -110,11 +113,20 @@ impl<'f> Call<'f> {
     pub fn view(&self, index: usize) -> Result<&View, Problem> {
         match self.inputs.get(index) {
             Some(Some(Slot::View(view))) => Ok(view),
+            Some(Some(Slot::Parts(parts))) => Err(parts.refused()),
             Some(Some(Slot::Constant(_))) => Err(Problem::new(
                 format!("its input {index} is a constant"),
                 "give it an activation there",
             )),
             _ => Err(Problem::broken(format!("it has no input {index}"))),
+        }
+    }
+
+    /// The activation at the first input, for what moves axes.
+    pub fn parts(&self) -> Result<Parts, Problem> {
+        match self.inputs.first() {
+            Some(Some(Slot::Parts(parts))) => Ok(parts.clone()),
+            _ => self.view(0).cloned().map(Parts::from),
         }
     }
 

@@ -5,16 +5,19 @@
 //! | index | `order` | nodes that the output needs, each after those it reads; unsorted files too |
 //! | constants | `constant`, `evaluate` | decoded and checked; nodes of constants evaluated by tract, one at a time |
 //! | patterns | `patterns` | parts of the graph that compute a known function of one value |
-//! | nodes | `walk`, `ops` | one [`Node`](crate::graph::Node) or none each; `view` keeps track of axes |
+//! | nodes | `walk`, `ops` | one [`Node`](crate::graph::Node) or none each; `view` and `parts` keep track of axes |
+//! | channels | `channels` | layers arranged so that channels are split and shuffled without a step of its own |
 //!
 //! A file's input may be NCHW or NHWC, which nothing in it says: the orders are tried until one fits
 //! all nodes. Whatever is not supported is gathered and reported at once.
 
 mod call;
+mod channels;
 mod constant;
 mod evaluate;
 mod ops;
 mod order;
+mod parts;
 mod patterns;
 mod single;
 mod slots;
@@ -27,13 +30,14 @@ mod walk;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
 use crate::graph::{Axis, Graph, Layout, Op};
 use crate::onnx::{self, OnnxError, OnnxFile};
 use crate::recipe::{ColorText, RecipeText};
+use call::Problem;
 use constant::{Constant, Data};
 use order::Index;
 use walk::{Refused, Walk};
@@ -177,6 +181,8 @@ pub fn load_with_axes(file: &OnnxFile) -> Result<Loaded, LoadError> {
     for (axes, layout) in orders(file, &dims) {
         match Walk::new(file, &index, layout).run(&name, &dims, axes) {
             Ok(mut loaded) => {
+                loaded.graph = channels::without_gathers(loaded.graph)
+                    .map_err(|problem| unsupported(&file.path, problem))?;
                 forget_stored(&mut loaded.graph);
                 return Ok(loaded);
             }
@@ -201,6 +207,19 @@ pub fn load_with_axes(file: &OnnxFile) -> Result<Loaded, LoadError> {
         path: file.path.clone(),
         nodes,
     })
+}
+
+/// What is in the way of a whole graph.
+fn unsupported(path: &Path, Problem { why, instead }: Problem) -> LoadError {
+    LoadError::Unsupported {
+        path: path.into(),
+        nodes: vec![Unsupported {
+            op: "the graph".into(),
+            node: String::new(),
+            why,
+            instead,
+        }],
+    }
 }
 
 /// Of a graph that computes in floats alone, forgets as which integers its weights were stored: they are quantized

@@ -115,7 +115,7 @@ impl Model {
         self.constant(name, dims, Data::I32(values.to_vec()))
     }
 
-    /// A node; inputs are names with spaces between, `-` where there is none.
+    /// A node; inputs and outputs are names with spaces between, `-` where there is none.
     pub fn node(self, op: &str, inputs: &str, output: &str, attributes: &[(&str, Attr)]) -> Self {
         self.node_of("", op, inputs, output, attributes)
     }
@@ -137,7 +137,7 @@ impl Model {
         };
         self.graph().node.push(NodeProto {
             input: inputs.split_whitespace().map(name).collect(),
-            output: vec![output.into()],
+            output: output.split_whitespace().map(name).collect(),
             op_type: op.into(),
             domain: domain.into(),
             attribute: attributes.iter().map(attribute).collect(),

@@ -1,5 +1,6 @@
 //! Files of a few nodes, against tract.
 
+mod channels;
 mod convs;
 mod layouts;
 mod pointwise;

@@ -67,11 +67,7 @@ impl View {
 
     /// A possibly negative axis.
     pub fn axis(&self, axis: i64) -> Result<usize, Problem> {
-        let rank = self.rank() as i64;
-        let positive = if axis < 0 { axis + rank } else { axis };
-        let fits = (0..rank).contains(&positive);
-        let problem = || Problem::new(format!("axis {axis} of {rank} axes"), EXPORT);
-        fits.then_some(positive as usize).ok_or_else(problem)
+        axis_of(axis, self.rank())
     }
 
     /// The same values with other axes.
@@ -80,52 +76,6 @@ impl View {
             dims,
             ..self.clone()
         }
-    }
-
-    /// ONNX's Reshape: the same order, in other groups.
-    pub fn reshape(&self, target: &[i64], allow_zero: bool) -> Result<Self, Problem> {
-        let refuse = |why: String| Problem::new(why, "keep whole axes together");
-        let sizes = self.sizes();
-        let total: usize = sizes.iter().product();
-        let mut wanted = vec![];
-        for (index, size) in target.iter().enumerate() {
-            wanted.push(match size {
-                0 if !allow_zero => sizes.get(index).copied(),
-                -1 => Some(0),
-                size => usize::try_from(*size).ok(),
-            });
-        }
-        let wanted: Option<Vec<usize>> = wanted.into_iter().collect();
-        let mut wanted = wanted.ok_or_else(|| refuse(format!("a Reshape to {target:?}")))?;
-        let known = wanted.iter().filter(|size| **size > 0);
-        let known = known.fold(1usize, |all, size| all.saturating_mul(*size));
-        for size in wanted.iter_mut().filter(|size| **size == 0) {
-            *size = total / known;
-        }
-        let reached = wanted
-            .iter()
-            .fold(1usize, |all, size| all.saturating_mul(*size));
-        if reached != total {
-            return Err(refuse(format!("{sizes:?} does not fit into {target:?}")));
-        }
-        let mut axes = self.dims.iter().flatten().copied();
-        let mut dims = vec![];
-        for wanted in wanted {
-            let (mut group, mut reached) = (vec![], 1);
-            while reached < wanted {
-                // The products are equal, so that there is one.
-                let Some(axis) = axes.next() else { break };
-                reached *= size(self.shape, axis);
-                group.push(axis);
-            }
-            if reached != wanted {
-                return Err(refuse(format!(
-                    "a Reshape of {sizes:?} to {target:?} splits an axis or joins parts of axes"
-                )));
-            }
-            dims.push(group);
-        }
-        Ok(self.with_dims(dims))
     }
 
     /// What the file's axes of an image mean.
@@ -207,6 +157,15 @@ impl Space {
     }
 }
 
+/// A possibly negative axis of so many.
+pub fn axis_of(axis: i64, rank: usize) -> Result<usize, Problem> {
+    let rank = rank as i64;
+    let positive = if axis < 0 { axis + rank } else { axis };
+    let fits = (0..rank).contains(&positive);
+    let problem = || Problem::new(format!("axis {axis} of {rank} axes"), EXPORT);
+    fits.then_some(positive as usize).ok_or_else(problem)
+}
+
 /// An axis' size.
 pub fn size(shape: Shape, axis: Axis) -> usize {
     let size = match axis {
@@ -232,25 +191,6 @@ mod tests {
             vec![vec![], vec![C], vec![H], vec![W]],
             Kind::Float,
         )
-    }
-
-    #[test]
-    fn reshapes_keep_the_order() {
-        let view = nchw(Shape::new(4, 5, 3));
-        assert_eq!(view.sizes(), [1, 3, 4, 5]);
-        let cases: [(&[i64], &[&[Axis]]); 5] = [
-            (&[1, -1], &[&[], &[C, H, W]]),
-            (&[0, 3, 20], &[&[], &[C], &[H, W]]),
-            (&[3, 1, 4, 5], &[&[C], &[], &[H], &[W]]),
-            (&[-1, 60], &[&[], &[C, H, W]]),
-            (&[1, 12, 5], &[&[], &[C, H], &[W]]),
-        ];
-        for (target, expected) in cases {
-            assert_eq!(view.reshape(target, false).unwrap().dims, expected);
-        }
-        for target in [&[1, 6, 10][..], &[1, 61], &[-1, 7], &[1, 3, 4, 5, 2]] {
-            assert!(view.reshape(target, false).is_err(), "{target:?}");
-        }
     }
 
     #[test]

@@ -37,7 +37,7 @@ pub struct Walk<'f> {
 pub struct Refused {
     /// All nodes that were found to be in the way.
     pub nodes: Vec<Unsupported>,
-    /// Nodes of the graph up to there.
+    /// Nodes of the graph up to there, without those that take channels.
     pub built: usize,
 }
 
@@ -145,40 +145,34 @@ impl<'f> Walk<'f> {
             Some(pattern) => self.pattern(index, pattern),
             None => self.convert(index),
         };
-        let slot = outcome.unwrap_or_else(|problem| {
+        let slots = outcome.unwrap_or_else(|problem| {
             let op = match &node.domain[..] {
                 "" | "ai.onnx" => node.op_type.clone(),
                 domain => format!("{domain}.{}", node.op_type),
             };
             let problem = self.unsupported(&op, name_of(node), problem);
             self.problems.push(problem);
-            Some(Slot::Broken)
+            vec![Slot::Broken; node.output.len()]
         });
-        let Some(slot) = slot else {
-            return;
-        };
-        // Outputs after the first are masks and indices, which no classifier reads.
-        let outputs = match slot {
-            Slot::Broken => node.output.len(),
-            _ => 1,
-        };
-        for name in node.output.iter().take(outputs) {
-            self.slots.insert(name, slot.clone());
+        // Outputs for which there is nothing are masks and indices, which no classifier reads.
+        for (name, slot) in node.output.iter().zip(slots) {
+            self.slots.insert(name, slot);
         }
     }
 
-    fn pattern(&mut self, node: usize, pattern: &Pattern<'f>) -> Result<Option<Slot>, Problem> {
+    fn pattern(&mut self, node: usize, pattern: &Pattern<'f>) -> Result<Vec<Slot>, Problem> {
         let inputs = vec![Some(self.slots.read(pattern.source)?)];
         let call = Call::new(self.index.node(node), inputs, self.index.opset);
         if let Some(Slot::Broken) = call.inputs[0] {
-            return Ok(Some(Slot::Broken));
+            return Ok(vec![Slot::Broken]);
         }
-        ops::pointwise(self, &call, pattern.function).map(Some)
+        ops::pointwise(self, &call, pattern.function).map(|slot| vec![slot])
     }
 
-    fn convert(&mut self, node: usize) -> Result<Option<Slot>, Problem> {
+    /// What a node's outputs stand for; nothing where that is known already.
+    fn convert(&mut self, node: usize) -> Result<Vec<Slot>, Problem> {
         if self.slots.is_folded(node) || self.slots.fold(node)? {
-            return Ok(None);
+            return Ok(vec![]);
         }
         let call = self.slots.call(node)?;
         let broken = |input: &Option<Slot>| matches!(input, Some(Slot::Broken));
@@ -189,7 +183,7 @@ impl<'f> Walk<'f> {
             return Err(ops::unknown(&call));
         }
         if broken {
-            return Ok(Some(Slot::Broken));
+            return Ok(vec![Slot::Broken; call.node.output.len()]);
         }
         let after_softmax =
             |input: &Option<Slot>| matches!(input, Some(Slot::View(view)) if view.softmax);
@@ -200,9 +194,9 @@ impl<'f> Walk<'f> {
             ));
         }
         if self.last_sigmoid == Some(&call.output) {
-            return ops::left_to_the_caller(&call).map(Some);
+            return ops::left_to_the_caller(&call).map(|slot| vec![slot]);
         }
-        ops::convert(self, &call).map(Some)
+        ops::convert(self, &call)
     }
 
     fn finish(mut self, sizes: &[usize]) -> Result<Loaded, Refused> {
@@ -225,6 +219,10 @@ impl<'f> Walk<'f> {
                     let problem = self.unsupported("the output", output, problem);
                     self.problems.push(problem);
                 }
+                Ok(Slot::Parts(parts)) => {
+                    let problem = self.unsupported("the output", output, parts.refused());
+                    self.problems.push(problem);
+                }
                 Ok(_) => {
                     let problem = Problem::broken("it does not depend on the input");
                     let problem = self.unsupported("the output", output, problem);
@@ -236,9 +234,12 @@ impl<'f> Walk<'f> {
                 }
             }
         }
+        // Taking channels says nothing about which axis they are.
+        let nodes = self.graph.nodes.iter();
+        let built = nodes.filter(|node| !matches!(node.op, Op::Gather(_)));
         Err(Refused {
+            built: built.count(),
             nodes: self.problems,
-            built: self.graph.nodes.len(),
         })
     }
 

@@ -180,7 +180,9 @@ fn plain(op: &Op, groups: &Groups, output: ValueId) -> QOp {
             value: groups.quant(output).integer(*value) as i8,
         },
         Op::Resize(factors) => QOp::Resize(*factors),
-        // `lower` leaves none of these.
-        Op::Conv(_) | Op::Affine { .. } | Op::Quantize(_) | Op::Dequantize(_) => QOp::Requantize,
+        // `load` and `lower` leave none of these.
+        Op::Conv(_) | Op::Affine { .. } | Op::Quantize(_) | Op::Dequantize(_) | Op::Gather(_) => {
+            QOp::Requantize
+        }
     }
 }

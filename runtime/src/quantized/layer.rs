@@ -52,7 +52,8 @@ pub fn layer(
             "factors or summands a channel are not quantized".into(),
             "fold them into a convolution before quantizing: `onnxruntime.quantization.preprocess`",
         )),
-        Op::Quantize(_) | Op::Dequantize(_) => Err((
+        // `load` leaves no Gather.
+        Op::Quantize(_) | Op::Dequantize(_) | Op::Gather(_) => Err((
             "a second QuantizeLinear with no operator between".into(),
             PARTLY,
         )),
@@ -137,5 +138,6 @@ pub fn name(op: &Op) -> &'static str {
         Op::Resize(_) => "Resize",
         Op::Quantize(_) => "QuantizeLinear",
         Op::Dequantize(_) => "DequantizeLinear",
+        Op::Gather(_) => "Gather",
     }
 }

@@ -14,8 +14,8 @@ pub fn unknown(call: &Call<'_>) -> Problem {
     let op = &call.node.op_type[..];
     let (why, instead) = match op {
         "Slice" | "Split" | "Gather" | "DepthToSpace" | "SpaceToDepth" => (
-            "activations cannot be taken apart",
-            "use a network without it (crops inside a network, splits and shuffles of channels have it)",
+            "what it takes apart cannot be taken apart, or not as it is",
+            "take channels, rows and columns by constants, in steps of one or more",
         ),
         "LayerNormalization"
         | "InstanceNormalization"

@@ -1,15 +1,19 @@
 //! Operators that change how the file sees an activation, and not its values.
 
+use kiln_core::tensor::Shape;
+
 use super::fixed::permutation;
-use super::{affine, unknown};
+use super::{affine, crop};
+use crate::graph::Op;
 use crate::load::call::{Call, Problem, Slot};
 use crate::load::constant::Constant;
 use crate::load::evaluate::broadcast;
-use crate::load::view::{EXPORT, View};
+use crate::load::parts::Parts;
+use crate::load::view::{EXPORT, Kind, View, axis_of};
 use crate::load::walk::{Outcome, Walk};
 
 /// Identity and Dropout.
-pub fn identity<'f>(_: &mut Walk<'f>, call: &Call<'f>) -> Outcome {
+pub fn identity<'f>(walk: &mut Walk<'f>, call: &Call<'f>) -> Outcome {
     if let Some(Some(Slot::Constant(mode))) = call.inputs.get(2)
         && mode.scalar() != Some(0.0)
     {
@@ -18,7 +22,7 @@ pub fn identity<'f>(_: &mut Walk<'f>, call: &Call<'f>) -> Outcome {
             "export the model in evaluation mode: `model.eval()`",
         ));
     }
-    Ok(Slot::View(call.view(0)?.clone()))
+    settled(walk, call, call.parts()?)
 }
 
 /// Cast between floats.
@@ -36,63 +40,93 @@ pub fn cast<'f>(_: &mut Walk<'f>, call: &Call<'f>) -> Outcome {
     Ok(Slot::View(view.clone()))
 }
 
+/// What an operator that moves axes makes of them.
+pub fn settled<'f>(walk: &mut Walk<'f>, call: &Call<'f>, parts: Parts) -> Outcome {
+    let Some(left) = parts.left() else {
+        return Ok(Slot::Parts(parts));
+    };
+    let mut view = parts.view.with_dims(left.dims.clone());
+    let all = left.channels.iter().copied().eq(0..view.shape.channels);
+    let crop = crop::op(&left, view.shape)?;
+    if !all {
+        let call = match crop {
+            None => call.with(vec![]),
+            Some(_) => call.part("channels", vec![]),
+        };
+        let shape = Shape {
+            channels: left.channels.len() as u32,
+            ..view.shape
+        };
+        let op = Op::Gather(left.channels);
+        view = walk.emit(&call, op, &[&view], shape, left.dims.clone())?;
+    }
+    if let Some((op, shape)) = crop {
+        if view.kind != Kind::Float {
+            return Err(Problem::new(
+                "it takes rows or columns of integers",
+                "give Kiln the float model",
+            ));
+        }
+        view = walk.emit(call, op, &[&view], shape, left.dims)?;
+    }
+    Ok(Slot::View(view))
+}
+
 /// Reshape to constant sizes.
-pub fn reshape<'f>(_: &mut Walk<'f>, call: &Call<'f>) -> Outcome {
-    let view = call.view(0)?;
+pub fn reshape<'f>(walk: &mut Walk<'f>, call: &Call<'f>) -> Outcome {
+    let parts = call.parts()?;
     let target = call.list("shape", 1)?;
     let target = target.ok_or_else(|| Problem::broken("no sizes"))?;
     let allow_zero = call.int("allowzero", 0) != 0;
-    view.reshape(&target, allow_zero).map(Slot::View)
+    settled(walk, call, parts.reshape(&target, allow_zero)?)
 }
 
 /// Flatten.
-pub fn flatten<'f>(_: &mut Walk<'f>, call: &Call<'f>) -> Outcome {
-    let view = call.view(0)?;
-    let rank = view.rank() as i64;
+pub fn flatten<'f>(walk: &mut Walk<'f>, call: &Call<'f>) -> Outcome {
+    let parts = call.parts()?;
+    let rank = parts.dims.len() as i64;
     let axis = call.int("axis", 1);
     let axis = if axis < 0 { axis + rank } else { axis };
     if !(0..=rank).contains(&axis) {
         return Err(Problem::new(format!("axis {axis}"), EXPORT));
     }
-    let (before, after) = view.dims.split_at(axis as usize);
-    Ok(Slot::View(
-        view.with_dims(vec![before.concat(), after.concat()]),
-    ))
+    let (before, after) = parts.dims.split_at(axis as usize);
+    let dims = vec![before.concat(), after.concat()];
+    settled(walk, call, parts.with_dims(dims))
 }
 
 /// Squeeze.
-pub fn squeeze<'f>(_: &mut Walk<'f>, call: &Call<'f>) -> Outcome {
-    let view = call.view(0)?;
+pub fn squeeze<'f>(walk: &mut Walk<'f>, call: &Call<'f>) -> Outcome {
+    let parts = call.parts()?;
     let gone = match call.list("axes", 1)? {
         Some(axes) => axes
             .iter()
-            .map(|axis| view.axis(*axis))
+            .map(|axis| axis_of(*axis, parts.dims.len()))
             .collect::<Result<Vec<_>, _>>()?,
-        None => (0..view.rank())
-            .filter(|axis| view.dims[*axis].is_empty())
+        None => (0..parts.dims.len())
+            .filter(|axis| parts.dims[*axis].is_empty())
             .collect(),
     };
-    if gone.iter().any(|axis| !view.dims[*axis].is_empty()) {
+    if gone.iter().any(|axis| !parts.dims[*axis].is_empty()) {
         return Err(Problem::broken(format!(
             "axes {gone:?} of {:?}",
-            view.sizes()
+            parts.sizes()
         )));
     }
-    let left = view
+    let left = parts
         .dims
         .iter()
         .enumerate()
         .filter(|(axis, _)| !gone.contains(axis));
-    Ok(Slot::View(
-        view.with_dims(left.map(|(_, axes)| axes.clone()).collect()),
-    ))
+    let dims = left.map(|(_, factors)| factors.clone()).collect();
+    settled(walk, call, parts.with_dims(dims))
 }
 
 /// Unsqueeze.
-pub fn unsqueeze<'f>(_: &mut Walk<'f>, call: &Call<'f>) -> Outcome {
-    let view = call.view(0)?;
+pub fn unsqueeze<'f>(walk: &mut Walk<'f>, call: &Call<'f>) -> Outcome {
+    let parts = call.parts()?;
     let axes = call.list("axes", 1)?.unwrap_or_default();
-    let rank = view.rank() + axes.len();
+    let rank = parts.dims.len() + axes.len();
     if rank > 16 {
         return Err(Problem::broken("more than 16 axes"));
     }
@@ -105,23 +139,21 @@ pub fn unsqueeze<'f>(_: &mut Walk<'f>, call: &Call<'f>) -> Outcome {
             return Err(Problem::broken(format!("axis {axis} twice")));
         }
     }
-    let mut old = view.dims.iter().cloned();
-    let dims = new.iter().map(|new| {
-        if *new {
-            vec![]
-        } else {
-            old.next().unwrap_or_default()
-        }
+    let mut old = parts.dims.iter().cloned();
+    let dims = new.iter().map(|new| match new {
+        true => vec![],
+        false => old.next().unwrap_or_default(),
     });
-    Ok(Slot::View(view.with_dims(dims.collect())))
+    settled(walk, call, parts.with_dims(dims.collect()))
 }
 
 /// Transpose.
-pub fn transpose<'f>(_: &mut Walk<'f>, call: &Call<'f>) -> Outcome {
-    let view = call.view(0)?;
-    let order = permutation(call, view.rank())?;
-    let dims = order.iter().map(|axis| view.dims[*axis].clone());
-    Ok(Slot::View(view.with_dims(dims.collect())))
+pub fn transpose<'f>(walk: &mut Walk<'f>, call: &Call<'f>) -> Outcome {
+    let parts = call.parts()?;
+    let order = permutation(call, parts.dims.len())?;
+    let dims = order.iter().map(|axis| parts.dims[*axis].clone());
+    let dims = dims.collect();
+    settled(walk, call, parts.with_dims(dims))
 }
 
 /// Expand: axes of size 1 are repeated by what reads it.
@@ -154,50 +186,9 @@ pub fn expand<'f>(_: &mut Walk<'f>, call: &Call<'f>) -> Outcome {
     }))
 }
 
-/// A Slice that leaves nothing out.
-pub fn slice<'f>(_: &mut Walk<'f>, call: &Call<'f>) -> Outcome {
-    let view = call.view(0)?;
-    let sizes = view.sizes();
-    let (starts, ends) = (call.list("starts", 1)?, call.list("ends", 2)?);
-    let (starts, ends) = (starts.unwrap_or_default(), ends.unwrap_or_default());
-    let all = (0..starts.len() as i64).collect();
-    let axes: Vec<i64> = call.list("axes", 3)?.unwrap_or(all);
-    let steps = call.list("steps", 4)?.unwrap_or(vec![1; starts.len()]);
-    if [ends.len(), axes.len(), steps.len()] != [starts.len(); 3] {
-        return Err(Problem::broken("a Slice of lists of other lengths"));
-    }
-    for (index, axis) in axes.iter().enumerate() {
-        let size = sizes[view.axis(*axis)?] as i64;
-        let from_the_end = |at: i64| if at < 0 { at.saturating_add(size) } else { at };
-        let whole = from_the_end(starts[index]) <= 0 && from_the_end(ends[index]) >= size;
-        if !whole || steps[index] != 1 {
-            return Err(unknown(call));
-        }
-    }
-    Ok(Slot::View(view.clone()))
-}
-
-/// A Gather that takes all, in their order.
-pub fn gather<'f>(_: &mut Walk<'f>, call: &Call<'f>) -> Outcome {
-    let view = call.view(0)?;
-    let Some(Some(Slot::Constant(indices))) = call.inputs.get(1) else {
-        return Err(unknown(call));
-    };
-    let axis = view.axis(call.int("axis", 0))?;
-    let size = view.sizes()[axis] as i64;
-    let found = indices.data.integers().unwrap_or_default();
-    if !found.iter().copied().eq(0..size) {
-        return Err(unknown(call));
-    }
-    // The axes of the indices take the axis' place.
-    let mut target: Vec<i64> = view.sizes().iter().map(|size| *size as i64).collect();
-    target.splice(axis..=axis, indices.dims.iter().map(|size| *size as i64));
-    view.reshape(&target, true).map(Slot::View)
-}
-
 /// Shape of an activation: a constant, with a batch of 1.
 pub fn shape<'f>(_: &mut Walk<'f>, call: &Call<'f>) -> Outcome {
-    let sizes = call.view(0)?.sizes();
+    let sizes = call.parts()?.sizes();
     let rank = sizes.len() as i64;
     let at = |axis: i64| (if axis < 0 { axis + rank } else { axis }).clamp(0, rank) as usize;
     let (start, end) = (at(call.int("start", 0)), at(call.int("end", rank)));

@@ -3,11 +3,13 @@
 mod affine;
 mod binary;
 mod conv;
+mod crop;
 mod dense;
 mod fixed;
 mod hints;
 mod join;
 mod layout;
+mod pick;
 mod pointwise;
 mod pool;
 mod qlinear;
@@ -76,8 +78,8 @@ fn own_rule(op: &str) -> Option<Rule> {
         "Transpose" => layout::transpose,
         "Shape" => layout::shape,
         "Expand" => layout::expand,
-        "Slice" => layout::slice,
-        "Gather" => layout::gather,
+        "Slice" => pick::slice,
+        "Gather" => pick::gather,
         "Softmax" | "LogSoftmax" => layout::softmax,
         "QuantizeLinear" => quant::quantize,
         "DequantizeLinear" => quant::dequantize,
@@ -88,15 +90,18 @@ fn own_rule(op: &str) -> Option<Rule> {
 
 /// Whether there is a rule for an operator.
 pub fn known(domain: &str, op: &str) -> bool {
-    rule(domain, op).is_some()
+    rule(domain, op).is_some() || is_split(domain, op)
+}
+
+/// The only operator with several outputs that matter.
+fn is_split(domain: &str, op: &str) -> bool {
+    matches!((domain, op), ("" | "ai.onnx", "Split"))
 }
 
 /// Applies the rule for an operator.
-pub fn convert<'f>(walk: &mut Walk<'f>, call: &Call<'f>) -> Outcome {
+pub fn convert<'f>(walk: &mut Walk<'f>, call: &Call<'f>) -> Result<Vec<Slot>, Problem> {
     let op = &call.node.op_type[..];
-    let Some(rule) = rule(&call.node.domain, op) else {
-        return Err(unknown(call));
-    };
+    let rule = rule(&call.node.domain, op);
     let on_integers = [
         "MaxPool",
         "Concat",
@@ -112,6 +117,7 @@ pub fn convert<'f>(walk: &mut Walk<'f>, call: &Call<'f>) -> Outcome {
         "Transpose",
         "Shape",
         "Slice",
+        "Split",
         "Gather",
         "DequantizeLinear",
         "GlobalMaxPool",
@@ -120,6 +126,7 @@ pub fn convert<'f>(walk: &mut Walk<'f>, call: &Call<'f>) -> Outcome {
     ];
     let float = |slot: &Option<Slot>| match slot {
         Some(Slot::View(view)) => view.kind == Kind::Float || view.softmax,
+        Some(Slot::Parts(parts)) => parts.view.kind == Kind::Float,
         _ => true,
     };
     if !on_integers.contains(&op) && !op.starts_with('Q') && !call.inputs.iter().all(float) {
@@ -136,7 +143,11 @@ pub fn convert<'f>(walk: &mut Walk<'f>, call: &Call<'f>) -> Outcome {
     if !["Add", "Sub", "Mul"].contains(&op) {
         no_expand(call)?;
     }
-    rule(walk, call)
+    match rule {
+        Some(rule) => rule(walk, call).map(|slot| vec![slot]),
+        None if is_split(&call.node.domain, op) => pick::split(walk, call),
+        None => Err(unknown(call)),
+    }
 }
 
 /// Refuses what reads an Expand and does not broadcast.

@@ -67,10 +67,6 @@ fn a_slice_or_gather_of_everything_is_nothing() {
         let loaded = check("a whole slice", &slice(starts, ends, 1));
         assert!(loaded.graph.nodes.is_empty());
     }
-    for (starts, ends, steps) in [(1, 5, 1), (0, 4, 1), (0, -1, 1), (0, 5, 2)] {
-        let error = load(&slice(starts, ends, steps)).unwrap_err().to_string();
-        assert!(error.contains("cannot be taken apart"), "{error}");
-    }
     // As PyTorch writes `as_strided` of channels that lie together.
     let gather = |places: &[i64]| {
         Model::new(18, &[1, 3, 4, 5])
@@ -85,16 +81,20 @@ fn a_slice_or_gather_of_everything_is_nothing() {
     };
     let loaded = check("a whole gather", &gather(&[0, 1, 2]));
     assert_eq!(loaded.output_dims, [1, 3, 1, 1]);
-    let error = load(&gather(&[0, 2, 1])).unwrap_err().to_string();
-    assert!(error.contains("Gather `y`"), "{error}");
+    let turned = check("an order of channels", &gather(&[0, 2, 1]));
+    assert_eq!(turned.output_dims, [1, 3, 1, 1]);
 }
 
 #[test]
 fn a_split_is_refused_once() {
-    let mut model = Model::new(13, &[1, 4, 4, 5])
-        .node("Split", "x", "a", &[("axis", I(1))])
+    let model = Model::new(11, &[1, 4, 4, 5])
+        .node(
+            "Split",
+            "x",
+            "a b",
+            &[("axis", I(1)), ("split", Is(&[3, 3]))],
+        )
         .node("Concat", "b a", "y", &[("axis", I(1))]);
-    model.graph().node[0].output.push("b".into());
     let error = load(&model.file()).unwrap_err().to_string();
     assert!(error.contains("Split `a`"), "{error}");
     assert!(!error.contains("nothing writes"), "{error}");

@@ -1,0 +1,95 @@
+//! Takes the Gathers along channels out of a graph: splits, slices and shuffles of channels cost nothing where the
+//! layers around them can be arranged for it.
+//!
+//! - What joins and picks channels (Concat, Gather) moves no values, but says for each channel which layer made it.
+//! - A convolution over all channels reads them in whatever order they lie, with its weights' columns in that order.
+//! - A layer of which a part is picked is made in parts (`threads` says which), so that each part is read whole: the
+//!   rows of a convolution's weights, and the layers of single channels behind it.
+//!
+//! What has no parts (the model's input, grouped convolutions) is read whole by convolutions, whose weights for the other
+//! channels are 0. Where none of this goes (outputs in another order, parts of those in a pool), a 1×1 convolution of zeros
+//! and ones moves the channels.
+
+mod convs;
+mod rewrite;
+mod threads;
+
+use std::collections::HashSet;
+
+use super::call::Problem;
+use crate::fold::compact;
+use crate::graph::{Axis, Conv, Graph, Op};
+use rewrite::{Rewrite, Stop};
+use threads::Classes;
+
+/// Channels that all activations of a graph with Gathers may have together.
+const MAX_CHANNELS: usize = 1 << 24;
+/// How often a graph is looked at anew, after a layer turned out to have no parts.
+const ATTEMPTS: usize = 64;
+
+/// What a node does to channels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Role {
+    /// It picks and joins, and computes nothing.
+    Moves,
+    /// Each channel of its output is made of the same one of all its inputs.
+    Single,
+    /// All else.
+    Mixes,
+}
+
+fn role(graph: &Graph, node: usize) -> Role {
+    let node = &graph.nodes[node];
+    match &node.op {
+        Op::Gather(_) | Op::Concat(Axis::Channels) => Role::Moves,
+        Op::Conv(conv) if is_depthwise(conv) => Role::Single,
+        Op::Conv(_) => Role::Mixes,
+        _ => Role::Single,
+    }
+}
+
+/// Whether each output channel reads one input channel, its own. (One channel of one is both; it has no parts.)
+fn is_depthwise(conv: &Conv) -> bool {
+    let taps: usize = conv.window.kernel.iter().map(|k| *k as usize).product();
+    conv.groups > 1 && conv.bias.len() == conv.groups && conv.weights.len() == conv.groups * taps
+}
+
+/// The same graph without Gathers.
+///
+/// # Errors
+/// A graph that is too large for it.
+pub fn without_gathers(graph: Graph) -> Result<Graph, Problem> {
+    let gathers = |op: &Op| matches!(op, Op::Gather(_));
+    if !graph.nodes.iter().any(|node| gathers(&node.op)) {
+        return Ok(graph);
+    }
+    let channels = graph
+        .values
+        .iter()
+        .map(|value| value.shape.channels as usize);
+    if channels.sum::<usize>() > MAX_CHANNELS {
+        return Err(too_large());
+    }
+    let mut whole = HashSet::new();
+    for _ in 0..ATTEMPTS {
+        let classes = Classes::new(&graph, &mut whole);
+        match Rewrite::new(&graph, &classes).run() {
+            Ok(mut rewritten) => {
+                compact(&mut rewritten);
+                return Ok(rewritten);
+            }
+            Err(Stop::Whole(node)) => {
+                whole.insert(node);
+            }
+            Err(Stop::Problem(problem)) => return Err(problem),
+        }
+    }
+    Err(too_large())
+}
+
+fn too_large() -> Problem {
+    Problem::new(
+        "its splits and shuffles of channels make too large a network",
+        "use fewer of them",
+    )
+}

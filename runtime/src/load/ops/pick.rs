@@ -1,0 +1,169 @@
+//! Slice, Split and Gather: operators that take something out of an activation.
+
+use kiln_core::tensor::Shape;
+
+use super::{layout, unknown};
+use crate::graph::{Axis, Op};
+use crate::load::call::{Call, Problem, Slot};
+use crate::load::parts::{Parts, Range};
+use crate::load::view::{View, axis_of};
+use crate::load::walk::{Outcome, Walk};
+
+/// Slice.
+pub fn slice<'f>(walk: &mut Walk<'f>, call: &Call<'f>) -> Outcome {
+    let mut parts = call.parts()?;
+    let sizes = parts.sizes();
+    let (starts, ends) = (call.list("starts", 1)?, call.list("ends", 2)?);
+    let (starts, ends) = (starts.unwrap_or_default(), ends.unwrap_or_default());
+    let all = (0..starts.len() as i64).collect();
+    let axes: Vec<i64> = call.list("axes", 3)?.unwrap_or(all);
+    let steps = call.list("steps", 4)?.unwrap_or(vec![1; starts.len()]);
+    if [ends.len(), axes.len(), steps.len()] != [starts.len(); 3] {
+        return Err(Problem::broken("a Slice of lists of other lengths"));
+    }
+    for (index, axis) in axes.iter().enumerate() {
+        let dim = axis_of(*axis, sizes.len())?;
+        let range = range(starts[index], ends[index], steps[index], sizes[dim])?;
+        parts = take(call, &parts, dim, range)?;
+    }
+    layout::settled(walk, call, parts)
+}
+
+/// The indices that ONNX's Slice takes.
+fn range(start: i64, end: i64, step: i64, size: usize) -> Result<Range, Problem> {
+    let size = size as i64;
+    let from_the_end = |at: i64| if at < 0 { at.saturating_add(size) } else { at };
+    let (start, end) = (from_the_end(start), from_the_end(end));
+    let (first, steps) = match step {
+        1.. => {
+            let first = start.clamp(0, size);
+            (first, end.clamp(0, size) - first)
+        }
+        // So that a count comes out: the last index is one above the end.
+        ..=-1 => {
+            let first = start.clamp(0, size - 1);
+            (first, first - end.clamp(-1, size - 1))
+        }
+        0 => return Err(Problem::broken("a Slice by steps of 0")),
+    };
+    let count = usize::try_from(steps.max(0))
+        .unwrap_or_default()
+        .div_ceil(step.unsigned_abs().try_into().unwrap_or(usize::MAX));
+    match count {
+        0 => Err(Problem::broken("a Slice of nothing")),
+        // The step is not taken, and may be whatever.
+        1 => Ok(Range {
+            first,
+            count,
+            step: 1,
+        }),
+        _ => Ok(Range { first, count, step }),
+    }
+}
+
+fn take(call: &Call<'_>, parts: &Parts, dim: usize, range: Range) -> Result<Parts, Problem> {
+    parts.take(dim, range).ok_or_else(|| unknown(call))
+}
+
+/// Split: an activation for each output.
+pub fn split<'f>(walk: &mut Walk<'f>, call: &Call<'f>) -> Result<Vec<Slot>, Problem> {
+    let parts = call.parts()?;
+    let sizes = parts.sizes();
+    let dim = axis_of(call.int("axis", 0), sizes.len())?;
+    let (size, outputs) = (sizes[dim], call.node.output.len().max(1));
+    let counts = match call.list("split", 1)? {
+        Some(counts) => counts,
+        None => {
+            let each = size.div_ceil(outputs);
+            let starts = (0..outputs).map(|output| (output * each).min(size));
+            let counts = starts.map(|start| each.min(size - start) as i64);
+            counts.collect()
+        }
+    };
+    let whole = counts.iter().all(|count| *count > 0);
+    let sum = counts
+        .iter()
+        .fold(0i64, |sum, count| sum.saturating_add(*count));
+    if !whole || sum != size as i64 || counts.len() != outputs {
+        return Err(Problem::broken(format!(
+            "a Split of {size} into {counts:?}"
+        )));
+    }
+    let (mut slots, mut first) = (vec![], 0);
+    for (count, name) in counts.into_iter().zip(&call.node.output) {
+        let range = Range {
+            first,
+            count: count as usize,
+            step: 1,
+        };
+        first += count;
+        let part = Call {
+            name: name.clone(),
+            output: name.clone(),
+            ..call.with(vec![])
+        };
+        let parts = take(call, &parts, dim, range)?;
+        slots.push(layout::settled(walk, &part, parts)?);
+    }
+    Ok(slots)
+}
+
+/// Gather by constant indices.
+pub fn gather<'f>(walk: &mut Walk<'f>, call: &Call<'f>) -> Outcome {
+    let parts = call.parts()?;
+    let Some(Some(Slot::Constant(indices))) = call.inputs.get(1) else {
+        return Err(unknown(call));
+    };
+    let sizes = parts.sizes();
+    let dim = axis_of(call.int("axis", 0), sizes.len())?;
+    let size = sizes[dim] as i64;
+    let found = indices.data.integers().unwrap_or_default();
+    let from_the_end = |at: i64| if at < 0 { at.saturating_add(size) } else { at };
+    let found: Vec<i64> = found.into_iter().map(from_the_end).collect();
+    let Some(&first) = found.first() else {
+        return Err(Problem::broken("a Gather of nothing"));
+    };
+    if !found.iter().all(|at| (0..size).contains(at)) {
+        return Err(Problem::broken(format!("a Gather of {found:?} of {size}")));
+    }
+    let step = found.get(1).map_or(1, |second| second - first);
+    let steady = |pair: &[i64]| pair[1] - pair[0] == step;
+    let picked = if step != 0 && found.windows(2).all(steady) {
+        let count = found.len();
+        take(call, &parts, dim, Range { first, count, step })?
+    } else {
+        Parts::from(listed(walk, call, &parts, dim, &found)?)
+    };
+    // The axes of the indices take the axis' place.
+    let mut target: Vec<i64> = sizes.iter().map(|size| *size as i64).collect();
+    target.splice(dim..=dim, indices.dims.iter().map(|size| *size as i64));
+    layout::settled(walk, call, picked.reshape(&target, true)?)
+}
+
+/// Channels in whatever order.
+fn listed<'f>(
+    walk: &mut Walk<'f>,
+    call: &Call<'f>,
+    parts: &Parts,
+    dim: usize,
+    indices: &[i64],
+) -> Result<View, Problem> {
+    let part = call.part("before", vec![]);
+    let Slot::View(view) = layout::settled(walk, &part, parts.clone())? else {
+        return Err(unknown(call));
+    };
+    let mut dims = view.dims.clone();
+    // The only channel of a grey picture is no axis by itself.
+    if dim > 0 && dims[dim].is_empty() && view.shape.channels == 1 {
+        dims[dim].push(Axis::Channels);
+    }
+    if dims[dim] != [Axis::Channels] {
+        return Err(unknown(call));
+    }
+    let from: Vec<u32> = indices.iter().map(|at| *at as u32).collect();
+    let shape = Shape {
+        channels: from.len() as u32,
+        ..view.shape
+    };
+    walk.emit(call, Op::Gather(from), &[&view], shape, dims)
+}
