@@ -53,6 +53,14 @@ impl Parts {
         self.dims.iter().map(product).collect()
     }
 
+    /// The same axes of another activation of the same shape.
+    pub fn of(&self, view: View) -> Self {
+        Self {
+            view,
+            ..self.clone()
+        }
+    }
+
     /// The same with other axes.
     pub fn with_dims(&self, dims: Vec<Vec<Factor>>) -> Self {
         Self {

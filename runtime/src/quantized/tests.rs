@@ -1,3 +1,4 @@
+mod channels;
 mod operators;
 
 use std::path::Path;

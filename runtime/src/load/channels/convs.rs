@@ -31,6 +31,11 @@ fn pick<T: Copy>(numbers: &[T], channels: usize, rows: &[u32]) -> Vec<T> {
     rows.iter().flat_map(row).copied().collect()
 }
 
+/// Whether a layer of single channels has numbers for each.
+pub fn has_numbers(op: &Op) -> bool {
+    matches!(op, Op::Conv(_) | Op::Affine { .. } | Op::PRelu(_))
+}
+
 /// A layer of single channels, of these channels.
 pub fn single(op: &Op, channels: &[u32]) -> Op {
     match op {
@@ -62,26 +67,36 @@ pub fn columns(conv: &Conv, at: &[u32], channels: usize) -> Option<Conv> {
     }
     let stored = match &conv.stored {
         None => None,
-        Some(_) if at.len() != channels => return None,
-        Some(stored) => {
-            let mut integers = vec![0; stored.weights.len()];
-            let rows = stored.weights.chunks(channels);
-            for (from, to) in rows.zip(integers.chunks_mut(channels)) {
-                from.iter()
-                    .zip(at)
-                    .for_each(|(weight, at)| to[*at as usize] = *weight);
-            }
-            Some(Stored {
-                weights: integers,
-                ..stored.clone()
-            })
-        }
+        Some(stored) => Some(Stored {
+            weights: integer_columns(stored, at, channels)?,
+            ..stored.clone()
+        }),
     };
     Some(Conv {
         weights,
         stored,
         ..conv.clone()
     })
+}
+
+fn integer_columns(stored: &Stored, at: &[u32], channels: usize) -> Option<Vec<i8>> {
+    let mut taken = vec![false; channels];
+    let twice = |at: &u32| std::mem::replace(&mut taken[*at as usize], true);
+    if at.iter().any(twice) {
+        return None;
+    }
+    let rows = stored.weights.len() / at.len();
+    let each = rows / stored.zero_points.len();
+    let mut weights = vec![0; rows * channels];
+    let from = stored.weights.chunks(at.len());
+    for (row, (from, to)) in from.zip(weights.chunks_mut(channels)).enumerate() {
+        // What stands for a weight of 0.
+        to.fill(stored.zero_points[row / each]);
+        from.iter()
+            .zip(at)
+            .for_each(|(weight, at)| to[*at as usize] = *weight);
+    }
+    Some(weights)
 }
 
 /// The convolution that gives these of so many channels.

@@ -11,6 +11,7 @@
 //! and ones moves the channels.
 
 mod convs;
+mod places;
 mod rewrite;
 mod threads;
 

@@ -4,11 +4,12 @@ use std::collections::HashMap;
 
 use kiln_core::tensor::Shape;
 
+use super::places::{Place, inverse, order_of};
 use super::threads::Classes;
 use super::{Role, convs, role, too_large};
-use crate::graph::{Axis, Graph, Node, Op, Value, ValueId};
+use crate::graph::{Graph, Node, Op, Value, ValueId};
 use crate::load::call::Problem;
-use crate::load::{MAX_NODES, MAX_TOTAL_VALUES, MAX_VALUES};
+use crate::load::{MAX_NODES, MAX_TOTAL_VALUES};
 
 /// Why a graph was not rewritten.
 pub enum Stop {
@@ -23,24 +24,21 @@ impl From<Problem> for Stop {
     }
 }
 
-/// Where a channel lies: a value of the new graph, and which of its channels.
-type Place = (ValueId, u32);
-
 pub struct Rewrite<'g> {
-    graph: &'g Graph,
+    pub(super) graph: &'g Graph,
     classes: &'g Classes,
-    result: Graph,
+    pub(super) result: Graph,
     /// For each value of the old graph that there is already, its channels' places.
-    places: Vec<Vec<Place>>,
+    pub(super) places: Vec<Vec<Place>>,
     /// Whether something is quantized, so that no convolution may be added.
-    quantized: bool,
+    pub(super) quantized: bool,
     /// Values that join others along channels.
-    joins: HashMap<Vec<ValueId>, ValueId>,
+    pub(super) joins: HashMap<Vec<ValueId>, ValueId>,
     /// Values whose channels had to be moved.
-    moved: HashMap<(ValueId, Vec<u32>), ValueId>,
+    pub(super) moved: HashMap<(ValueId, Vec<u32>), ValueId>,
     values: usize,
     /// Weights of convolutions that move channels.
-    moving: usize,
+    pub(super) moving: usize,
 }
 
 impl<'g> Rewrite<'g> {
@@ -121,7 +119,11 @@ impl<'g> Rewrite<'g> {
             let channels: Vec<u32> = order.iter().map(|place| part[*place as usize]).collect();
             let op = convs::single(&node.op, &channels);
             let inputs = inputs.into_iter().map(|input| input.0).collect();
-            let value = self.node(index, op, inputs, part.len(), (number, parts.len()))?;
+            let word = match parts.len() {
+                1 => order_of(&at),
+                all => part_of(number, all),
+            };
+            let value = self.node(index, op, inputs, part.len(), &word)?;
             for (channel, at) in part.iter().zip(at) {
                 self.places[node.output][*channel as usize] = (value, at);
             }
@@ -137,18 +139,18 @@ impl<'g> Rewrite<'g> {
         for input in &node.inputs {
             joined.push(self.joined(*input)?);
         }
-        let at = joined[0].1.clone();
-        let whole = |value| self.result.shape(value).channels as usize == channels;
-        let order = inverse(&at, channels).filter(|_| whole(joined[0].0));
+        let (first, at) = joined[0].clone();
+        let lying = |value| self.result.shape(value).channels as usize;
+        let order = inverse(&at, channels).filter(|_| lying(first) == channels);
         let alike = joined
             .iter()
-            .all(|(value, other)| *other == at && whole(*value));
+            .all(|(value, other)| *other == at && lying(*value) == lying(first));
         let vector = |input: ValueId| self.graph.shape(input).pixels() == 1;
+        let all = || joined.iter().map(|(value, _)| *value).collect();
         let (op, inputs, at) = match (order, &joined[..], &node.inputs[..]) {
-            (Some(order), all, _) if alike => {
-                let inputs = all.iter().map(|(value, _)| *value).collect();
-                (convs::single(&node.op, &order), inputs, at)
-            }
+            (Some(order), ..) if alike => (convs::single(&node.op, &order), all(), at),
+            // The same for each channel: for those too that are not read.
+            _ if alike && !convs::has_numbers(&node.op) => (node.op.clone(), all(), at),
             // What is a vector is brought to the other's order.
             (Some(order), [(first, _), (second, lies)], [_, b]) if vector(*b) => {
                 let from = order.iter().map(|channel| lies[*channel as usize]);
@@ -163,7 +165,8 @@ impl<'g> Rewrite<'g> {
                 (node.op.clone(), inputs, (0..channels as u32).collect())
             }
         };
-        let value = self.node(index, op, inputs, channels, (0, 1))?;
+        let channels = self.result.shape(inputs[0]).channels as usize;
+        let value = self.node(index, op, inputs, channels, &order_of(&at))?;
         self.made(node.output, value, at);
         Ok(())
     }
@@ -186,14 +189,15 @@ impl<'g> Rewrite<'g> {
         let parts = classes.of(node.output);
         if parts.len() == 1 || !over_all {
             let channels = self.channels(node.output);
-            let value = self.node(index, Op::Conv(conv), vec![value], channels, (0, 1))?;
+            let value = self.node(index, Op::Conv(conv), vec![value], channels, "")?;
             self.made(node.output, value, 0..channels as u32);
             return Ok(());
         }
         self.places[node.output] = vec![(0, 0); self.channels(node.output)];
         for (number, part) in parts.iter().enumerate() {
             let op = Op::Conv(convs::rows(&conv, part));
-            let value = self.node(index, op, vec![value], part.len(), (number, parts.len()))?;
+            let word = part_of(number, parts.len());
+            let value = self.node(index, op, vec![value], part.len(), &word)?;
             for (at, channel) in part.iter().enumerate() {
                 self.places[node.output][*channel as usize] = (value, at as u32);
             }
@@ -206,107 +210,17 @@ impl<'g> Rewrite<'g> {
         self.places[old] = at.into_iter().map(|at| (value, at)).collect();
     }
 
-    /// All channels of a value in one, and where each is in that.
-    fn joined(&mut self, old: ValueId) -> Result<(ValueId, Vec<u32>), Stop> {
-        let mut parts: Vec<ValueId> = vec![];
-        let mut start: HashMap<ValueId, u32> = HashMap::new();
-        let mut channels = 0;
-        for (value, _) in &self.places[old] {
-            if !start.contains_key(value) {
-                start.insert(*value, channels);
-                parts.push(*value);
-                channels += self.result.shape(*value).channels;
-            }
-        }
-        let places = self.places[old].iter();
-        let at = places.map(|(value, at)| start[value] + at).collect();
-        if let [value] = parts[..] {
-            return Ok((value, at));
-        }
-        if let Some(value) = self.joins.get(&parts) {
-            return Ok((*value, at));
-        }
-        let Value { name, shape } = self.graph.values[old].clone();
-        let output = self.value(name, Shape { channels, ..shape })?;
-        self.joins.insert(parts.clone(), output);
-        let node = Node {
-            name: self.writer(old),
-            op: Op::Concat(Axis::Channels),
-            inputs: parts,
-            output,
-        };
-        self.push(node)?;
-        Ok((output, at))
-    }
-
-    /// A value with its channels in their order.
-    fn in_order(&mut self, old: ValueId) -> Result<ValueId, Stop> {
-        let (value, at) = self.joined(old)?;
-        self.move_channels(value, at, old)
-    }
-
-    /// A value of these channels of another one; its name is after a value of the old graph.
-    fn move_channels(
-        &mut self,
-        value: ValueId,
-        from: Vec<u32>,
-        old: ValueId,
-    ) -> Result<ValueId, Stop> {
-        let channels = self.result.shape(value).channels;
-        if from.iter().copied().eq(0..channels) {
-            return Ok(value);
-        }
-        let key = (value, from);
-        if let Some(moved) = self.moved.get(&key) {
-            return Ok(*moved);
-        }
-        let from = &key.1;
-        if self.quantized {
-            return Err(Stop::Problem(Problem::new(
-                format!(
-                    "`{}` is quantized, and channels of it are read in another order or in parts",
-                    self.graph.values[old].name
-                ),
-                "give Kiln the float model: it arranges its layers before it quantizes them",
-            )));
-        }
-        self.moving += channels as usize * from.len();
-        if self.moving > MAX_VALUES {
-            return Err(too_large().into());
-        }
-        let word = |name: &str| format!("{name} (channels {})", self.moved.len() + 1);
-        let name = word(&self.writer(old));
-        let shape = Shape {
-            channels: from.len() as u32,
-            ..self.result.shape(value)
-        };
-        let output = self.value(word(&self.graph.values[old].name), shape)?;
-        let op = Op::Conv(convs::moving(from, channels as usize));
-        let node = Node {
-            name,
-            op,
-            inputs: vec![value],
-            output,
-        };
-        self.push(node)?;
-        self.moved.insert(key, output);
-        Ok(output)
-    }
-
-    /// A node of the old graph, or one of its parts.
+    /// A node of the old graph, or one of its parts, with a word behind its names.
     fn node(
         &mut self,
         index: usize,
         op: Op,
         inputs: Vec<ValueId>,
         channels: usize,
-        (part, parts): (usize, usize),
+        word: &str,
     ) -> Result<ValueId, Stop> {
         let node = &self.graph.nodes[index];
-        let name = |name: &str| match parts {
-            1 => name.to_owned(),
-            _ => format!("{name} (part {} of {parts})", part + 1),
-        };
+        let name = |name: &str| format!("{name}{word}");
         let Value { name: value, shape } = &self.graph.values[node.output];
         let shape = Shape {
             channels: channels as u32,
@@ -323,7 +237,7 @@ impl<'g> Rewrite<'g> {
         Ok(output)
     }
 
-    fn value(&mut self, name: String, shape: Shape) -> Result<ValueId, Stop> {
+    pub(super) fn value(&mut self, name: String, shape: Shape) -> Result<ValueId, Stop> {
         self.values += shape.len();
         if self.values > MAX_TOTAL_VALUES {
             return Err(too_large().into());
@@ -332,7 +246,7 @@ impl<'g> Rewrite<'g> {
         Ok(self.result.values.len() - 1)
     }
 
-    fn push(&mut self, node: Node) -> Result<(), Stop> {
+    pub(super) fn push(&mut self, node: Node) -> Result<(), Stop> {
         self.result.nodes.push(node);
         match self.result.nodes.len() > MAX_NODES {
             true => Err(too_large().into()),
@@ -341,7 +255,7 @@ impl<'g> Rewrite<'g> {
     }
 
     /// The name of the node that writes a value of the old graph.
-    fn writer(&self, old: ValueId) -> String {
+    pub(super) fn writer(&self, old: ValueId) -> String {
         let writer = self.graph.producer(old);
         let name = writer.map(|node| &self.graph.nodes[node].name);
         name.unwrap_or(&self.graph.values[old].name).clone()
@@ -352,14 +266,7 @@ impl<'g> Rewrite<'g> {
     }
 }
 
-/// For each of so many places, who lies there; none unless each place is taken once.
-fn inverse(at: &[u32], places: usize) -> Option<Vec<u32>> {
-    let mut order = vec![u32::MAX; places];
-    for (channel, at) in at.iter().enumerate() {
-        let place = order.get_mut(*at as usize)?;
-        if std::mem::replace(place, channel as u32) != u32::MAX {
-            return None;
-        }
-    }
-    (!order.contains(&u32::MAX)).then_some(order)
+/// What is said behind the name of one of several parts.
+fn part_of(number: usize, all: usize) -> String {
+    format!(" (part {} of {all})", number + 1)
 }

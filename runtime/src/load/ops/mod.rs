@@ -126,7 +126,7 @@ pub fn convert<'f>(walk: &mut Walk<'f>, call: &Call<'f>) -> Result<Vec<Slot>, Pr
     ];
     let float = |slot: &Option<Slot>| match slot {
         Some(Slot::View(view)) => view.kind == Kind::Float || view.softmax,
-        Some(Slot::Parts(parts)) => parts.view.kind == Kind::Float,
+        Some(Slot::Parts(parts)) => parts.view.kind == Kind::Float || parts.view.softmax,
         _ => true,
     };
     if !on_integers.contains(&op) && !op.starts_with('Q') && !call.inputs.iter().all(float) {

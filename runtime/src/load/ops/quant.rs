@@ -1,8 +1,10 @@
 //! QuantizeLinear and DequantizeLinear.
 
+use super::layout;
 use crate::graph::{Op, Quant};
 use crate::load::call::{Call, Problem, Slot};
 use crate::load::constant::{Constant, Data};
+use crate::load::parts::Parts;
 use crate::load::view::{Kind, View};
 use crate::load::walk::{Outcome, Walk};
 
@@ -112,9 +114,10 @@ pub fn other_than_8_bits() -> Problem {
 
 /// QuantizeLinear of an activation.
 pub fn quantize<'f>(walk: &mut Walk<'f>, call: &Call<'f>) -> Outcome {
-    let view = call.view(0)?.clone();
+    let parts = call.parts()?;
+    let view = &parts.view;
     if view.softmax {
-        return Ok(Slot::View(view));
+        return Ok(Slot::View(view.clone()));
     }
     let mut quant = activation(call, 1, 2)?;
     if call.optional(2)?.is_none() && !output_is_unsigned(call)? {
@@ -124,31 +127,26 @@ pub fn quantize<'f>(walk: &mut Walk<'f>, call: &Call<'f>) -> Outcome {
     if view.kind != Kind::Float {
         return Err(Problem::broken("its input is not of floats"));
     }
-    let view = walk.emit(
-        call,
-        Op::Quantize(quant),
-        &[&view],
-        view.shape,
-        view.dims.clone(),
-    )?;
-    Ok(Slot::View(view))
+    of_all(walk, call, Op::Quantize(quant), &parts)
 }
 
 /// DequantizeLinear of an activation.
 pub fn dequantize<'f>(walk: &mut Walk<'f>, call: &Call<'f>) -> Outcome {
-    let view = call.view(0)?.clone();
+    let parts = call.parts()?;
+    let view = &parts.view;
     if view.softmax {
-        return Ok(Slot::View(view));
+        return Ok(Slot::View(view.clone()));
     }
-    let quant = fitting(activation(call, 1, 2)?, &view, call.optional(2)?.is_none())?;
-    let view = walk.emit(
-        call,
-        Op::Dequantize(quant),
-        &[&view],
-        view.shape,
-        view.dims.clone(),
-    )?;
-    Ok(Slot::View(view))
+    let quant = fitting(activation(call, 1, 2)?, view, call.optional(2)?.is_none())?;
+    of_all(walk, call, Op::Dequantize(quant), &parts)
+}
+
+/// The same for each value, however the file has taken their axes apart: quantizers put pairs between the steps of a
+/// shuffle.
+fn of_all<'f>(walk: &mut Walk<'f>, call: &Call<'f>, op: Op, parts: &Parts) -> Outcome {
+    let view = &parts.view;
+    let view = walk.emit(call, op, &[view], view.shape, view.dims.clone())?;
+    layout::settled(walk, call, parts.of(view))
 }
 
 /// Checks that a quantization is of the type of the integers that it reads. Without a zero point the
