@@ -264,23 +264,29 @@ impl<'f> Walk<'f> {
         self.uses.get(name) == Some(&1)
     }
 
+    /// Counts values that the file does not hold itself, so that a small file does not fill the memory.
+    pub fn count(&mut self, shape: Shape) -> Result<(), Problem> {
+        self.total_values = self.total_values.saturating_add(shape.len());
+        if shape.len() <= MAX_VALUES && self.total_values <= MAX_TOTAL_VALUES {
+            return Ok(());
+        }
+        let Shape {
+            height,
+            width,
+            channels,
+        } = shape;
+        Err(Problem::new(
+            format!("{height} × {width} × {channels} values are too many"),
+            "use a smaller input",
+        ))
+    }
+
     /// Adds a value.
     pub fn value(&mut self, name: String, shape: Shape) -> Result<ValueId, Problem> {
         if shape.is_empty() {
             return Err(Problem::broken("an activation is empty"));
         }
-        self.total_values = self.total_values.saturating_add(shape.len());
-        if shape.len() > MAX_VALUES || self.total_values > MAX_TOTAL_VALUES {
-            let Shape {
-                height,
-                width,
-                channels,
-            } = shape;
-            return Err(Problem::new(
-                format!("{height} × {width} × {channels} values are too many"),
-                "use a smaller input",
-            ));
-        }
+        self.count(shape)?;
         self.graph.values.push(Value { name, shape });
         Ok(self.graph.values.len() - 1)
     }

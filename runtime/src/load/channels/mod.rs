@@ -24,7 +24,7 @@ use rewrite::{Rewrite, Stop};
 use threads::Classes;
 
 /// Channels that all activations of a graph with Gathers may have together.
-const MAX_CHANNELS: usize = 1 << 24;
+const MAX_CHANNELS: usize = 1 << 22;
 /// How often a graph is looked at anew, after a layer turned out to have no parts.
 const ATTEMPTS: usize = 64;
 

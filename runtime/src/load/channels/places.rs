@@ -54,6 +54,15 @@ impl Rewrite<'_> {
         self.move_channels(value, at, old)
     }
 
+    /// Counts weights that are not in the file.
+    pub(super) fn more_weights(&mut self, count: usize) -> Result<(), Stop> {
+        self.weights = self.weights.saturating_add(count);
+        match self.weights > MAX_VALUES {
+            true => Err(too_large().into()),
+            false => Ok(()),
+        }
+    }
+
     /// A value of these channels of another one; its name is after a value of the old graph.
     pub(super) fn move_channels(
         &mut self,
@@ -79,10 +88,7 @@ impl Rewrite<'_> {
                 "give Kiln the float model: it arranges its layers before it quantizes them",
             )));
         }
-        self.moving += channels as usize * from.len();
-        if self.moving > MAX_VALUES {
-            return Err(too_large().into());
-        }
+        self.more_weights(channels as usize * from.len())?;
         let word = |name: &str| format!("{name} (channels {})", self.moved.len() + 1);
         let name = word(&self.writer(old));
         let shape = Shape {

@@ -37,8 +37,8 @@ pub struct Rewrite<'g> {
     /// Values whose channels had to be moved.
     pub(super) moved: HashMap<(ValueId, Vec<u32>), ValueId>,
     values: usize,
-    /// Weights of convolutions that move channels.
-    pub(super) moving: usize,
+    /// Weights that are not the file's.
+    pub(super) weights: usize,
 }
 
 impl<'g> Rewrite<'g> {
@@ -57,7 +57,7 @@ impl<'g> Rewrite<'g> {
             joins: HashMap::new(),
             moved: HashMap::new(),
             values: 0,
-            moving: 0,
+            weights: 0,
         }
     }
 
@@ -181,6 +181,10 @@ impl<'g> Rewrite<'g> {
         let (value, at) = self.joined(input)?;
         let lying = self.result.shape(value).channels as usize;
         let over_all = conv.groups == 1;
+        if over_all {
+            let more = lying.saturating_sub(at.len());
+            self.more_weights((conv.weights.len() / at.len()).saturating_mul(more))?;
+        }
         let (conv, value) = match over_all.then(|| convs::columns(conv, &at, lying)).flatten() {
             Some(conv) => (conv, value),
             None => (conv.clone(), self.in_order(input)?),

@@ -6,10 +6,11 @@ use kiln_core::window::Window;
 use crate::graph::{Conv, Op};
 use crate::load::call::Problem;
 use crate::load::parts::{Left, Range};
+use crate::load::walk::Walk;
 
 /// The layer that takes the rows and columns that are left of an activation with this many of them, and its output's
 /// shape: a convolution of each channel, with a window that has a weight of one at one place. None where all are left.
-pub fn op(left: &Left, before: Shape) -> Result<Option<(Op, Shape)>, Problem> {
+pub fn op(walk: &mut Walk<'_>, left: &Left, before: Shape) -> Result<Option<(Op, Shape)>, Problem> {
     let sizes = [before.height, before.width];
     let whole = |(range, size): (&Range, u32)| range.count == size as usize;
     if left.pixels.iter().zip(sizes).all(whole) {
@@ -17,9 +18,11 @@ pub fn op(left: &Left, before: Shape) -> Result<Option<(Op, Shape)>, Problem> {
     }
     let [rows, columns] = [0, 1].map(|axis| Side::new(left.pixels[axis], sizes[axis]));
     let (rows, columns) = (rows?, columns?);
+    let channels = left.channels.len();
+    let sizes = [rows.kernel, columns.kernel].map(u32::from);
+    walk.count(Shape::new(sizes[0], sizes[1], channels as u32))?;
     let mut tap = vec![0.0; usize::from(rows.kernel) * usize::from(columns.kernel)];
     tap[rows.tap * usize::from(columns.kernel) + columns.tap] = 1.0;
-    let channels = left.channels.len();
     let conv = Conv {
         window: Window {
             kernel: [rows.kernel, columns.kernel],

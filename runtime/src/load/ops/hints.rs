@@ -13,9 +13,13 @@ pub fn unknown(call: &Call<'_>) -> Problem {
     }
     let op = &call.node.op_type[..];
     let (why, instead) = match op {
-        "Slice" | "Split" | "Gather" | "DepthToSpace" | "SpaceToDepth" => (
-            "what it takes apart cannot be taken apart, or not as it is",
-            "take channels, rows and columns by constants, in steps of one or more",
+        "Slice" | "Split" | "Gather" => (
+            "it takes parts of several axes in one, or by indices that are not constant",
+            "take channels, rows and columns by constants, each axis by itself",
+        ),
+        "DepthToSpace" | "SpaceToDepth" => (
+            "pixels do not become channels, nor channels pixels",
+            "use a convolution with a stride, or Resize (nearest) and a convolution",
         ),
         "LayerNormalization"
         | "InstanceNormalization"

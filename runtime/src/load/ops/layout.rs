@@ -47,7 +47,7 @@ pub fn settled<'f>(walk: &mut Walk<'f>, call: &Call<'f>, parts: Parts) -> Outcom
     };
     let mut view = parts.view.with_dims(left.dims.clone());
     let all = left.channels.iter().copied().eq(0..view.shape.channels);
-    let crop = crop::op(&left, view.shape)?;
+    let crop = crop::op(walk, &left, view.shape)?;
     if !all {
         let call = match crop {
             None => call.with(vec![]),
