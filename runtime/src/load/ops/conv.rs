@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
+use kiln_core::tensor::Shape;
+use kiln_core::window::Window;
+
 use super::window;
-use crate::graph::{Conv, Op, Stored};
+use crate::graph::{Axis, Conv, Op, Stored};
 use crate::load::call::{Call, Problem, Slot, finite};
 use crate::load::constant::{Constant, Data, Integers};
 use crate::load::view::View;
@@ -12,8 +15,55 @@ use crate::load::walk::{Outcome, Walk};
 /// Conv.
 pub fn conv<'f>(walk: &mut Walk<'f>, call: &Call<'f>) -> Outcome {
     let view = call.view(0)?.clone();
+    if view.shape.pixels() == 1 && view.rank() == 3 && view.dims[2] == [Axis::Channels] {
+        return along_channels(walk, call, &view);
+    }
     let (conv, shape, dims) = parts(call, &view, call.constant(1)?, call.optional(2)?)?;
     let output = walk.emit(call, Op::Conv(conv), &[&view], shape, dims)?;
+    Ok(Slot::View(output))
+}
+
+/// A convolution along the channels of a vector, as efficient channel attention has it: one over channels, with the
+/// taps at their places and zeros elsewhere.
+fn along_channels<'f>(walk: &mut Walk<'f>, call: &Call<'f>, view: &View) -> Outcome {
+    let length = view.shape.channels;
+    let row = Shape::new(1, length, 1);
+    let lying = View::new(
+        view.value,
+        row,
+        vec![vec![], vec![], vec![Axis::Columns]],
+        view.kind,
+    );
+    let (taps, output, _) = parts(call, &lying, call.constant(1)?, call.optional(2)?)?;
+    if output.channels != 1 {
+        return Err(Problem::new(
+            "it makes several channels along channels",
+            "use one filter, as in efficient channel attention",
+        ));
+    }
+    walk.count(Shape::new(1, output.width, length))?;
+    let length = length as usize;
+    let mut weights = vec![0.0; output.width as usize * length];
+    let window = &taps.window;
+    for (at, row) in weights.chunks_mut(length).enumerate() {
+        for (tap, weight) in taps.weights.iter().enumerate() {
+            let place = at * usize::from(window.stride[1]) + tap * usize::from(window.dilation[1]);
+            let place = place.checked_sub(window.padding[1] as usize);
+            if let Some(cell) = place.and_then(|place| row.get_mut(place)) {
+                *cell += weight;
+            }
+        }
+    }
+    let conv = Conv {
+        window: Window::default(),
+        groups: 1,
+        bias: vec![taps.bias[0]; output.width as usize],
+        weights,
+        stored: None,
+    };
+    let shape = Shape::vector(output.width);
+    let dims = vec![vec![], vec![], vec![Axis::Channels]];
+    let output = walk.emit(call, Op::Conv(conv), &[view], shape, dims)?;
     Ok(Slot::View(output))
 }
 
@@ -23,7 +73,7 @@ pub fn parts(
     view: &View,
     weights: &Constant,
     bias: Option<&Arc<Constant>>,
-) -> Result<(Conv, kiln_core::tensor::Shape, Vec<Vec<crate::graph::Axis>>), Problem> {
+) -> Result<(Conv, Shape, Vec<Vec<Axis>>), Problem> {
     let space = view.space()?;
     let rank = space.0.len() + 2;
     if weights.dims.len() != rank || weights.dims.contains(&0) {
@@ -59,7 +109,7 @@ pub fn parts(
 
 /// A convolution of weights in Kiln's order; `weights.dims[0]` is the number of output channels.
 pub fn finish(
-    window: kiln_core::window::Window,
+    window: Window,
     groups: usize,
     weights: &Constant,
     bias: Option<&Arc<Constant>>,

@@ -13,7 +13,7 @@ pub fn unknown(call: &Call<'_>) -> Problem {
     }
     let op = &call.node.op_type[..];
     let (why, instead) = match op {
-        "Slice" | "Split" | "Gather" => (
+        "Slice" | "Split" | "Gather" | "GatherND" | "Tile" => (
             "it takes parts of several axes in one, or by indices that are not constant",
             "take channels, rows and columns by constants, each axis by itself",
         ),

@@ -4,7 +4,9 @@ use kiln_core::tensor::Shape;
 
 use super::{layout, unknown};
 use crate::graph::{Axis, Op};
+use crate::load::MAX_VALUES;
 use crate::load::call::{Call, Problem, Slot};
+use crate::load::constant::Constant;
 use crate::load::parts::{Parts, Range};
 use crate::load::view::{View, axis_of};
 use crate::load::walk::{Outcome, Walk};
@@ -110,12 +112,64 @@ pub fn split<'f>(walk: &mut Walk<'f>, call: &Call<'f>) -> Result<Vec<Slot>, Prob
 
 /// Gather by constant indices.
 pub fn gather<'f>(walk: &mut Walk<'f>, call: &Call<'f>) -> Outcome {
-    let parts = call.parts()?;
+    let axis = call.int("axis", 0);
     let Some(Some(Slot::Constant(indices))) = call.inputs.get(1) else {
         return Err(unknown(call));
     };
+    by_indices(walk, call, axis, indices, &indices.dims)
+}
+
+/// GatherND of one axis, as PyTorch writes `x[:, [2, 1, 0]]`.
+pub fn gather_nd<'f>(walk: &mut Walk<'f>, call: &Call<'f>) -> Outcome {
+    let Some(Some(Slot::Constant(indices))) = call.inputs.get(1) else {
+        return Err(unknown(call));
+    };
+    match &indices.dims[..] {
+        [dims @ .., 1] if call.int("batch_dims", 0) == 0 => {
+            by_indices(walk, call, 0, indices, dims)
+        }
+        _ => Err(unknown(call)),
+    }
+}
+
+/// Tile: channels several times.
+pub fn tile<'f>(walk: &mut Walk<'f>, call: &Call<'f>) -> Outcome {
+    let parts = call.parts()?;
+    let repeats = call.list("", 1)?.unwrap_or_default();
     let sizes = parts.sizes();
-    let dim = axis_of(call.int("axis", 0), sizes.len())?;
+    if repeats.len() != sizes.len() {
+        return Err(Problem::broken(format!(
+            "a Tile of {sizes:?} by {repeats:?}"
+        )));
+    }
+    let repeated = repeats.iter().enumerate().filter(|(_, count)| **count != 1);
+    let [(dim, count)] = repeated.collect::<Vec<_>>()[..] else {
+        return match repeats.iter().all(|count| *count == 1) {
+            true => layout::settled(walk, call, parts),
+            false => Err(unknown(call)),
+        };
+    };
+    let size = sizes[dim] as i64;
+    let count = size.saturating_mul(*count);
+    if !(1..=MAX_VALUES as i64).contains(&count) {
+        return Err(Problem::broken(format!(
+            "a Tile of {sizes:?} by {repeats:?}"
+        )));
+    }
+    let indices: Vec<i64> = (0..count).map(|at| at % size).collect();
+    listed(walk, call, &parts, dim, &indices).map(Slot::View)
+}
+
+fn by_indices<'f>(
+    walk: &mut Walk<'f>,
+    call: &Call<'f>,
+    axis: i64,
+    indices: &Constant,
+    dims: &[usize],
+) -> Outcome {
+    let parts = call.parts()?;
+    let sizes = parts.sizes();
+    let dim = axis_of(axis, sizes.len())?;
     let size = sizes[dim] as i64;
     let found = indices.data.integers().unwrap_or_default();
     let from_the_end = |at: i64| if at < 0 { at.saturating_add(size) } else { at };
@@ -136,7 +190,7 @@ pub fn gather<'f>(walk: &mut Walk<'f>, call: &Call<'f>) -> Outcome {
     };
     // The axes of the indices take the axis' place.
     let mut target: Vec<i64> = sizes.iter().map(|size| *size as i64).collect();
-    target.splice(dim..=dim, indices.dims.iter().map(|size| *size as i64));
+    target.splice(dim..=dim, dims.iter().map(|size| *size as i64));
     layout::settled(walk, call, picked.reshape(&target, true)?)
 }
 

@@ -1,8 +1,9 @@
 //! Functions of one value.
 
-use super::affine;
-use crate::graph::Op;
+use super::{affine, binary};
+use crate::graph::{Binary, Op};
 use crate::load::call::{Call, Problem, Slot};
+use crate::load::view::View;
 use crate::load::walk::{Outcome, Walk};
 use crate::pointwise::Pointwise;
 
@@ -89,15 +90,30 @@ fn clamp<'f>(walk: &mut Walk<'f>, call: &Call<'f>, min: f32, max: f32) -> Outcom
     emit(walk, call, Pointwise::Clip { min, max })
 }
 
-/// Min and Max of an activation and a constant.
+/// Min and Max of two activations, `a + max(b - a, 0)` and `a - max(a - b, 0)`.
+fn of_two<'f>(walk: &mut Walk<'f>, call: &Call<'f>, a: &View, b: &View) -> Outcome {
+    let max = call.node.op_type == "Max";
+    let (first, second) = if max { (b, a) } else { (a, b) };
+    let part = call.part("difference", vec![]);
+    let difference = binary::views(walk, &part, Binary::Sub, first, second)?;
+    let part = call.part("positive", vec![Some(Slot::View(difference))]);
+    let Slot::View(positive) = emit(walk, &part, Pointwise::Relu)? else {
+        return Err(Problem::broken("a difference"));
+    };
+    let op = if max { Binary::Add } else { Binary::Sub };
+    binary::views(walk, call, op, a, &positive).map(Slot::View)
+}
+
+/// Min and Max of two activations, or of one and a constant.
 pub fn bound<'f>(walk: &mut Walk<'f>, call: &Call<'f>) -> Outcome {
     let (view, constant) = match &call.inputs[..] {
+        [Some(Slot::View(a)), Some(Slot::View(b))] => return of_two(walk, call, a, b),
         [Some(Slot::View(view)), Some(Slot::Constant(constant))]
         | [Some(Slot::Constant(constant)), Some(Slot::View(view))] => (view, constant),
         _ => {
             return Err(Problem::new(
-                "it is supported of an activation and a constant",
-                "use a pool, or Add",
+                "it is supported of two activations, or of one and a constant",
+                "use several of them",
             ));
         }
     };

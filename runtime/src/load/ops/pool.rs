@@ -4,7 +4,7 @@ use kiln_core::tensor::Shape;
 use kiln_core::window::Window;
 
 use super::{affine, window};
-use crate::graph::{Axis, Op};
+use crate::graph::{Axis, Conv, Op};
 use crate::load::call::{Call, Problem, Slot};
 use crate::load::view::View;
 use crate::load::walk::{Outcome, Walk};
@@ -111,7 +111,7 @@ pub fn over(view: &View, reduced: [bool; 2], max: bool) -> Result<(Op, Shape), P
     Ok((op, shape))
 }
 
-/// ReduceMean, ReduceMax and ReduceSum over axes of space.
+/// ReduceMean and ReduceSum, and ReduceMax over axes of space.
 pub fn reduce<'f>(walk: &mut Walk<'f>, call: &Call<'f>) -> Outcome {
     let view = call.view(0)?.clone();
     let axes = call.list("axes", 1)?.unwrap_or_default();
@@ -123,7 +123,7 @@ pub fn reduce<'f>(walk: &mut Walk<'f>, call: &Call<'f>) -> Outcome {
         gone[view.axis(axis)?] = true;
     }
     let keep = call.int("keepdims", 1) != 0;
-    let mut reduced = [false; 2];
+    let (mut reduced, mut channels) = ([false; 2], false);
     let mut dims = vec![];
     for (axes, gone) in view.dims.iter().zip(gone) {
         if !gone {
@@ -134,28 +134,72 @@ pub fn reduce<'f>(walk: &mut Walk<'f>, call: &Call<'f>) -> Outcome {
             match axis {
                 Axis::Rows => reduced[0] = true,
                 Axis::Columns => reduced[1] = true,
-                Axis::Channels => {
-                    return Err(Problem::new(
-                        "it reduces channels",
-                        "reduce over space only, with axes [2, 3]",
-                    ));
-                }
+                Axis::Channels => channels = true,
             }
         }
         if keep {
             dims.push(vec![]);
         }
     }
-    let (op, shape) = over(&view, reduced, call.node.op_type == "ReduceMax")?;
-    if call.node.op_type != "ReduceSum" {
+    let kind = &call.node.op_type[..];
+    if channels {
+        return match kind {
+            "ReduceMax" => Err(Problem::new(
+                "it is a maximum over channels",
+                "reduce over space, with axes [2, 3], or use the mean",
+            )),
+            _ => over_channels(walk, call, &view, reduced, dims),
+        };
+    }
+    let (op, shape) = over(&view, reduced, kind == "ReduceMax")?;
+    if kind != "ReduceSum" {
         let output = walk.emit(call, op, &[&view], shape, dims)?;
         return Ok(Slot::View(output));
     }
-    let Op::AveragePool { window, .. } = &op else {
-        return Err(Problem::broken("a sum"));
-    };
-    let taps = window.taps() as f32;
+    let taps = taps(&op);
     let mean = walk.emit(&call.part("mean", vec![]), op, &[&view], shape, dims)?;
     let count = shape.channels as usize;
     affine::emit(walk, call, &mean, vec![taps; count], vec![0.0; count])
+}
+
+/// How many values an average is of.
+fn taps(op: &Op) -> f32 {
+    match op {
+        Op::AveragePool { window, .. } => window.taps() as f32,
+        _ => 1.0,
+    }
+}
+
+/// The sum or mean over channels, and over what else is reduced: a convolution to one channel.
+fn over_channels<'f>(
+    walk: &mut Walk<'f>,
+    call: &Call<'f>,
+    view: &View,
+    reduced: [bool; 2],
+    dims: Vec<Vec<Axis>>,
+) -> Outcome {
+    let (op, shape) = over(view, reduced, false)?;
+    let count = shape.channels as usize;
+    let weight = match &call.node.op_type[..] {
+        "ReduceSum" => taps(&op),
+        _ => 1.0 / count as f32,
+    };
+    let mut view = view.clone();
+    if reduced != [false; 2] {
+        let part = call.part("pixels", vec![]);
+        view = walk.emit(&part, op, &[&view], shape, view.dims.clone())?;
+    }
+    let conv = Conv {
+        window: Window::default(),
+        groups: 1,
+        weights: vec![weight; count],
+        bias: vec![0.0],
+        stored: None,
+    };
+    let shape = Shape {
+        channels: 1,
+        ..shape
+    };
+    let output = walk.emit(call, Op::Conv(conv), &[&view], shape, dims)?;
+    Ok(Slot::View(output))
 }

@@ -247,6 +247,27 @@ fn layers_are_arranged_for_what_is_split() {
                 .mix("k", "y", 3, 2),
         ),
         (
+            "blue first, as PyTorch's newer exporter writes it",
+            [1, 0, 0],
+            Model::new(18, &[1, 3, 5, 4])
+                .ints("flat", &[2, 1, 0])
+                .ints("column", &[3, 1])
+                .node("Reshape", "flat column", "order", &[])
+                .node("Transpose", "x", "t", &[("perm", Is(&[1, 0, 2, 3]))])
+                .node("GatherND", "t order", "g", &[])
+                .node("Transpose", "g", "k", &[("perm", Is(&[1, 0, 2, 3]))])
+                .mix("k", "y", 3, 2),
+        ),
+        (
+            "all channels twice",
+            [3, 0, 0],
+            start(4)
+                .ints("times", &[1, 2, 1, 1])
+                .node("Tile", "c times", "k", &[])
+                .mix("k", "m", 8, 6)
+                .mix("m", "y", 6, 2),
+        ),
+        (
             "three times grey",
             [1, 0, 0],
             Model::new(13, &[1, 1, 5, 4])

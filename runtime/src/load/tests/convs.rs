@@ -307,3 +307,50 @@ fn batch_normalization_and_constants_of_channels() {
         );
     }
 }
+
+#[test]
+fn convolutions_along_channels() {
+    // Efficient channel attention, as PyTorch writes it.
+    let attention = |attributes: &[(&str, Attr)], taps: usize| {
+        Model::new(13, &[1, 12, 4, 5])
+            .random("w", &[1, 1, taps])
+            .floats("b", &[1], &[0.3])
+            .ints("end", &[-1])
+            .ints("space", &[2])
+            .ints("one", &[1, 2])
+            .node("GlobalAveragePool", "x", "p", &[])
+            .node("Squeeze", "p end", "q", &[])
+            .node("Transpose", "q", "r", &[("perm", Is(&[0, 2, 1]))])
+            .node("Conv", "r w b", "c", attributes)
+            .node("Transpose", "c", "s", &[("perm", Is(&[0, 2, 1]))])
+            .node("Unsqueeze", "s end", "u", &[])
+    };
+    let gated = attention(&[("pads", Is(&[1, 1]))], 3)
+        .node("Sigmoid", "u", "g", &[])
+        .node("Mul", "x g", "m", &[])
+        .node("Relu", "m", "y", &[]);
+    check("attention", &gated.file());
+    let cases: [(&[(&str, Attr)], usize); 3] = [
+        (&[("strides", Is(&[3]))], 2),
+        (&[("pads", Is(&[4, 1])), ("dilations", Is(&[3]))], 5),
+        (&[("auto_pad", S("SAME_UPPER"))], 5),
+    ];
+    for (attributes, taps) in cases {
+        let model = attention(attributes, taps).node("Tanh", "u", "y", &[]);
+        check(&format!("{attributes:?}"), &model.file());
+    }
+}
+
+#[test]
+fn means_and_sums_over_channels() {
+    for op in ["ReduceMean", "ReduceSum"] {
+        for (axes, keep) in [(&[1][..], 1), (&[1, 2, 3], 0), (&[-3, 3], 1), (&[1], 0)] {
+            let attributes = [("keepdims", I(keep)), ("axes", Is(axes))];
+            let model = Model::new(11, &[1, 3, 4, 5])
+                .random("w", &[4, 3, 1, 1])
+                .node("Conv", "x w", "c", &[])
+                .node(op, "c", "y", &attributes);
+            check(&format!("{op} over {axes:?}"), &model.file());
+        }
+    }
+}

@@ -256,3 +256,21 @@ fn what_looks_like_a_pattern() {
         assert_eq!(loaded.graph.nodes.len(), 3);
     }
 }
+
+#[test]
+fn the_larger_and_the_smaller_of_two() {
+    let other = || {
+        Model::new(13, &[1, 3, 4, 5])
+            .node("Tanh", "x", "t", &[])
+            .node("GlobalAveragePool", "x", "g", &[])
+    };
+    for op in ["Max", "Min"] {
+        for inputs in ["x t", "t x", "x g", "g x"] {
+            let name = format!("{op} of {inputs}");
+            check(&name, &other().node(op, inputs, "y", &[]).file());
+        }
+    }
+    let three = crate::load::load(&other().node("Max", "x t g", "y", &[]).file());
+    let error = three.unwrap_err().to_string();
+    assert!(error.contains("use several of them"), "{error}");
+}

@@ -105,11 +105,11 @@ fn each_refusal_says_why() {
                 .node("Reshape", "x s", "y", &[]),
         ),
         (
-            "mean of channels",
+            "maximum of channels",
             start()
                 .random("w", &[4, 3, 2, 2])
                 .node("Conv", "x w", "c", &[])
-                .node("ReduceMean", "c", "y", &[("axes", Is(&[1]))]),
+                .node("ReduceMax", "c", "y", &[("axes", Is(&[1]))]),
         ),
         (
             "softmax inside",
