@@ -4,6 +4,7 @@ use kiln_core::tensor::Shape;
 
 use super::call::Problem;
 use crate::graph::{Axis, ValueId};
+use crate::onnx::OnnxFile;
 
 /// What the numbers of an activation are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,6 +14,32 @@ pub enum Kind {
     Signed,
     /// Quantized, u8 in the file, i8 after subtracting 128 here.
     Unsigned,
+}
+
+impl Kind {
+    /// That of a file's input.
+    pub fn of_input(file: &OnnxFile, name: &str) -> Result<Self, Problem> {
+        use tract_onnx::pb::tensor_proto::DataType;
+        use tract_onnx::pb::type_proto::Value as TypeValue;
+        let inputs = file.proto.graph.iter().flat_map(|graph| &graph.input);
+        let mut named = inputs.filter(|input| input.name == name);
+        let kind = named.next().and_then(|input| input.r#type.as_ref());
+        let Some(TypeValue::TensorType(tensor)) = kind.and_then(|kind| kind.value.as_ref()) else {
+            return Err(Problem::broken("it has no type"));
+        };
+        match DataType::try_from(tensor.elem_type) {
+            Ok(DataType::Float) => Ok(Self::Float),
+            Ok(DataType::Int8) => Ok(Self::Signed),
+            Ok(DataType::Uint8) => Ok(Self::Unsigned),
+            other => Err(Problem::new(
+                format!(
+                    "its type is {}",
+                    other.map_or("unknown", |kind| kind.as_str_name())
+                ),
+                "export the model with an input of 32-bit floats",
+            )),
+        }
+    }
 }
 
 /// An activation as the file sees it.
@@ -155,6 +182,19 @@ impl Space {
         dims.extend(self.0.iter().map(|axis| vec![*axis]));
         dims
     }
+}
+
+/// The only axis of space or depth that a dim runs over, or the one that it must be because the
+/// others are taken.
+pub fn single_axis(views: &[&View], dim: usize) -> Option<Axis> {
+    let mut axes = views.iter().flat_map(|view| &view.dims[dim]);
+    if let Some(first) = axes.next() {
+        return axes.all(|axis| axis == first).then_some(*first);
+    }
+    let free = |axis: &Axis| views.iter().all(|view| size(view.shape, *axis) == 1);
+    [Axis::Channels, Axis::Columns, Axis::Rows]
+        .into_iter()
+        .find(free)
 }
 
 /// A possibly negative axis of so many.

@@ -9,7 +9,7 @@ use super::evaluate::foldable;
 use super::order::{Index, name_of};
 use super::patterns::{self, Pattern};
 use super::slots::Slots;
-use super::view::{Kind, View, size};
+use super::view::{Kind, View};
 use super::{Loaded, MAX_TOTAL_VALUES, MAX_VALUES, Unsupported, ops};
 use crate::graph::{Axis, Graph, Layout, Node, Op, Value, ValueId};
 use crate::onnx::{OnnxFile, last_sigmoid, may_follow_softmax};
@@ -110,7 +110,7 @@ impl<'f> Walk<'f> {
                 }
             }
         }
-        let kind = input_kind(self.file, name)?;
+        let kind = Kind::of_input(self.file, name)?;
         let value = self.value(name.into(), shape)?;
         self.graph.input = value;
         let view = View::new(value, shape, dims, kind);
@@ -315,40 +315,4 @@ impl<'f> Walk<'f> {
         });
         Ok(View::new(output, shape, dims, kind))
     }
-}
-
-fn input_kind(file: &OnnxFile, name: &str) -> Result<Kind, Problem> {
-    use tract_onnx::pb::tensor_proto::DataType;
-    use tract_onnx::pb::type_proto::Value as TypeValue;
-    let inputs = file.proto.graph.iter().flat_map(|graph| &graph.input);
-    let mut named = inputs.filter(|input| input.name == name);
-    let kind = named.next().and_then(|input| input.r#type.as_ref());
-    let Some(TypeValue::TensorType(tensor)) = kind.and_then(|kind| kind.value.as_ref()) else {
-        return Err(Problem::broken("it has no type"));
-    };
-    match DataType::try_from(tensor.elem_type) {
-        Ok(DataType::Float) => Ok(Kind::Float),
-        Ok(DataType::Int8) => Ok(Kind::Signed),
-        Ok(DataType::Uint8) => Ok(Kind::Unsigned),
-        other => Err(Problem::new(
-            format!(
-                "its type is {}",
-                other.map_or("unknown", |kind| kind.as_str_name())
-            ),
-            "export the model with an input of 32-bit floats",
-        )),
-    }
-}
-
-/// The only axis of space or depth that a dim runs over, or the one that it must be because the
-/// others are taken.
-pub fn single_axis(views: &[&View], dim: usize) -> Option<Axis> {
-    let mut axes = views.iter().flat_map(|view| &view.dims[dim]);
-    if let Some(first) = axes.next() {
-        return axes.all(|axis| axis == first).then_some(*first);
-    }
-    let free = |axis: &Axis| views.iter().all(|view| size(view.shape, *axis) == 1);
-    [Axis::Channels, Axis::Columns, Axis::Rows]
-        .into_iter()
-        .find(free)
 }

@@ -4,8 +4,8 @@ use kiln_core::tensor::Shape;
 
 use crate::graph::{Axis, Op};
 use crate::load::call::{Call, Problem, Slot};
-use crate::load::view::{Kind, View};
-use crate::load::walk::{Outcome, Walk, single_axis};
+use crate::load::view::{Kind, View, single_axis};
+use crate::load::walk::{Outcome, Walk};
 
 /// Concat of activations.
 pub fn concat<'f>(walk: &mut Walk<'f>, call: &Call<'f>) -> Outcome {

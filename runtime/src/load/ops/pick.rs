@@ -177,8 +177,8 @@ fn by_indices<'f>(
     let Some(&first) = found.first() else {
         return Err(Problem::broken("a Gather of nothing"));
     };
-    if !found.iter().all(|at| (0..size).contains(at)) {
-        return Err(Problem::broken(format!("a Gather of {found:?} of {size}")));
+    if let Some(at) = found.iter().find(|at| !(0..size).contains(*at)) {
+        return Err(Problem::broken(format!("a Gather of index {at} of {size}")));
     }
     let step = found.get(1).map_or(1, |second| second - first);
     let steady = |pair: &[i64]| pair[1] - pair[0] == step;

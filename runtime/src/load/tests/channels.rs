@@ -404,7 +404,7 @@ fn what_cannot_be_taken_apart_is_said() {
             start(8)
                 .ints("order", &[8])
                 .node("Gather", "c order", "y", &[("axis", I(1))]),
-            "a Gather of [8] of 8",
+            "a Gather of index 8 of 8",
         ),
         (
             "nothing",
