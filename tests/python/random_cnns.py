@@ -1,8 +1,8 @@
 """Random small CNNs as float ONNX files, as the exporters of PyTorch, Keras and burn write them.
 
 For each seed: SEED.onnx, SEED.inputs.npy and SEED.expected.npy, which ONNX Runtime gives. A seed always gives the same
-files. Shapes, strides, pads and groups are odd, branches are added, multiplied and joined, and squeeze-and-excite blocks,
-batch-norm and all activations occur.
+files. Shapes, strides, pads and groups are odd, branches are added, multiplied and joined, channels are split, shuffled and
+put in any order, and squeeze-and-excite blocks, crops, batch-norm and all activations occur.
 """
 
 import argparse
@@ -225,6 +225,47 @@ class Net:
         region = self.constant(np.float32([])) if self.opset < 13 else ""
         return self.node("Resize", [value, region, scales], (c, *left), **modes)
 
+    def split(self, value: str) -> str:
+        """Channels in two parts, and a branch of one of them, as CSPNet and ShuffleNet have it."""
+        c, *space = self.shapes[value]
+        if c < 2:
+            return value
+        counts = [first := self.within(1, c - 1), c - first]
+        parts = [f"v{len(self.nodes)}_{part}" for part in range(2)]
+        inputs, sizes = [value], {"split": counts}
+        if self.opset >= 13:
+            inputs, sizes = [value, self.constant(np.int64(counts))], {}
+        self.nodes.append(helper.make_node("Split", inputs, parts, f"Split_{len(self.nodes) + 1}", axis=1, **sizes))
+        self.shapes |= {part: (count, *space) for part, count in zip(parts, counts)}
+        if self.chance(0.5):
+            parts.reverse()
+        kept, changed = parts
+        changed = self.branch(changed)
+        return changed if self.chance(0.2) else self.node("Concat", [kept, changed], (c, *space), axis=1)
+
+    def shuffle(self, value: str) -> str:
+        c, *space = self.shapes[value]
+        groups = self.pick(*(g for g in range(1, c + 1) if c % g == 0))
+        apart = (groups, c // groups)
+        taken = self.node("Reshape", [value, self.constant(np.int64([1, *apart, *space]))], (*apart, *space))
+        turned = self.node("Transpose", [taken], (*apart[::-1], *space), perm=[0, 2, 1, *range(3, 3 + len(space))])
+        self.hidden |= {taken, turned}
+        return self.node("Reshape", [turned, self.constant(np.int64([1, -1, *space]))], (c, *space))
+
+    def order(self, value: str) -> str:
+        c, *space = self.shapes[value]
+        order = self.random.permutation(c) if self.chance(0.7) else self.random.integers(-c, c, self.within(1, 8))
+        return self.node("Gather", [value, self.constant(np.int64(order))], (len(order), *space), axis=1)
+
+    def crop(self, value: str) -> str:
+        c, *space = self.shapes[value]
+        starts = [self.within(0, min(2, side - 1)) for side in space]
+        ends = [self.within(max(start + 1, side - 2), side) for start, side in zip(starts, space)]
+        steps = [self.pick(1, 1, 2) for _ in space]
+        left = tuple(len(range(*bounds)) for bounds in zip(starts, ends, steps))
+        bounds = [starts, ends, list(range(2, 2 + len(space))), steps]
+        return self.node("Slice", [value, *(self.constant(np.int64(numbers)) for numbers in bounds)], (c, *left))
+
     def scaled(self, value: str) -> str:
         """By a constant of each channel or of all."""
         shape = (self.pick(1, self.shapes[value][0]), *(1 for _ in range(self.axes)))
@@ -234,7 +275,10 @@ class Net:
         return self.node(kind, [value, constant])
 
     def layer(self, value: str) -> str:
-        kinds = [self.conv, self.conv, self.join, self.join, self.gate, self.pool, self.pad, self.resize, self.scaled]
+        kinds = [
+            self.conv, self.conv, self.join, self.join, self.gate, self.pool, self.pad, self.resize, self.scaled, self.split,
+            self.shuffle, self.order, self.crop,
+        ]
         if self.chance(0.05):
             value = self.node("Identity", [value])
         out = self.pick(*kinds)(value)

@@ -45,7 +45,18 @@ fn role(graph: &Graph, node: usize) -> Role {
         Op::Gather(_) | Op::Concat(Axis::Channels) => Role::Moves,
         Op::Conv(conv) if is_depthwise(conv) => Role::Single,
         Op::Conv(_) => Role::Mixes,
-        _ => Role::Single,
+        // One by one, so that who adds an operator says here what it does.
+        Op::Affine { .. }
+        | Op::Binary(_)
+        | Op::Pointwise(_)
+        | Op::PRelu(_)
+        | Op::MaxPool(_)
+        | Op::AveragePool { .. }
+        | Op::Concat(Axis::Rows | Axis::Columns)
+        | Op::Pad { .. }
+        | Op::Resize(_)
+        | Op::Quantize(_)
+        | Op::Dequantize(_) => Role::Single,
     }
 }
 
