@@ -46,6 +46,8 @@ use walk::{Refused, Walk};
 pub const MAX_VALUES: usize = 1 << 27;
 /// Values that all activations may have together.
 pub const MAX_TOTAL_VALUES: usize = 1 << 29;
+/// Channels that all activations of a graph may have together where some are taken out or moved.
+const MAX_CHANNELS: usize = 1 << 22;
 /// Nodes that a file may have.
 pub const MAX_NODES: usize = 100_000;
 

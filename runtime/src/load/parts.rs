@@ -1,5 +1,6 @@
 //! An activation some of whose axes the file has taken apart, as shuffles and splits of channels do.
 
+use super::MAX_CHANNELS;
 use super::call::Problem;
 use super::view::{View, size};
 use crate::graph::Axis;
@@ -137,39 +138,59 @@ impl Parts {
     /// What is left of the activation, where the file's axes are axes of it.
     pub fn left(&self) -> Option<Left> {
         let mut dims = vec![];
-        let mut channels = vec![self.start[Axis::Channels as usize]];
         let mut seen: Vec<Axis> = vec![];
         for factors in &self.dims {
             let mut axes: Vec<Axis> = vec![];
             for factor in factors {
-                let goes_on = axes.last() == Some(&factor.axis);
-                if !goes_on && seen.contains(&factor.axis) {
+                if axes.last() == Some(&factor.axis) {
+                    continue;
+                }
+                if seen.contains(&factor.axis) {
                     return None;
                 }
-                if !goes_on {
-                    axes.push(factor.axis);
-                    seen.push(factor.axis);
-                }
-                if factor.axis == Axis::Channels {
-                    let steps = 0..factor.size as i64;
-                    let all = channels
-                        .iter()
-                        .flat_map(|first| steps.clone().map(move |at| first + at * factor.step));
-                    channels = all.collect();
-                }
+                axes.push(factor.axis);
+                seen.push(factor.axis);
             }
             dims.push(axes);
         }
-        let channels = channels.iter().map(|channel| u32::try_from(*channel).ok());
         Some(Left {
             dims,
-            channels: channels.collect::<Option<_>>()?,
-            pixels: [self.pixels(Axis::Rows)?, self.pixels(Axis::Columns)?],
+            channels: self.channels()?,
+            pixels: [self.range(Axis::Rows)?, self.range(Axis::Columns)?],
         })
     }
 
-    /// The indices of an axis of space that are left, if they ascend.
-    fn pixels(&self, axis: Axis) -> Option<Range> {
+    /// The channels that are left, in their order; `Some(None)` where these are all.
+    fn channels(&self) -> Option<Option<Vec<u32>>> {
+        let axis = Axis::Channels;
+        let all = Range {
+            first: 0,
+            count: size(self.view.shape, axis),
+            step: 1,
+        };
+        if self.range(axis) == Some(all) {
+            return Some(None);
+        }
+        let factors = self.dims.iter().flatten();
+        let factors = factors.filter(|factor| factor.axis == axis);
+        let count: usize = factors.clone().map(|factor| factor.size).product();
+        if count > MAX_CHANNELS {
+            return None;
+        }
+        let mut channels = vec![self.start[axis as usize]];
+        for factor in factors {
+            let steps = 0..factor.size as i64;
+            let all = channels
+                .iter()
+                .flat_map(|first| steps.clone().map(move |at| first + at * factor.step));
+            channels = all.collect();
+        }
+        let channels = channels.iter().map(|channel| u32::try_from(*channel).ok());
+        channels.collect::<Option<Vec<u32>>>().map(Some)
+    }
+
+    /// The indices of an axis that are left, if they ascend by the same step.
+    fn range(&self, axis: Axis) -> Option<Range> {
         let mut range = Range {
             first: self.start[axis as usize],
             count: 1,
@@ -191,6 +212,13 @@ impl Parts {
 
     /// Why nothing but what moves axes can read this.
     pub fn refused(&self) -> Problem {
+        let backwards = |factor: &Factor| factor.step < 0 && factor.axis != Axis::Channels;
+        if self.dims.iter().flatten().any(backwards) {
+            return Problem::new(
+                "rows or columns in front of it are in reversed order",
+                "turn pictures round before the network",
+            );
+        }
         Problem::new(
             format!(
                 "it reads {:?}, made of parts of {:?}",
@@ -207,7 +235,8 @@ impl Parts {
 pub struct Left {
     /// The file's axes.
     pub dims: Vec<Vec<Axis>>,
-    pub channels: Vec<u32>,
+    /// None where all are left, in their order.
+    pub channels: Option<Vec<u32>>,
     /// Rows and columns.
     pub pixels: [Range; 2],
 }
@@ -276,7 +305,7 @@ mod tests {
         for (target, expected) in cases {
             let Left { dims, channels, .. } = parts.reshape(target, false).unwrap().left().unwrap();
             assert_eq!(dims, expected);
-            assert_eq!(channels, [0, 1, 2]);
+            assert_eq!(channels, None);
         }
         for target in [&[1, 61][..], &[-1, 7], &[1, 3, 4, 5, 2], &[4, 15]] {
             assert!(parts.reshape(target, false).is_err(), "{target:?}");
@@ -299,7 +328,7 @@ mod tests {
         let joined = shuffled.reshape(&[1, -1, 4, 5], false).unwrap();
         let Left { dims, channels, .. } = joined.left().unwrap();
         assert_eq!(dims, nchw(Shape::new(4, 5, 6)).view.dims);
-        assert_eq!(channels, [0, 3, 1, 4, 2, 5]);
+        assert_eq!(channels.unwrap(), [0, 3, 1, 4, 2, 5]);
         // As others write it: with rows and columns in one, and the halves taken by an index.
         let split = parts.reshape(&[3, 2, 20], false).unwrap();
         let split = turned(&split, &[1, 0, 2]);
@@ -311,7 +340,7 @@ mod tests {
         };
         let Left { dims, channels, .. } = split.take(0, second).unwrap().left().unwrap();
         assert_eq!(dims, [&[][..], &[], &[C], &[H], &[W]]);
-        assert_eq!(channels, [1, 3, 5]);
+        assert_eq!(channels.unwrap(), [1, 3, 5]);
     }
 
     #[test]
@@ -319,12 +348,12 @@ mod tests {
         let parts = nchw(Shape::new(4, 5, 12));
         let range = |first, count, step| Range { first, count, step };
         let odd = parts.take(1, range(1, 6, 2)).unwrap();
-        assert_eq!(odd.left().unwrap().channels, [1, 3, 5, 7, 9, 11]);
+        assert_eq!(odd.left().unwrap().channels.unwrap(), [1, 3, 5, 7, 9, 11]);
         let back = odd.take(1, range(4, 3, -2)).unwrap();
-        assert_eq!(back.left().unwrap().channels, [9, 5, 1]);
+        assert_eq!(back.left().unwrap().channels.unwrap(), [9, 5, 1]);
         let one = back.take(1, range(2, 1, 1)).unwrap();
         let Left { dims, channels, .. } = one.left().unwrap();
-        assert_eq!((dims[1].len(), &channels[..]), (0, &[1][..]));
+        assert_eq!((dims[1].len(), channels.unwrap()), (0, vec![1]));
         let cut = parts.take(2, range(1, 3, 1)).unwrap();
         assert_eq!(cut.left().unwrap().pixels, [range(1, 3, 1), range(0, 5, 1)]);
         let halves = cut.take(3, range(1, 2, 2)).unwrap();

@@ -188,10 +188,7 @@ impl<'f> Walk<'f> {
         let after_softmax =
             |input: &Option<Slot>| matches!(input, Some(Slot::View(view)) if view.softmax);
         if call.inputs.iter().any(after_softmax) && !may_follow_softmax(&call.node.op_type) {
-            return Err(Problem::new(
-                "it reads a Softmax",
-                "Softmax is supported at the end only, where Kiln leaves it to the caller",
-            ));
+            return Err(ops::after_softmax());
         }
         if self.last_sigmoid == Some(&call.output) {
             return ops::left_to_the_caller(&call).map(|slot| vec![slot]);

@@ -17,16 +17,15 @@ mod threads;
 
 use std::collections::HashSet;
 
+use super::MAX_CHANNELS;
 use super::call::Problem;
 use crate::fold::compact;
 use crate::graph::{Axis, Conv, Graph, Op};
 use rewrite::{Rewrite, Stop};
 use threads::Classes;
 
-/// Channels that all activations of a graph with Gathers may have together.
-const MAX_CHANNELS: usize = 1 << 22;
-/// How often a graph is looked at anew, after a layer turned out to have no parts.
-const ATTEMPTS: usize = 64;
+/// How often a graph is looked at anew, after a layer turned out to have no parts; then none of single channels has.
+const ATTEMPTS: usize = 8;
 
 /// What a node does to channels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,11 +69,13 @@ fn is_depthwise(conv: &Conv) -> bool {
 ///
 /// # Errors
 /// A graph that is too large for it.
-pub fn without_gathers(graph: Graph) -> Result<Graph, Problem> {
+pub fn without_gathers(mut graph: Graph) -> Result<Graph, Problem> {
     let gathers = |op: &Op| matches!(op, Op::Gather(_));
     if !graph.nodes.iter().any(|node| gathers(&node.op)) {
         return Ok(graph);
     }
+    // What nothing reads of a Split.
+    compact(&mut graph);
     let channels = graph
         .values
         .iter()
@@ -83,20 +84,22 @@ pub fn without_gathers(graph: Graph) -> Result<Graph, Problem> {
         return Err(too_large());
     }
     let mut whole = HashSet::new();
-    for _ in 0..ATTEMPTS {
+    let mut attempt = 0;
+    loop {
+        attempt += 1;
         let classes = Classes::new(&graph, &mut whole);
         match Rewrite::new(&graph, &classes).run() {
             Ok(mut rewritten) => {
                 compact(&mut rewritten);
                 return Ok(rewritten);
             }
-            Err(Stop::Whole(node)) => {
+            Err(Stop::Whole(node)) if attempt < ATTEMPTS => {
                 whole.insert(node);
             }
+            Err(Stop::Whole(_)) => whole.extend(0..graph.nodes.len()),
             Err(Stop::Problem(problem)) => return Err(problem),
         }
     }
-    Err(too_large())
 }
 
 fn too_large() -> Problem {

@@ -5,6 +5,9 @@ use std::collections::{HashMap, HashSet};
 use super::{Role, role};
 use crate::graph::{Axis, Graph, Op, ValueId};
 
+/// A layer of more parts is made in one: its readers have weights of 0 for what they do not need.
+const MOST_PARTS: usize = 32;
+
 /// For each value, in which parts it is made.
 pub struct Classes {
     /// For each value its parts, each of ascending channels.
@@ -14,19 +17,39 @@ pub struct Classes {
 }
 
 impl Classes {
-    /// Looks at a graph. Nodes of `whole` are made in one; those are added that cannot be made in parts since
-    /// different channels of their output come together behind it.
+    /// Looks at a graph. Nodes of `whole` are made in one, and so are those of single channels behind them; those are
+    /// added whose output's channels come together behind it, and those of too many parts.
     pub fn new(graph: &Graph, whole: &mut HashSet<usize>) -> Self {
         loop {
+            behind(graph, whole);
             let split = split(graph, whole);
             let mut threads = Threads::new(graph, &split);
-            let met = threads.met(graph, &split);
-            if met.is_empty() {
-                let parts = threads.parts(graph);
+            let mut more = threads.met(graph, &split);
+            let mut parts = vec![];
+            if more.is_empty() {
+                parts = threads.parts(graph);
+                let many = |node: &usize| {
+                    let parts = &parts[graph.nodes[*node].output];
+                    parts.len() > MOST_PARTS && !whole.contains(node)
+                };
+                let nodes = 0..graph.nodes.len();
+                more = nodes
+                    .filter(|node| role(graph, *node) != Role::Moves)
+                    .filter(many)
+                    .collect();
+            }
+            if more.is_empty() {
+                for node in whole
+                    .iter()
+                    .filter(|node| role(graph, **node) == Role::Mixes)
+                {
+                    let value = graph.nodes[*node].output;
+                    parts[value] = vec![(0..graph.shape(value).channels).collect()];
+                }
                 return Self { parts, split };
             }
             // Of a thread without nodes of several inputs, all go; without any nodes, threads do not meet.
-            whole.extend(met);
+            whole.extend(more);
         }
     }
 
@@ -38,6 +61,26 @@ impl Classes {
     /// Whether a node is made in its output's parts.
     pub fn is_split(&self, node: usize) -> bool {
         self.split[node]
+    }
+}
+
+/// Adds the nodes of single channels behind what has no parts: the input, grouped convolutions, and nodes that are made
+/// in one.
+fn behind(graph: &Graph, whole: &mut HashSet<usize>) {
+    let mut solid = vec![false; graph.values.len()];
+    solid[graph.input] = true;
+    for (index, node) in graph.nodes.iter().enumerate() {
+        let reads = node.inputs.iter().any(|input| solid[*input]);
+        let role = role(graph, index);
+        if role == Role::Single && reads {
+            whole.insert(index);
+        }
+        let grouped = matches!(&node.op, Op::Conv(conv) if conv.groups > 1);
+        solid[node.output] = match role {
+            Role::Moves => reads,
+            Role::Single => whole.contains(&index),
+            Role::Mixes => grouped || whole.contains(&index),
+        };
     }
 }
 

@@ -15,7 +15,8 @@ use crate::load::walk::{Outcome, Walk};
 /// Conv.
 pub fn conv<'f>(walk: &mut Walk<'f>, call: &Call<'f>) -> Outcome {
     let view = call.view(0)?.clone();
-    if view.shape.pixels() == 1 && view.rank() == 3 && view.dims[2] == [Axis::Channels] {
+    let lie_along = |dims: &[Vec<Axis>]| dims.contains(&vec![Axis::Channels]);
+    if view.shape.pixels() == 1 && view.dims.get(2..).is_some_and(lie_along) {
         return along_channels(walk, call, &view);
     }
     let (conv, shape, dims) = parts(call, &view, call.constant(1)?, call.optional(2)?)?;
@@ -23,26 +24,37 @@ pub fn conv<'f>(walk: &mut Walk<'f>, call: &Call<'f>) -> Outcome {
     Ok(Slot::View(output))
 }
 
+/// Weights of one of those.
+const MOST_ALONG_CHANNELS: usize = 1 << 24;
+
 /// A convolution along the channels of a vector, as efficient channel attention has it: one over channels, with the
 /// taps at their places and zeros elsewhere.
 fn along_channels<'f>(walk: &mut Walk<'f>, call: &Call<'f>, view: &View) -> Outcome {
     let length = view.shape.channels;
     let row = Shape::new(1, length, 1);
-    let lying = View::new(
-        view.value,
-        row,
-        vec![vec![], vec![], vec![Axis::Columns]],
-        view.kind,
-    );
-    let (taps, output, _) = parts(call, &lying, call.constant(1)?, call.optional(2)?)?;
-    if output.channels != 1 {
+    let renamed = |dims: &[Vec<Axis>], from: Axis, to: Axis| {
+        let axis = |axis: &Axis| if *axis == from { to } else { *axis };
+        let axes = |axes: &Vec<Axis>| axes.iter().map(axis).collect();
+        dims.iter().map(axes).collect::<Vec<Vec<Axis>>>()
+    };
+    let dims = renamed(&view.dims, Axis::Channels, Axis::Columns);
+    let lying = View::new(view.value, row, dims, view.kind);
+    let (taps, output, dims) = parts(call, &lying, call.constant(1)?, call.optional(2)?)?;
+    if output.channels != 1 || output.height != 1 || taps.window.kernel[0] != 1 {
         return Err(Problem::new(
-            "it makes several channels along channels",
+            "it makes more than one row of channels along channels",
             "use one filter, as in efficient channel attention",
         ));
     }
-    walk.count(Shape::new(1, output.width, length))?;
     let length = length as usize;
+    let count = length.saturating_mul(output.width as usize);
+    if count > MOST_ALONG_CHANNELS {
+        return Err(Problem::new(
+            format!("{length} channels are too many along which to convolve"),
+            "use squeeze-and-excite, or fewer channels",
+        ));
+    }
+    walk.count(Shape::vector(count as u32))?;
     let mut weights = vec![0.0; output.width as usize * length];
     let window = &taps.window;
     for (at, row) in weights.chunks_mut(length).enumerate() {
@@ -62,7 +74,12 @@ fn along_channels<'f>(walk: &mut Walk<'f>, call: &Call<'f>, view: &View) -> Outc
         stored: None,
     };
     let shape = Shape::vector(output.width);
-    let dims = vec![vec![], vec![], vec![Axis::Channels]];
+    // One of the axes of space is the channels again; no other axis has a name.
+    let dims = dims.into_iter().enumerate().map(|(at, axes)| match at {
+        1 => vec![],
+        _ => axes,
+    });
+    let dims = renamed(&dims.collect::<Vec<_>>(), Axis::Columns, Axis::Channels);
     let output = walk.emit(call, Op::Conv(conv), &[view], shape, dims)?;
     Ok(Slot::View(output))
 }

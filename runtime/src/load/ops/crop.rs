@@ -8,19 +8,45 @@ use crate::load::call::Problem;
 use crate::load::parts::{Left, Range};
 use crate::load::walk::Walk;
 
-/// The layer that takes the rows and columns that are left of an activation with this many of them, and its output's
-/// shape: a convolution of each channel, with a window that has a weight of one at one place. None where all are left.
-pub fn op(walk: &mut Walk<'_>, left: &Left, before: Shape) -> Result<Option<(Op, Shape)>, Problem> {
-    let sizes = [before.height, before.width];
-    let whole = |(range, size): (&Range, u32)| range.count == size as usize;
-    if left.pixels.iter().zip(sizes).all(whole) {
-        return Ok(None);
+/// A window of more taps than this is taken apart, into one over rows and one over columns.
+const MOST_TAPS: usize = 25;
+
+/// The layers that take the rows and columns that are left of an activation with this many of them, and their outputs'
+/// shapes: convolutions of each channel, whose window has a weight of one at one place. None where all are left.
+pub fn ops(walk: &mut Walk<'_>, left: &Left, before: Shape) -> Result<Vec<(Op, Shape)>, Problem> {
+    let whole = |size: u32| Range {
+        first: 0,
+        count: size as usize,
+        step: 1,
+    };
+    let [rows, columns] = left.pixels;
+    let all = [whole(before.height), whole(before.width)];
+    if [rows, columns] == all {
+        return Ok(vec![]);
     }
-    let [rows, columns] = [0, 1].map(|axis| Side::new(left.pixels[axis], sizes[axis]));
-    let (rows, columns) = (rows?, columns?);
-    let channels = left.channels.len();
+    let channels = left.channels.as_ref().map(Vec::len);
+    let before = Shape {
+        channels: channels.map_or(before.channels, |count| count as u32),
+        ..before
+    };
+    let (op, shape) = op(walk, [rows, columns], before)?;
+    let Op::Conv(conv) = &op else {
+        return Ok(vec![(op, shape)]);
+    };
+    if conv.window.taps() <= MOST_TAPS || rows == all[0] || columns == all[1] {
+        return Ok(vec![(op, shape)]);
+    }
+    let first = self::op(walk, [rows, all[1]], before)?;
+    let second = self::op(walk, [whole(first.1.height), columns], first.1)?;
+    Ok(vec![first, second])
+}
+
+fn op(walk: &mut Walk<'_>, ranges: [Range; 2], before: Shape) -> Result<(Op, Shape), Problem> {
+    let rows = Side::new(ranges[0], before.height)?;
+    let columns = Side::new(ranges[1], before.width)?;
+    let channels = before.channels as usize;
     let sizes = [rows.kernel, columns.kernel].map(u32::from);
-    walk.count(Shape::new(sizes[0], sizes[1], channels as u32))?;
+    walk.count(Shape::new(sizes[0], sizes[1], before.channels))?;
     let mut tap = vec![0.0; usize::from(rows.kernel) * usize::from(columns.kernel)];
     tap[rows.tap * usize::from(columns.kernel) + columns.tap] = 1.0;
     let conv = Conv {
@@ -34,9 +60,8 @@ pub fn op(walk: &mut Walk<'_>, left: &Left, before: Shape) -> Result<Option<(Op,
         bias: vec![0.0; channels],
         stored: None,
     };
-    let [height, width] = left.pixels.map(|range| range.count as u32);
-    let shape = Shape::new(height, width, channels as u32);
-    Ok(Some((Op::Conv(conv), shape)))
+    let [height, width] = ranges.map(|range| range.count as u32);
+    Ok((Op::Conv(conv), Shape::new(height, width, before.channels)))
 }
 
 /// A window along one axis.

@@ -42,34 +42,51 @@ pub fn cast<'f>(_: &mut Walk<'f>, call: &Call<'f>) -> Outcome {
 
 /// What an operator that moves axes makes of them.
 pub fn settled<'f>(walk: &mut Walk<'f>, call: &Call<'f>, parts: Parts) -> Outcome {
-    let Some(left) = parts.left() else {
+    let left = parts.left();
+    let all = matches!(&left, Some(left) if left.channels.is_none());
+    if parts.view.softmax && !all {
+        return Err(after_softmax());
+    }
+    let Some(left) = left else {
         return Ok(Slot::Parts(parts));
     };
     let mut view = parts.view.with_dims(left.dims.clone());
-    let all = left.channels.iter().copied().eq(0..view.shape.channels);
-    let crop = crop::op(walk, &left, view.shape)?;
-    if !all {
-        let call = match crop {
-            None => call.with(vec![]),
-            Some(_) => call.part("channels", vec![]),
+    let crops = crop::ops(walk, &left, view.shape)?;
+    if let Some(channels) = left.channels {
+        let call = match &crops[..] {
+            [] => call.with(vec![]),
+            _ => call.part("channels", vec![]),
         };
         let shape = Shape {
-            channels: left.channels.len() as u32,
+            channels: channels.len() as u32,
             ..view.shape
         };
-        let op = Op::Gather(left.channels);
+        let op = Op::Gather(channels);
         view = walk.emit(&call, op, &[&view], shape, left.dims.clone())?;
     }
-    if let Some((op, shape)) = crop {
-        if view.kind != Kind::Float {
-            return Err(Problem::new(
-                "it takes rows or columns of integers",
-                "give Kiln the float model",
-            ));
-        }
-        view = walk.emit(call, op, &[&view], shape, left.dims)?;
+    if !crops.is_empty() && view.kind != Kind::Float {
+        return Err(Problem::new(
+            "it takes rows or columns of integers",
+            "give Kiln the float model",
+        ));
+    }
+    let steps = crops.len();
+    for (step, (op, shape)) in crops.into_iter().enumerate() {
+        let call = match step + 1 == steps {
+            true => call.with(vec![]),
+            false => call.part("rows", vec![]),
+        };
+        view = walk.emit(&call, op, &[&view], shape, left.dims.clone())?;
     }
     Ok(Slot::View(view))
+}
+
+/// Why nothing but what names the same values otherwise may follow a Softmax.
+pub fn after_softmax() -> Problem {
+    Problem::new(
+        "it reads a Softmax",
+        "Softmax is supported at the end only, where Kiln leaves it to the caller",
+    )
 }
 
 /// Reshape to constant sizes.

@@ -19,7 +19,7 @@ mod window;
 
 pub use fixed::constant;
 pub use hints::unknown;
-pub use layout::left_to_the_caller;
+pub use layout::{after_softmax, left_to_the_caller};
 
 use super::call::{Call, Problem, Slot};
 use super::view::Kind;
@@ -128,6 +128,9 @@ pub fn convert<'f>(walk: &mut Walk<'f>, call: &Call<'f>) -> Result<Vec<Slot>, Pr
         "ReduceMax",
         "QuantizeLinear",
     ];
+    if !MOVES_AXES.contains(&op) {
+        apart(call)?;
+    }
     let float = |slot: &Option<Slot>| match slot {
         Some(Slot::View(view)) => view.kind == Kind::Float || view.softmax,
         Some(Slot::Parts(parts)) => parts.view.kind == Kind::Float || parts.view.softmax,
@@ -152,6 +155,34 @@ pub fn convert<'f>(walk: &mut Walk<'f>, call: &Call<'f>) -> Result<Vec<Slot>, Pr
         None if is_split(&call.node.domain, op) => pick::split(walk, call),
         None => Err(unknown(call)),
     }
+}
+
+/// What may read an activation whose axes are taken apart.
+const MOVES_AXES: [&str; 15] = [
+    "Identity",
+    "Dropout",
+    "Reshape",
+    "Flatten",
+    "Squeeze",
+    "Unsqueeze",
+    "Transpose",
+    "Shape",
+    "Slice",
+    "Split",
+    "Gather",
+    "GatherND",
+    "Tile",
+    "QuantizeLinear",
+    "DequantizeLinear",
+];
+
+/// Refuses to compute with what is taken apart.
+fn apart(call: &Call<'_>) -> Result<(), Problem> {
+    let mut slots = call.inputs.iter().flatten();
+    slots.try_for_each(|slot| match slot {
+        Slot::Parts(parts) => Err(parts.refused()),
+        _ => Ok(()),
+    })
 }
 
 /// Refuses what reads an Expand and does not broadcast.

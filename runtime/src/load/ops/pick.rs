@@ -4,7 +4,7 @@ use kiln_core::tensor::Shape;
 
 use super::{layout, unknown};
 use crate::graph::{Axis, Op};
-use crate::load::MAX_VALUES;
+use crate::load::MAX_CHANNELS;
 use crate::load::call::{Call, Problem, Slot};
 use crate::load::constant::Constant;
 use crate::load::parts::{Parts, Range};
@@ -23,8 +23,12 @@ pub fn slice<'f>(walk: &mut Walk<'f>, call: &Call<'f>) -> Outcome {
     if [ends.len(), axes.len(), steps.len()] != [starts.len(); 3] {
         return Err(Problem::broken("a Slice of lists of other lengths"));
     }
+    let mut taken = vec![false; sizes.len()];
     for (index, axis) in axes.iter().enumerate() {
         let dim = axis_of(*axis, sizes.len())?;
+        if std::mem::replace(&mut taken[dim], true) {
+            return Err(Problem::broken(format!("axis {axis} twice")));
+        }
         let range = range(starts[index], ends[index], steps[index], sizes[dim])?;
         parts = take(call, &parts, dim, range)?;
     }
@@ -91,6 +95,10 @@ pub fn split<'f>(walk: &mut Walk<'f>, call: &Call<'f>) -> Result<Vec<Slot>, Prob
             "a Split of {size} into {counts:?}"
         )));
     }
+    let told = call.int("num_outputs", outputs as i64);
+    if told != outputs as i64 {
+        return Err(Problem::broken(format!("{outputs} outputs of {told}")));
+    }
     let (mut slots, mut first) = (vec![], 0);
     for (count, name) in counts.into_iter().zip(&call.node.output) {
         let range = Range {
@@ -151,10 +159,11 @@ pub fn tile<'f>(walk: &mut Walk<'f>, call: &Call<'f>) -> Outcome {
     };
     let size = sizes[dim] as i64;
     let count = size.saturating_mul(*count);
-    if !(1..=MAX_VALUES as i64).contains(&count) {
-        return Err(Problem::broken(format!(
-            "a Tile of {sizes:?} by {repeats:?}"
-        )));
+    if !(1..=MAX_CHANNELS as i64).contains(&count) {
+        return Err(Problem::new(
+            format!("a Tile of {sizes:?} by {repeats:?}"),
+            "repeat a few channels a few times",
+        ));
     }
     let indices: Vec<i64> = (0..count).map(|at| at % size).collect();
     listed(walk, call, &parts, dim, &indices).map(Slot::View)

@@ -104,25 +104,49 @@ fn of_two<'f>(walk: &mut Walk<'f>, call: &Call<'f>, a: &View, b: &View) -> Outco
     binary::views(walk, call, op, a, &positive).map(Slot::View)
 }
 
-/// Min and Max of two activations, or of one and a constant.
+fn of_several<'f>(
+    walk: &mut Walk<'f>,
+    call: &Call<'f>,
+    first: &View,
+    rest: &[Option<Slot>],
+) -> Outcome {
+    let mut result = Slot::View(first.clone());
+    for (index, slot) in rest.iter().enumerate() {
+        let part = match index + 1 == rest.len() {
+            true => call.with(vec![]),
+            false => call.part(&format!("of {}", index + 2), vec![]),
+        };
+        if let (Slot::View(a), Some(Slot::View(b))) = (&result, slot) {
+            result = of_two(walk, &part, a, b)?;
+        }
+    }
+    Ok(result)
+}
+
+/// Min and Max of activations, or of one and a constant.
 pub fn bound<'f>(walk: &mut Walk<'f>, call: &Call<'f>) -> Outcome {
     let (view, constant) = match &call.inputs[..] {
-        [Some(Slot::View(a)), Some(Slot::View(b))] => return of_two(walk, call, a, b),
+        [Some(Slot::View(first)), rest @ ..]
+            if rest.iter().all(|slot| matches!(slot, Some(Slot::View(_)))) =>
+        {
+            return of_several(walk, call, first, rest);
+        }
         [Some(Slot::View(view)), Some(Slot::Constant(constant))]
         | [Some(Slot::Constant(constant)), Some(Slot::View(view))] => (view, constant),
         _ => {
             return Err(Problem::new(
-                "it is supported of two activations, or of one and a constant",
-                "use several of them",
+                "it is supported of activations, or of one and a constant",
+                "use one for the activations and one for a constant",
             ));
         }
     };
-    let numbers = affine::channels(&affine::widened(view, constant.dims.len()), constant)?;
+    let view = affine::widened(view, constant.dims.len());
+    let numbers = affine::channels(&view, constant)?;
     let number = numbers[0];
     if numbers.iter().any(|other| *other != number) {
         return Err(Problem::new("a bound a channel", "use one bound for all"));
     }
-    let call = call.with(vec![Some(Slot::View(view.clone()))]);
+    let call = call.with(vec![Some(Slot::View(view))]);
     match &call.node.op_type[..] {
         "Min" => clamp(walk, &call, f32::NEG_INFINITY, number),
         _ => clamp(walk, &call, number, f32::INFINITY),

@@ -363,6 +363,58 @@ fn layers_are_arranged_for_what_is_split() {
 }
 
 #[test]
+fn many_units_behind_what_has_no_parts() {
+    let mut model = start(8).random("g", &[8, 4, 1, 1]);
+    let mut last = "c".to_owned();
+    for unit in 0..80 {
+        let name = |name: &str| format!("u{unit}{name}");
+        let [grouped, slope, left, right, mixed, next] = ["g", "a", "l", "r", "m", "n"].map(name);
+        model = model
+            .node("Conv", &format!("{last} g"), &grouped, &[("group", I(2))])
+            .node("Tanh", &grouped, &slope, &[])
+            .node(
+                "Split",
+                &slope,
+                &format!("{left} {right}"),
+                &[("axis", I(1))],
+            )
+            .mix(&right, &mixed, 4, 4)
+            .node(
+                "Concat",
+                &format!("{left} {mixed}"),
+                &next,
+                &[("axis", I(1))],
+            );
+        last = next;
+    }
+    let graph = check("units", &model.mix(&last, "y", 8, 2).file()).graph;
+    // All but the last unit's channels are moved, to lie as the groups behind them need it.
+    assert_eq!(counts(&graph), [1 + 80 * 2 + 1 + 79, 80, 79]);
+}
+
+#[test]
+fn a_layer_of_too_many_parts_is_made_in_one() {
+    // Of 64 channels, those whose number has a bit set: each channel would be a part.
+    let mut model = start(64).node("Tanh", "c", "t", &[]);
+    for bit in 0..6 {
+        let order: Vec<i64> = (0..64).filter(|at| at >> bit & 1 == 1).collect();
+        let [indices, picked, mixed] = ["i", "p", "m"].map(|name| format!("{name}{bit}"));
+        model = model
+            .ints(&indices, &order)
+            .node(
+                "Gather",
+                &format!("t {indices}"),
+                &picked,
+                &[("axis", I(1))],
+            )
+            .mix(&picked, &mixed, 32, 4);
+    }
+    let joined = model.node("Concat", "m0 m1 m2 m3 m4 m5", "j", &[("axis", I(1))]);
+    let graph = check("bits", &joined.mix("j", "y", 24, 2).file()).graph;
+    assert_eq!(counts(&graph), [8, 1, 0]);
+}
+
+#[test]
 fn what_cannot_be_taken_apart_is_said() {
     let one = [1];
     let cases = [
@@ -375,7 +427,7 @@ fn what_cannot_be_taken_apart_is_said() {
                 .ints("step", &[-1])
                 .node("Slice", "c from to axis step", "k", &[])
                 .mix("k", "y", 8, 2),
-            "made of parts of [1, 8, 5, 4]",
+            "in reversed order",
         ),
         (
             "groups that stay apart",
@@ -405,6 +457,35 @@ fn what_cannot_be_taken_apart_is_said() {
                 .ints("order", &[8])
                 .node("Gather", "c order", "y", &[("axis", I(1))]),
             "a Gather of index 8 of 8",
+        ),
+        (
+            "an axis twice",
+            start(8)
+                .ints("from", &[4, 4])
+                .ints("to", &[8, 8])
+                .ints("axes", &[1, 1])
+                .node("Slice", "c from to axes", "y", &[]),
+            "axis 1 twice",
+        ),
+        (
+            "a shuffled softmax",
+            Model::new(13, &[1, 8])
+                .ints("apart", &[1, 2, 4])
+                .ints("together", &[1, 8])
+                .node("Softmax", "x", "s", &[])
+                .node("Reshape", "s apart", "p", &[])
+                .node("Transpose", "p", "t", &[("perm", Is(&[0, 2, 1]))])
+                .node("Reshape", "t together", "y", &[]),
+            "it reads a Softmax",
+        ),
+        (
+            "sums of what is taken apart",
+            start(8)
+                .ints("s", &[1, 2, 4, 5, 4])
+                .scalar("two", 2.0)
+                .node("Reshape", "c s", "k", &[])
+                .node("Add", "k two", "y", &[]),
+            "Add `y`: it reads [1, 2, 4, 5, 4], made of parts of [1, 8, 5, 4]",
         ),
         (
             "nothing",

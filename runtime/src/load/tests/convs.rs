@@ -339,6 +339,14 @@ fn convolutions_along_channels() {
         let model = attention(attributes, taps).node("Tanh", "u", "y", &[]);
         check(&format!("{attributes:?}"), &model.file());
     }
+    let flat = Model::new(13, &[1, 12, 4, 5])
+        .random("w", &[1, 1, 1, 3])
+        .node("GlobalAveragePool", "x", "p", &[])
+        .node("Transpose", "p", "t", &[("perm", Is(&[0, 2, 3, 1]))])
+        .node("Conv", "t w", "c", &[("pads", Is(&[0, 1, 0, 1]))])
+        .node("Transpose", "c", "g", &[("perm", Is(&[0, 3, 1, 2]))])
+        .node("Mul", "x g", "y", &[]);
+    check("with two axes of space", &flat.file());
 }
 
 #[test]

@@ -270,7 +270,21 @@ fn the_larger_and_the_smaller_of_two() {
             check(&name, &other().node(op, inputs, "y", &[]).file());
         }
     }
-    let three = crate::load::load(&other().node("Max", "x t g", "y", &[]).file());
-    let error = three.unwrap_err().to_string();
-    assert!(error.contains("use several of them"), "{error}");
+    for op in ["Max", "Min"] {
+        check(op, &other().node(op, "x t g", "y", &[]).file());
+        check(
+            op,
+            &other()
+                .node(op, "x", "z", &[])
+                .node("Relu", "z", "y", &[])
+                .file(),
+        );
+        // A bound with more axes than what it bounds.
+        let wider = Model::new(13, &[1, 8])
+            .floats("two", &[1, 1, 1], &[0.3])
+            .node(op, "x two", "m", &[])
+            .node("Transpose", "m", "t", &[("perm", Is(&[0, 2, 1]))])
+            .node("Flatten", "t", "y", &[]);
+        check("a bound of three axes", &wider.file());
+    }
 }

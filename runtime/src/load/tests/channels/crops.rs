@@ -30,6 +30,18 @@ fn rows_and_columns_are_cropped() {
         };
         assert_eq!((conv.groups, conv.window.kernel), (3, kernel), "{name}");
     }
+    // Large windows are two, one over rows and one over columns.
+    let large = Model::new(13, &[1, 3, 30, 28])
+        .ints("starts", &[7, 9])
+        .ints("ends", &[20, 15])
+        .ints("axes", &[2, 3])
+        .node("Slice", "x starts ends axes", "k", &[]);
+    let graph = check("a large crop", &large.mix("k", "y", 3, 4).file()).graph;
+    let kernel = |at: usize| match &graph.nodes[at].op {
+        Op::Conv(conv) => conv.window.kernel,
+        _ => [0; 2],
+    };
+    assert_eq!([kernel(0), kernel(1)], [[18, 1], [1, 23]]);
     // Every other pixel, four times, as YOLO's Focus has it.
     let mut focus = Model::new(13, &[1, 3, 8, 8])
         .ints("0", &[0])
