@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tract_onnx::pb::AttributeProto;
 
+use super::Unsupported;
 use super::constant::Constant;
 use super::order::name_of;
 use super::parts::Parts;
@@ -28,6 +29,16 @@ impl Problem {
     /// The file contradicts itself.
     pub fn broken(why: impl Into<String>) -> Self {
         Self::new(why, EXPORT)
+    }
+
+    /// That of a node, or of what else is named so.
+    pub fn at(self, op: &str, node: &str) -> Unsupported {
+        Unsupported {
+            op: op.into(),
+            node: node.into(),
+            why: self.why,
+            instead: self.instead,
+        }
     }
 }
 

@@ -30,7 +30,7 @@ mod walk;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use thiserror::Error;
 
@@ -183,8 +183,11 @@ pub fn load_with_axes(file: &OnnxFile) -> Result<Loaded, LoadError> {
     for (axes, layout) in orders(file, &dims) {
         match Walk::new(file, &index, layout).run(&name, &dims, axes) {
             Ok(mut loaded) => {
-                loaded.graph = channels::without_gathers(loaded.graph)
-                    .map_err(|problem| unsupported(&file.path, problem))?;
+                let unsupported = |problem: Problem| LoadError::Unsupported {
+                    path: file.path.clone(),
+                    nodes: vec![problem.at("the graph", "")],
+                };
+                loaded.graph = channels::without_gathers(loaded.graph).map_err(unsupported)?;
                 forget_stored(&mut loaded.graph);
                 return Ok(loaded);
             }
@@ -209,19 +212,6 @@ pub fn load_with_axes(file: &OnnxFile) -> Result<Loaded, LoadError> {
         path: file.path.clone(),
         nodes,
     })
-}
-
-/// What is in the way of a whole graph.
-fn unsupported(path: &Path, Problem { why, instead }: Problem) -> LoadError {
-    LoadError::Unsupported {
-        path: path.into(),
-        nodes: vec![Unsupported {
-            op: "the graph".into(),
-            node: String::new(),
-            why,
-            instead,
-        }],
-    }
 }
 
 /// Of a graph that computes in floats alone, forgets as which integers its weights were stored: they are quantized

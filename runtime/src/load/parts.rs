@@ -274,17 +274,11 @@ mod tests {
     use kiln_core::tensor::Shape;
 
     use super::*;
-    use crate::load::view::Kind;
+    use crate::load::testing;
     use Axis::{Channels as C, Columns as W, Rows as H};
 
     fn nchw(shape: Shape) -> Parts {
-        View::new(
-            0,
-            shape,
-            vec![vec![], vec![C], vec![H], vec![W]],
-            Kind::Float,
-        )
-        .into()
+        testing::nchw(shape).into()
     }
 
     fn turned(parts: &Parts, order: &[usize]) -> Parts {

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use kiln_core::tensor::Shape;
 use tract_onnx::pb::attribute_proto::AttributeType;
 use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::pb::tensor_shape_proto::{Dimension, dimension::Value as DimValue};
@@ -12,7 +13,7 @@ use tract_onnx::pb::{
 };
 
 use super::constant::{Constant, Data};
-use super::view::size;
+use super::view::{Kind, Space, View, size};
 use super::{Loaded, load_with_axes};
 use crate::float::FloatModel;
 use crate::float_graph::FloatGraph;
@@ -206,6 +207,12 @@ fn info(name: &str, dims: Option<&[i64]>, kind: DataType) -> ValueInfoProto {
         }),
         ..Default::default()
     }
+}
+
+/// An image as most files see it.
+pub fn nchw(shape: Shape) -> View {
+    let dims = Space(vec![Axis::Rows, Axis::Columns]).dims();
+    View::new(0, shape, dims, Kind::Float)
 }
 
 /// The file's input, in its own order, as the graph takes it.

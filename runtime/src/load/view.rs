@@ -222,16 +222,8 @@ pub const EXPORT: &str = "export the model again, and check it with `onnx.checke
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::load::testing::nchw;
     use Axis::{Channels as C, Columns as W, Rows as H};
-
-    fn nchw(shape: Shape) -> View {
-        View::new(
-            0,
-            shape,
-            vec![vec![], vec![C], vec![H], vec![W]],
-            Kind::Float,
-        )
-    }
 
     #[test]
     fn space_by_sizes_and_places() {

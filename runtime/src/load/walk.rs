@@ -67,9 +67,9 @@ impl<'f> Walk<'f> {
         dims: Vec<Vec<Axis>>,
     ) -> Result<Loaded, Refused> {
         if let Err(problem) = self.input(input, sizes, dims) {
-            return Err(self.refused("the input", input, problem));
+            return Err(refused("the input", input, problem));
         }
-        let whole = |what: String| self.refused("the graph", "", Problem::broken(what));
+        let whole = |what: String| refused("the graph", "", Problem::broken(what));
         let index = self.index;
         let inputs = |node: usize| index.node(node).input.iter().map(String::as_str).collect();
         let all = index.order(inputs).map_err(whole)?;
@@ -78,7 +78,6 @@ impl<'f> Walk<'f> {
             Some(pattern) => vec![pattern.source],
             None => index.node(node).input.iter().map(String::as_str).collect(),
         };
-        let whole = |what: String| self.refused("the graph", "", Problem::broken(what));
         let order = index.order(inputs).map_err(whole)?;
         for node in &order {
             for name in inputs(*node) {
@@ -150,8 +149,7 @@ impl<'f> Walk<'f> {
                 "" | "ai.onnx" => node.op_type.clone(),
                 domain => format!("{domain}.{}", node.op_type),
             };
-            let problem = self.unsupported(&op, name_of(node), problem);
-            self.problems.push(problem);
+            self.problems.push(problem.at(&op, name_of(node)));
             vec![Slot::Broken; node.output.len()]
         });
         // Outputs for which there is nothing are masks and indices, which no classifier reads.
@@ -199,7 +197,7 @@ impl<'f> Walk<'f> {
     fn finish(mut self, sizes: &[usize]) -> Result<Loaded, Refused> {
         let output = self.index.output;
         if self.problems.is_empty() {
-            match self.slots.read(output) {
+            let problem = match self.slots.read(output) {
                 Ok(Slot::View(view)) if view.repeated.is_empty() => {
                     self.graph.output = view.value;
                     self.graph.softmax = view.softmax;
@@ -211,25 +209,13 @@ impl<'f> Walk<'f> {
                     });
                 }
                 Ok(Slot::View(_)) => {
-                    let problem =
-                        Problem::new("an Expand writes it", "end in one value for each class");
-                    let problem = self.unsupported("the output", output, problem);
-                    self.problems.push(problem);
+                    Problem::new("an Expand writes it", "end in one value for each class")
                 }
-                Ok(Slot::Parts(parts)) => {
-                    let problem = self.unsupported("the output", output, parts.refused());
-                    self.problems.push(problem);
-                }
-                Ok(_) => {
-                    let problem = Problem::broken("it does not depend on the input");
-                    let problem = self.unsupported("the output", output, problem);
-                    self.problems.push(problem);
-                }
-                Err(problem) => {
-                    let problem = self.unsupported("the output", output, problem);
-                    self.problems.push(problem);
-                }
-            }
+                Ok(Slot::Parts(parts)) => parts.refused(),
+                Ok(_) => Problem::broken("it does not depend on the input"),
+                Err(problem) => problem,
+            };
+            self.problems.push(problem.at("the output", output));
         }
         // Taking channels says nothing about which axis they are.
         let nodes = self.graph.nodes.iter();
@@ -238,22 +224,6 @@ impl<'f> Walk<'f> {
             built: built.count(),
             nodes: self.problems,
         })
-    }
-
-    fn refused(&self, op: &str, node: &str, problem: Problem) -> Refused {
-        Refused {
-            nodes: vec![self.unsupported(op, node, problem)],
-            built: 0,
-        }
-    }
-
-    fn unsupported(&self, op: &str, node: &str, problem: Problem) -> Unsupported {
-        Unsupported {
-            op: op.into(),
-            node: node.into(),
-            why: problem.why,
-            instead: problem.instead,
-        }
     }
 
     /// Whether a node's first output is read once.
@@ -311,5 +281,13 @@ impl<'f> Walk<'f> {
             output,
         });
         Ok(View::new(output, shape, dims, kind))
+    }
+}
+
+/// What is said before the first node.
+fn refused(op: &str, name: &str, problem: Problem) -> Refused {
+    Refused {
+        nodes: vec![problem.at(op, name)],
+        built: 0,
     }
 }

@@ -61,8 +61,8 @@ fn role(graph: &Graph, node: usize) -> Role {
 
 /// Whether each output channel reads one input channel, its own. (One channel of one is both; it has no parts.)
 fn is_depthwise(conv: &Conv) -> bool {
-    let taps: usize = conv.window.kernel.iter().map(|k| *k as usize).product();
-    conv.groups > 1 && conv.bias.len() == conv.groups && conv.weights.len() == conv.groups * taps
+    let weights = conv.groups * conv.window.taps();
+    conv.groups > 1 && conv.bias.len() == conv.groups && conv.weights.len() == weights
 }
 
 /// The same graph without Gathers.

@@ -29,15 +29,12 @@ pub fn ops(walk: &mut Walk<'_>, left: &Left, before: Shape) -> Result<Vec<(Op, S
         channels: channels.map_or(before.channels, |count| count as u32),
         ..before
     };
-    let (op, shape) = op(walk, [rows, columns], before)?;
-    let Op::Conv(conv) = &op else {
-        return Ok(vec![(op, shape)]);
-    };
-    if conv.window.taps() <= MOST_TAPS || rows == all[0] || columns == all[1] {
-        return Ok(vec![(op, shape)]);
+    let taps = Side::new(rows, before.height)?.taps() * Side::new(columns, before.width)?.taps();
+    if taps <= MOST_TAPS || rows == all[0] || columns == all[1] {
+        return Ok(vec![op(walk, [rows, columns], before)?]);
     }
-    let first = self::op(walk, [rows, all[1]], before)?;
-    let second = self::op(walk, [whole(first.1.height), columns], first.1)?;
+    let first = op(walk, [rows, all[1]], before)?;
+    let second = op(walk, [whole(first.1.height), columns], first.1)?;
     Ok(vec![first, second])
 }
 
@@ -47,8 +44,8 @@ fn op(walk: &mut Walk<'_>, ranges: [Range; 2], before: Shape) -> Result<(Op, Sha
     let channels = before.channels as usize;
     let sizes = [rows.kernel, columns.kernel].map(u32::from);
     walk.count(Shape::new(sizes[0], sizes[1], before.channels))?;
-    let mut tap = vec![0.0; usize::from(rows.kernel) * usize::from(columns.kernel)];
-    tap[rows.tap * usize::from(columns.kernel) + columns.tap] = 1.0;
+    let mut tap = vec![0.0; rows.taps() * columns.taps()];
+    tap[rows.tap * columns.taps() + columns.tap] = 1.0;
     let conv = Conv {
         window: Window {
             kernel: [rows.kernel, columns.kernel],
@@ -92,5 +89,9 @@ impl Side {
             stride: narrow(stride)?,
             tap,
         })
+    }
+
+    fn taps(&self) -> usize {
+        usize::from(self.kernel)
     }
 }

@@ -104,39 +104,16 @@ fn is_split(domain: &str, op: &str) -> bool {
 pub fn convert<'f>(walk: &mut Walk<'f>, call: &Call<'f>) -> Result<Vec<Slot>, Problem> {
     let op = &call.node.op_type[..];
     let rule = rule(&call.node.domain, op);
-    let on_integers = [
-        "MaxPool",
-        "Concat",
-        "Pad",
-        "Resize",
-        "Upsample",
-        "Identity",
-        "Dropout",
-        "Reshape",
-        "Flatten",
-        "Squeeze",
-        "Unsqueeze",
-        "Transpose",
-        "Shape",
-        "Slice",
-        "Split",
-        "Gather",
-        "GatherND",
-        "Tile",
-        "DequantizeLinear",
-        "GlobalMaxPool",
-        "ReduceMax",
-        "QuantizeLinear",
-    ];
-    if !MOVES_AXES.contains(&op) {
+    let moves_axes = MOVES_AXES.contains(&op);
+    let on_integers = moves_axes || MOVES_VALUES.contains(&op);
+    if !moves_axes {
         apart(call)?;
     }
     let float = |slot: &Option<Slot>| match slot {
         Some(Slot::View(view)) => view.kind == Kind::Float || view.softmax,
-        Some(Slot::Parts(parts)) => parts.view.kind == Kind::Float || parts.view.softmax,
         _ => true,
     };
-    if !on_integers.contains(&op) && !op.starts_with('Q') && !call.inputs.iter().all(float) {
+    if !on_integers && !op.starts_with('Q') && !call.inputs.iter().all(float) {
         return Err(Problem::new(
             "it computes on integers with no scale",
             match op {
@@ -174,6 +151,17 @@ const MOVES_AXES: [&str; 15] = [
     "Tile",
     "QuantizeLinear",
     "DequantizeLinear",
+];
+
+/// What else takes integers as they are: it gives those that it reads.
+const MOVES_VALUES: [&str; 7] = [
+    "MaxPool",
+    "Concat",
+    "Pad",
+    "Resize",
+    "Upsample",
+    "GlobalMaxPool",
+    "ReduceMax",
 ];
 
 /// Refuses to compute with what is taken apart.

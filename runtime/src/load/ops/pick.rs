@@ -35,11 +35,15 @@ pub fn slice<'f>(walk: &mut Walk<'f>, call: &Call<'f>) -> Outcome {
     layout::settled(walk, call, parts)
 }
 
+/// A possibly negative index of so many.
+fn from_the_end(at: i64, size: i64) -> i64 {
+    if at < 0 { at.saturating_add(size) } else { at }
+}
+
 /// The indices that ONNX's Slice takes.
 fn range(start: i64, end: i64, step: i64, size: usize) -> Result<Range, Problem> {
     let size = size as i64;
-    let from_the_end = |at: i64| if at < 0 { at.saturating_add(size) } else { at };
-    let (start, end) = (from_the_end(start), from_the_end(end));
+    let [start, end] = [start, end].map(|at| from_the_end(at, size));
     let (first, steps) = match step {
         1.. => {
             let first = start.clamp(0, size);
@@ -181,8 +185,7 @@ fn by_indices<'f>(
     let dim = axis_of(axis, sizes.len())?;
     let size = sizes[dim] as i64;
     let found = indices.data.integers().unwrap_or_default();
-    let from_the_end = |at: i64| if at < 0 { at.saturating_add(size) } else { at };
-    let found: Vec<i64> = found.into_iter().map(from_the_end).collect();
+    let found: Vec<i64> = found.into_iter().map(|at| from_the_end(at, size)).collect();
     let Some(&first) = found.first() else {
         return Err(Problem::broken("a Gather of nothing"));
     };
