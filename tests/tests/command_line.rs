@@ -204,6 +204,68 @@ fn a_run_and_its_file_never_test_on_pictures_that_the_run_learnt_from() {
     });
     assert!(inputs[0] == inputs[1], "other pictures are tested");
     assert_eq!(eval(&file, "all", "all.npy")["n"], 60);
+
+    // All of a folder needs no draw, which one picture a class is too few for.
+    for class in ["cat", "dog"] {
+        fs::create_dir_all(at(&format!("few/{class}"))).unwrap();
+        let (from, to) = (at("drawn/test"), at("few"));
+        let drawn = fs::read_dir(format!("{from}/{class}")).unwrap().next();
+        fs::copy(
+            drawn.unwrap().unwrap().path(),
+            format!("{to}/{class}/one.png"),
+        )
+        .unwrap();
+    }
+    let few = at("few");
+    let json = succeed(kiln().args(["eval", &file, &few, "--split", "all", "--json"]));
+    let figures: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(figures["n"], 2);
+
+    // A broken picture is one of all, not of the few that are drawn for val; one that is tested costs no other.
+    for part in ["val", "test"] {
+        let file = split[part]["cat"][0].as_str().unwrap();
+        fs::write(format!("{flat}/{file}"), "no picture").unwrap();
+    }
+    let train = |out: &str, share: &str| {
+        let mut command = kiln();
+        command.args(["train", &flat, "--out", out, "--set", share]);
+        command.args(options).output().unwrap()
+    };
+    let refused = train(&at("strict"), "data.broken=0.01");
+    let stderr = String::from_utf8_lossy(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(2), "{stderr}");
+    assert!(
+        stderr.contains("1 of 6 pictures cannot be used, 0 may be"),
+        "{stderr}"
+    );
+    let again = at("again");
+    let trained = train(&again, "data.broken=0.02");
+    assert!(trained.status.success(), "{trained:?}");
+    let json = succeed(kiln().args(["eval", &again, &flat, "--json", "--device", "cpu"]));
+    let figures: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(figures["n"], tested("cat") + tested("dog") - 1);
+
+    // Weights that saw what another draw measures are told.
+    let other = [
+        "train",
+        &flat,
+        "--out",
+        &at("other"),
+        "--init",
+        &again,
+        "--set",
+        "data.broken=0.02",
+    ];
+    let seed = ["--seed", "4", "--set", "data.seed=3"];
+    for (extra, told) in [(&seed[..2], true), (&seed[..], false)] {
+        let mut command = kiln();
+        command.args(other).args(extra).args(&options[..6]);
+        command.arg("--dry-run");
+        let output = command.output().unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{stderr}");
+        assert_eq!(stderr.contains("--set data.seed=3"), told, "{stderr}");
+    }
 }
 
 #[test]
@@ -224,8 +286,17 @@ fn what_fails_to_start_leaves_the_run_as_it_was() {
         let path = format!("{run}/{file}");
         (path.clone(), fs::read(path).unwrap())
     });
-    let cases: [(&[&str], &str); 11] = [
+    let weights = format!("{run}/model.bpk");
+    let cases: [(&[&str], &str); 13] = [
         (&["--overwrite", "--device", "cuda"], "--features cuda"),
+        (
+            &["--overwrite", "--batch", "8", "--init", &run],
+            "would remove it",
+        ),
+        (
+            &["--overwrite", "--batch", "8", "--teacher", &weights],
+            "would remove it",
+        ),
         (
             &["--overwrite", "--batch", "8", "--init", "absent.pth"],
             "absent.pth",

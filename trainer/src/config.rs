@@ -65,6 +65,9 @@ pub struct DataConfig {
     pub val: f64,
     /// Share of each class set aside for the test, where the folder has no such split.
     pub test: f64,
+    /// From which they are drawn [default: the run's seed].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seed: Option<u64>,
     /// More broken files than this share of the pictures stop the run.
     pub broken: f64,
     /// Pixels decoded at most for one picture.
@@ -112,6 +115,7 @@ impl Default for DataConfig {
             path: PathBuf::new(),
             val: 0.1,
             test: 0.1,
+            seed: None,
             broken: 0.01,
             max_pixels: 100_000_000,
             memory: 1 << 30,
@@ -125,11 +129,11 @@ impl DataConfig {
         CacheOptions {
             dir: None,
             memory_bytes: self.memory,
-            broken_share: self.broken,
             limits: Limits {
                 max_pixels: self.max_pixels,
                 ..Default::default()
             },
+            ..CacheOptions::default()
         }
     }
 }
@@ -157,7 +161,7 @@ impl RunConfig {
         SplitOptions {
             val: self.data.val,
             test: self.data.test,
-            seed: self.seed,
+            seed: self.data.seed.unwrap_or(self.seed),
         }
     }
 

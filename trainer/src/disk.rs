@@ -1,5 +1,6 @@
 //! What several parts ask of files: room for what is about to be written, a hash, whether two paths are one.
 
+use std::ffi::OsStr;
 use std::fs::{File, TryLockError};
 use std::io::{self, Write};
 use std::path::{Component, Path, PathBuf};
@@ -40,6 +41,16 @@ pub fn for_result(out: &Path, read: &[&Path]) -> anyhow::Result<()> {
             bail!("{}: no such folder; make it first", folder.display())
         }
         _ => Ok(()),
+    }
+}
+
+/// A path or another word as it is typed into a shell: in quotes where a shell would take it apart.
+pub fn typed(word: impl AsRef<OsStr>) -> String {
+    let word = word.as_ref().to_string_lossy();
+    let plain = |c: char| c.is_alphanumeric() || "_./-+,:=@%".contains(c);
+    match !word.is_empty() && word.chars().all(plain) {
+        true => word.into_owned(),
+        false => format!("'{}'", word.replace('\'', r"'\''")),
     }
 }
 
@@ -95,6 +106,21 @@ pub fn same(a: &Path, b: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_typed_is_one_word() {
+        let cases = [
+            ("runs/first", "runs/first"),
+            ("my runs", "'my runs'"),
+            ("it's", r"'it'\''s'"),
+            ("a=[1,2]", "'a=[1,2]'"),
+            ("Käfer", "Käfer"),
+            ("", "''"),
+        ];
+        for (word, typed_so) in cases {
+            assert_eq!(typed(word), typed_so);
+        }
+    }
 
     #[test]
     fn a_folder_is_held_by_one_at_a_time() {

@@ -10,7 +10,7 @@ use kiln_runtime::quantize::Scale;
 use thiserror::Error;
 
 use crate::config::{ConfigError, RunConfig};
-use crate::disk::if_there;
+use crate::disk::{if_there, real_path};
 use crate::model::network::Scales;
 use crate::model::{ModelSpec, Network, SpecError};
 use crate::training::checkpoint::{CheckpointError, load_network};
@@ -153,6 +153,16 @@ impl Run {
         let names = FILES.iter().chain(&FOLDERS);
         let mut names = names.filter(|name| !of_a_run || !EARLY.contains(name));
         names.find_map(|name| Some(folder.join(name)).filter(|path| path.exists()))
+    }
+
+    /// Whether `path` is of what a new run in a folder removes, or the run there itself.
+    ///
+    /// # Errors
+    /// Where the paths lead cannot be told.
+    pub fn replaces(folder: &Path, path: &Path) -> io::Result<bool> {
+        let (folder, path) = (real_path(folder)?, real_path(path)?);
+        let mut names = FILES.iter().chain(&FOLDERS);
+        Ok(path == folder || names.any(|name| path.starts_with(folder.join(name))))
     }
 
     /// The network's layout.
@@ -312,5 +322,18 @@ mod tests {
         run.clear().unwrap();
         assert_eq!(Run::left(folder), None);
         assert!(is_run(folder));
+        for (path, removed) in [
+            ("", true),
+            ("model.onnx", true),
+            ("checkpoints/epoch-1.bpk", true),
+            ("efficientnet-lite0.pth", false),
+            ("../other", false),
+        ] {
+            assert_eq!(
+                Run::replaces(folder, &folder.join(path)).unwrap(),
+                removed,
+                "{path}"
+            );
+        }
     }
 }

@@ -9,14 +9,14 @@ const NO_MODEL = "no model: choose or drop a .kiln file";
 const OUTDATED = new Error("something else was chosen meanwhile"); // Nobody needs to be told.
 
 const stage = $("stage");
-const latest = { model: 0, picture: 0 }; // Of what was chosen, the last of each kind.
+const latest = { model: 0, asked: 0, picture: 0 }; // Of what was chosen, the last of each kind.
 let choices = 0;
 let waiting = 0; // Actions that are not done yet.
 let engine;
 let colours;
 let about;
 let explaining; // What stands for the map that is being made.
-let last; // The picture's file, for the next model.
+let last; // The picture's file and which choice it was, for the next model.
 let camera; // The promise of its stream, while it is on or begins.
 
 // Takes note of a choice: gives whether it still is the last of its kind.
@@ -67,27 +67,26 @@ async function openModel(file, name, wanted) {
       `arena ${kilobytes(about.arena)} · for ${about.target}`,
     about.name || name,
   );
-  if (last && !camera) await openPicture(last, choose("picture"));
+  if (last && !camera) await openPicture(last.file, last.number);
 }
 
-// Another model did not say what is shown.
+// What is shown next, nobody has said anything of yet.
 function forget() {
   stopExplaining();
   $("answer").hidden = true;
   clearHeat();
 }
 
-async function openPicture(file, wanted) {
+// A file counts once it is a picture: until then the one before it does, whose answer may be still to come.
+async function openPicture(file, number) {
+  const asked = choose("asked", number);
+  const bitmap = await decode(file).catch((error) => {
+    throw asked() ? named(file.name, error) : OUTDATED;
+  });
+  const wanted = choose("picture", number);
   if (!wanted()) throw OUTDATED;
-  const before = last;
-  last = file;
-  let bitmap;
-  try {
-    bitmap = await still(wanted, decode(file));
-  } catch (error) {
-    if (wanted()) last = before;
-    throw named(file.name, error);
-  }
+  last = { file, number };
+  forget();
   await classify(bitmap, file.name, wanted);
 }
 
@@ -155,16 +154,18 @@ function stopExplaining() {
 
 async function startCamera() {
   if (!navigator.mediaDevices) throw new Error("this browser gives no camera to this page");
-  const wanted = choose("picture");
+  const number = ++choices;
+  choose("asked", number);
   const own = navigator.mediaDevices.getUserMedia({
     video: { facingMode: "environment", width: { ideal: 640 } },
   });
   setCamera(own);
-  const on = () => camera === own && wanted();
   const given = own.catch((error) => {
     throw new Error(`no camera: ${error.message}`);
   });
-  const stream = await still(on, given);
+  const stream = await still(() => camera === own, given);
+  const wanted = choose("picture", number);
+  const on = () => camera === own && wanted();
   for (const track of stream.getTracks()) {
     track.onended = attempt(() => {
       throw new Error("the camera is gone");
@@ -175,9 +176,14 @@ async function startCamera() {
   video.playsInline = true;
   video.srcObject = stream;
   await still(on, video.play());
+  forget();
   attempt(async () => {
     for (;;) {
-      await classify(await still(on, createImageBitmap(video)), "camera", on);
+      const frame = await still(on, createImageBitmap(video));
+      await classify(frame, "camera", on).catch((error) => {
+        // Another model came while it was looked at: the next frame is that one's.
+        if (error !== OUTDATED || !on()) throw error;
+      });
       await new Promise(requestAnimationFrame);
     }
   })();
@@ -231,7 +237,7 @@ async function open(file) {
     const wanted = choose("model", number);
     await openModel(await still(wanted, file.arrayBuffer()), file.name, wanted);
   } else {
-    await openPicture(file, choose("picture", number));
+    await openPicture(file, number);
   }
 }
 

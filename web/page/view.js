@@ -15,9 +15,11 @@ export function describe(text, name) {
 export function draw(bitmap) {
   const scale = Math.min(1, 1280 / Math.max(bitmap.width, bitmap.height));
   const small = Math.max(1, 480 / Math.max(bitmap.width, bitmap.height));
+  const width = Math.max(1, Math.round(bitmap.width * scale * small));
+  const height = Math.max(1, Math.round(bitmap.height * scale * small));
   for (const canvas of [picture, heat]) {
-    canvas.width = Math.max(1, Math.round(bitmap.width * scale * small));
-    canvas.height = Math.max(1, Math.round(bitmap.height * scale * small));
+    // One that is given a size is bare, also where it had that size: the camera's map would flicker.
+    if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
   }
   delete stage.dataset.empty;
   const context = picture.getContext("2d");

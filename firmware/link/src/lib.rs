@@ -30,3 +30,9 @@ pub const MAX_MESSAGE: usize = CHUNK + 128;
 
 /// The most bytes of a name in a message.
 pub const MAX_NAME: usize = 64;
+
+/// A text, cut to the length of a name.
+pub fn cut(text: &str) -> &str {
+    let len = text.floor_char_boundary(MAX_NAME);
+    text.get(..len).unwrap_or_default()
+}

@@ -3,15 +3,9 @@
 use kiln_core::Model;
 use kiln_core::format::Header;
 use kiln_core::layer::Layer;
-use kiln_link::{Answer, CHUNK, CallError, Hello, MAX_NAME, Memory};
+use kiln_link::{Answer, CHUNK, CallError, Hello, Memory, cut};
 
 use super::{App, Board, arena};
-
-/// A text, cut to the length of a name.
-pub fn cut(text: &str) -> &str {
-    let len = text.floor_char_boundary(MAX_NAME);
-    text.get(..len).unwrap_or_default()
-}
 
 /// The bytes from an offset on.
 pub fn bytes(all: &[u8], offset: u32) -> Answer<'_> {

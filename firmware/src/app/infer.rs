@@ -5,7 +5,7 @@ use kiln_core::{Model, RunError};
 use kiln_link::{Answer, CallError, Inferred, Top};
 
 use super::input::{Input, Kind};
-use super::{App, Board, answers, draw};
+use super::{App, Board, draw};
 use crate::ui::thumbnail::{Pixels, Thumbnail};
 use crate::ui::{Cost, Guess, Heat, Screen};
 
@@ -139,7 +139,7 @@ impl<B: Board> App<'_, B> {
         let name = |index| model.layers().nth(index).map_or("", |(name, _)| name);
         let differs = differs.map(|index| {
             let number = u16::try_from(index).unwrap_or(u16::MAX);
-            (number, answers::cut(name(index)))
+            (number, kiln_link::cut(name(index)))
         });
         Ok(Answer::Verified { differs })
     }

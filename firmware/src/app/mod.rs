@@ -152,7 +152,7 @@ impl<B: Board> App<'_, B> {
     fn welcome(&mut self) {
         // The frame buffer and the text are both the board's.
         let mut text = heapless::String::<{ kiln_link::MAX_NAME }>::new();
-        let _ = text.push_str(answers::cut(self.board.last_fault().unwrap_or_default()));
+        let _ = text.push_str(kiln_link::cut(self.board.last_fault().unwrap_or_default()));
         let board = B::NAME;
         let screen = match &self.model {
             None => Screen::Fault {

@@ -49,10 +49,7 @@ pub fn run(args: &ExportArgs) -> anyhow::Result<ExitCode> {
     let out = args.out.clone().unwrap_or_else(|| run.onnx());
     disk::for_result(&out, &[])?;
     let file = export::export(&run)?;
-    // Some pictures of many are compared: a broken one is left out, however large its share of them.
-    let mut compared = run.clone();
-    compared.config.data.broken = 1.0;
-    let model = Model::Run(Box::new(compared));
+    let model = Model::Run(Box::new(run.clone()));
     let path = args.data.as_ref().unwrap_or(&run.config.data.path);
     let data = open_data(&model, path, &run.labels, false)?;
     // From all classes: the samples are sorted by path.

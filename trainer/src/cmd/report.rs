@@ -22,6 +22,7 @@ use super::compile::stem;
 use super::eval::Part;
 use super::ui;
 use crate::device::DeviceChoice;
+use crate::disk;
 use crate::inference::Foreign;
 use crate::run::Run;
 use crate::training::metrics;
@@ -76,7 +77,6 @@ pub struct ReportArgs {
 /// Collects, writes the page, says where it is.
 pub fn run(args: &ReportArgs) -> anyhow::Result<ExitCode> {
     let forms = Forms::open(&args.model, &args.foreign)?;
-    let report = collect(args, &forms)?;
     let out = match &args.out {
         Some(out) => out.clone(),
         None => match &forms.run {
@@ -86,6 +86,19 @@ pub fn run(args: &ReportArgs) -> anyhow::Result<ExitCode> {
                 .with_file_name(format!("{}.report.html", stem(&args.model))),
         },
     };
+    let read = [
+        Some(&args.model),
+        args.quantization.as_ref(),
+        args.profile.as_ref(),
+    ];
+    let read: Vec<&Path> = read
+        .into_iter()
+        .flatten()
+        .map(PathBuf::as_path)
+        .chain(forms.files().map(|form| form.path.as_path()))
+        .collect();
+    disk::for_result(&out, &read)?;
+    let report = collect(args, &forms)?;
     let page = kiln_report::render(&report)?;
     write_atomic(&out, page.as_bytes()).with_context(|| out.display().to_string())?;
     if args.json {
@@ -97,7 +110,7 @@ pub fn run(args: &ReportArgs) -> anyhow::Result<ExitCode> {
 }
 
 fn collect(args: &ReportArgs, forms: &Forms) -> anyhow::Result<Report> {
-    let profile: Option<Profile> = beside(args, args.profile.as_deref(), "profile.json")?;
+    let profile = profile(args, forms)?;
     let noise = noise(args, forms)?;
     let compiled = forms.integers();
     let card = card::card(args, forms)?;
@@ -112,11 +125,31 @@ fn collect(args: &ReportArgs, forms: &Forms) -> anyhow::Result<Report> {
         },
         quantization: noise.map(|found| quantization(&found, forms)),
         memory: compiled.map(|model| layers::memory(model.model())),
-        costs: compiled
-            .map(|model| layers::costs(model.model(), profile.as_ref()))
-            .transpose()?,
+        costs: compiled.map(|model| layers::costs(model.model(), profile.as_ref())),
         sizes: forms.sizes(),
     })
+}
+
+/// What `kiln device profile` measured of this model.
+///
+/// # Errors
+/// A file that was named is of another model.
+fn profile(args: &ReportArgs, forms: &Forms) -> anyhow::Result<Option<Profile>> {
+    let named = args.profile.as_deref();
+    let found: Option<Profile> = beside(args, named, "profile.json")?;
+    let is_of = |found: &Profile| forms.integers().is_none_or(|m| found.is_of(m.model()));
+    match (found, named) {
+        (Some(found), Some(path)) if !is_of(&found) => bail!(
+            "{}: the profile of {} is of another model: its layers are not this one's; profile this one",
+            path.display(),
+            found.board
+        ),
+        (Some(found), None) if !is_of(&found) => {
+            ui::say("left out: profile.json, which is of another model");
+            Ok(None)
+        }
+        (found, _) => Ok(found),
+    }
 }
 
 /// What `kiln quantize` wrote of this model.

@@ -1,17 +1,19 @@
 //! `kiln train`
 
+mod before;
 mod report;
 mod resolve;
 mod tui;
 
 use std::env;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::atomic::Ordering;
 
 use anyhow::{Context, bail};
 use clap::Args;
 
+use self::before::{drawn_alike, former, keeps_what_it_reads, unchanged, within};
 use self::report::{advise, conclude, describe, show};
 use self::resolve::{parse_size, resolve};
 use self::tui::Tui;
@@ -23,7 +25,7 @@ use crate::device::{DeviceChoice, Devices};
 use crate::disk;
 use crate::model::ModelConfig;
 use crate::model::init::InitError;
-use crate::run::{Run, is_run};
+use crate::run::Run;
 use crate::training::teacher::TeacherError;
 use crate::training::{self, Ending, Event, Outcome, Setup, TrainError};
 
@@ -149,7 +151,7 @@ pub fn train(args: &TrainArgs) -> anyhow::Result<(Run, Option<Outcome>)> {
         bail!(
             "{}: the run's pictures are not there; if they were moved: kiln train NEW_PLACE --resume --out {}",
             pictures.display(),
-            args.out.display()
+            disk::typed(&args.out)
         );
     }
     if before.is_none() && !args.dry_run && within(&args.out, pictures)? {
@@ -159,6 +161,9 @@ pub fn train(args: &TrainArgs) -> anyhow::Result<(Run, Option<Outcome>)> {
             args.out.display(),
             pictures.display()
         );
+    }
+    if before.is_none() && !args.dry_run {
+        keeps_what_it_reads(&args.out, &config)?;
     }
     let data = match &before {
         Some(run) if run.split().exists() => Dataset::read_split(&config.data.path, &run.split())?,
@@ -172,6 +177,7 @@ pub fn train(args: &TrainArgs) -> anyhow::Result<(Run, Option<Outcome>)> {
             );
         }
     }
+    drawn_alike(&config, &data);
     let spec = config.model.spec(config.input(), data.classes.len())?;
     let described = describe(&config, &data, &spec)?;
     if !args.dry_run || args.json {
@@ -194,10 +200,12 @@ pub fn train(args: &TrainArgs) -> anyhow::Result<(Run, Option<Outcome>)> {
     disk::writable(&args.out, params as u64 * 4 * 10 + 10_000_000)?;
     let cache = ui::cache_folder(args.cache.as_deref());
     if let Some(cache) = &cache {
-        disk::writable(
-            cache,
-            cache_bytes(&config, &data).saturating_sub(cached(cache)),
-        )?;
+        // What a run goes on with is there already, and less than this where pictures are small.
+        let bytes = match args.resume {
+            true => 0,
+            false => cache_bytes(&config, &data).saturating_sub(cached(cache)),
+        };
+        disk::writable(cache, bytes)?;
     }
     let devices = args.device.open()?;
     let bf16 = devices.bf16(config.training.precision)?;
@@ -242,86 +250,13 @@ pub fn train(args: &TrainArgs) -> anyhow::Result<(Run, Option<Outcome>)> {
     drop(screen);
     bar.clear();
     let outcome = result.with_context(|| {
-        let folder = run.folder.display();
+        let folder = disk::typed(&run.folder);
         format!("the device failed; go on with: kiln train --resume --out {folder}")
     })??;
     if !args.json {
         conclude(&run, &outcome)?;
     }
     Ok((run, Some(outcome)))
-}
-
-/// Whether a folder is, or would be, a picture folder or in one.
-fn within(folder: &Path, pictures: &Path) -> anyhow::Result<bool> {
-    let real = |path: &Path| disk::real_path(path).with_context(|| path.display().to_string());
-    Ok(real(folder)?.starts_with(real(pictures)?))
-}
-
-/// The run to go on with, if `--resume` asks for it.
-///
-/// # Errors
-/// The folder holds a run that nobody asked to continue or to replace, or what may be somebody's that is no run's.
-fn former(args: &TrainArgs) -> anyhow::Result<Option<Run>> {
-    if args.resume {
-        return Ok(Some(Run::open(&args.out)?));
-    }
-    let Some(path) = Run::left(&args.out).filter(|_| !args.dry_run) else {
-        return Ok(None);
-    };
-    if !is_run(&args.out) {
-        bail!(
-            "{} is there, but no run.toml that says it is a run's, and a new run would replace it; give --out a \
-             folder of its own",
-            path.display()
-        );
-    }
-    if !args.overwrite {
-        bail!(
-            "{} holds a run already ({}); --resume goes on with it, --overwrite replaces it",
-            args.out.display(),
-            path.file_name().unwrap_or_default().to_string_lossy()
-        );
-    }
-    Ok(None)
-}
-
-/// A run goes on with what it began with: refuses another network, input, seed, set of pictures or draw of them,
-/// and what a checkpoint has not.
-fn unchanged(before: &RunConfig, now: &RunConfig) -> anyhow::Result<()> {
-    let features = |run: &RunConfig| run.teacher.as_ref().is_some_and(|t| t.features > 0.0);
-    let hash = |run: &RunConfig| run.provenance.as_ref().map(|p| p.data_hash.clone());
-    let changes = [
-        ("[model]", before.model != now.model),
-        ("[recipe]", before.recipe != now.recipe),
-        ("[augment]", before.augment != now.augment),
-        ("training.qat", before.training.qat != now.training.qat),
-        ("seed", before.seed != now.seed),
-        (
-            "training.batch",
-            before.training.batch != now.training.batch,
-        ),
-        (
-            "optimizer.kind",
-            before.optimizer.kind != now.optimizer.kind,
-        ),
-        (
-            "whether training.ema is 0",
-            (before.training.ema > 0.0) != (now.training.ema > 0.0),
-        ),
-        (
-            "whether the teacher's features are learned",
-            features(before) != features(now),
-        ),
-        (
-            "data.val, data.test",
-            before.split_options() != now.split_options(),
-        ),
-        ("the pictures", hash(before) != hash(now)),
-    ];
-    match changes.iter().find(|(_, changed)| *changed) {
-        None => Ok(()),
-        Some((what, _)) => bail!("--resume: {what} changed since the run began; train a new run"),
-    }
 }
 
 /// Bytes that the decoded pictures take, where they are not much longer than wide.
@@ -347,15 +282,9 @@ fn provenance(data: &Dataset, devices: &Devices) -> Provenance {
     }
 }
 
-/// The command as it was typed; words with blanks in quotes.
+/// The command as it was typed.
 fn command_line() -> String {
-    let words = env::args_os().map(|word| {
-        let word = word.to_string_lossy().into_owned();
-        match word.contains(char::is_whitespace) {
-            true => format!("'{word}'"),
-            false => word,
-        }
-    });
+    let words = env::args_os().map(disk::typed);
     words.collect::<Vec<_>>().join(" ")
 }
 

@@ -37,6 +37,15 @@ pub struct SplitOptions {
     pub seed: u64,
 }
 
+impl SplitOptions {
+    /// No draw: all pictures that lie in no split's folder are training's.
+    pub const NONE: SplitOptions = SplitOptions {
+        val: 0.0,
+        test: 0.0,
+        seed: 0,
+    };
+}
+
 impl Default for SplitOptions {
     /// A tenth each.
     fn default() -> Self {
@@ -79,7 +88,10 @@ impl Dataset {
             return Err(DatasetError::Shares { val, test });
         }
         let scan = scan(root)?;
-        if let Some(problem) = scan.problems().into_iter().next() {
+        let drawn = val + test > 0.0;
+        let counts =
+            |problem: &DatasetError| drawn || !matches!(problem, DatasetError::TooFew { .. });
+        if let Some(problem) = scan.problems().into_iter().find(counts) {
             return Err(problem);
         }
         if !scan.ignored.is_empty() {

@@ -23,6 +23,7 @@ use kiln_runtime::recipe::RecipeText;
 pub use self::answerer::{Answerer, Session, normalise_into, normalised};
 pub use self::foreign::Foreign;
 use crate::data::dataset::SplitOptions;
+use crate::disk;
 use crate::run::Run;
 
 /// A model that can be asked.
@@ -164,8 +165,8 @@ impl Model {
     pub fn answerer(&self) -> anyhow::Result<Answerer> {
         Ok(match self {
             Self::Run(run) => {
-                let folder = run.folder.display();
-                bail!("{folder}: this is a run; export it first: kiln export {folder}")
+                let (folder, typed) = (run.folder.display(), disk::typed(&run.folder));
+                bail!("{folder}: this is a run; export it first: kiln export {typed}")
             }
             Self::Float(file) => Answerer::Float(FloatModel::new(file)?),
             Self::Int8(_, _, model) | Self::Kiln(_, model) => Answerer::Engine(model.clone()),

@@ -81,6 +81,7 @@ pub fn open_cache(
     setup: &Setup<'_>,
     split: Split,
     form: Form,
+    most_broken: usize,
     observe: Observer<'_>,
 ) -> Result<Arc<Cache>, TrainError> {
     let name = split.name();
@@ -91,6 +92,7 @@ pub fn open_cache(
     };
     let options = CacheOptions {
         dir: setup.cache.clone(),
+        most_broken,
         ..run.config.data.cache_options()
     };
     let cache = Cache::open(&source, form, &options, &|done, total| {

@@ -70,8 +70,11 @@ impl<'a> Session<'a> {
         };
         let seen = teacher.as_ref().and_then(Teacher::recipe);
         let form = Form::for_training(&recipe, &config.augment, seen.as_ref());
-        let train = open_cache(run, setup, Split::Train, form, observe)?;
-        let val = open_cache(run, setup, Split::Val, Form::Exact(recipe), observe)?;
+        let pictures = setup.data.train.len() + setup.data.val.len();
+        let broken = (pictures as f64 * config.data.broken).floor() as usize;
+        let train = open_cache(run, setup, Split::Train, form, broken, observe)?;
+        let broken = broken - train.broken().len();
+        let val = open_cache(run, setup, Split::Val, Form::Exact(recipe), broken, observe)?;
         let device = setup.devices.list[0].clone().autodiff();
         device.seed(config.seed);
         let network = run.fresh_network(&device).map_err(InitError::from)?;

@@ -50,6 +50,26 @@ fn the_last_choice_counts() {
         );
         assert_eq!(state["logits"], logits(&mut engine, small).as_str());
     }
+    // What is no picture takes none away whose answer is still to come.
+    let broken = json!({"name": "broken.png", "bytes": b"no picture"});
+    let state = browser.ask(json!({"step": "drop", "files": [file(large), broken]}));
+    assert!(
+        state["problem"].as_str().unwrap().contains("broken.png"),
+        "{state}"
+    );
+    assert_eq!(state["logits"], logits(&mut engine, large).as_str());
+    // A camera that begins while a model loads is looked at with that model then.
+    let larger = Path::new(MODEL).with_file_name("../catsdogs/model.wasm32.kiln");
+    let state = browser.ask(json!({"step": "overtake", "files": [file(&larger)]}));
+    assert!(state["frames"].as_u64().unwrap() > 0, "{state}");
+    assert_eq!(
+        (&state["problem"], &state["file"]),
+        (&json!(null), &json!("camera"))
+    );
+    assert!(
+        state["model"].as_str().unwrap().contains("108 × 108"),
+        "{state}"
+    );
     // Nor does a camera stay on, or run twice.
     for (times, on) in [
         (1, true),

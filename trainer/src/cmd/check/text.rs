@@ -10,6 +10,7 @@ use crate::data::Split;
 use crate::data::check::{Group, Odd, Range, Report, Sizes};
 use crate::data::clean::{Cleaned, REMOVED};
 use crate::data::inspect::Oddity;
+use crate::disk;
 
 /// Findings of a kind that are shown without `--all`.
 const FEW: usize = 10;
@@ -97,7 +98,7 @@ pub fn verdict(report: &Report, data: &Path) -> String {
     }
     let mut text = format!("To put right: {}.", found.join(", "));
     if report.leaks + report.conflicts + report.broken.len() > 0 {
-        let data = data.display();
+        let data = disk::typed(data);
         text += &format!(
             "\n`kiln check {data} --fix NEW` writes a copy to NEW, without leaks, conflicts, doubles and \
              broken files."

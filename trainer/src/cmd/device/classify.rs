@@ -16,6 +16,7 @@ use serde::Serialize;
 use super::connect::{Connected, Link};
 use super::screen;
 use crate::cmd::ui::{self, LazyBar};
+use crate::disk;
 
 /// `kiln device classify`
 #[derive(Clone, Debug, Args)]
@@ -30,8 +31,9 @@ Examples:
 The board gets the pixels and does all of it: resizing, the model, the display. A picture larger than
 the board takes is brought to the model's size here, with the same integers, if the model is known here.
 
-With --json each line is an object: file, label, top (label and probability), logits, milliseconds and,
-on an emulated board, instructions. A broken file is named on stderr and the rest is done; the exit code
+With --json each line is an object: file, label, top (label and probability), logits, milliseconds, on
+an emulated board instructions, and, if the model says that (kiln quantize --unknown), known: below 0 the
+picture is like none of those that it was made for. A broken file is named on stderr and the rest is done; the exit code
 is then 2."
 )]
 pub struct ClassifyArgs {
@@ -98,8 +100,16 @@ pub fn run(args: &ClassifyArgs) -> anyhow::Result<ExitCode> {
     if files.is_empty() {
         bail!("no pictures: kiln device classify {address} PICTURES");
     }
+    if let Some(screen) = &args.screen {
+        let read = files.iter().chain(&args.link.model).map(PathBuf::as_path);
+        disk::for_result(screen, &read.collect::<Vec<_>>())?;
+    }
     let mut connected = args.link.connect(&address)?;
-    let labels = connected.board.labels()?;
+    let labels = match &connected.model {
+        Some(model) => model.model().labels().map(str::to_owned).collect(),
+        // Long ones come cut.
+        None => connected.board.labels()?,
+    };
     let bar = LazyBar::default();
     let mut broken = 0;
     for (index, file) in files.iter().enumerate() {

@@ -12,6 +12,7 @@ use kiln_picture::Picture;
 
 use super::connect::Link;
 use crate::cmd::ui;
+use crate::disk;
 use crate::picture::save_png;
 
 /// Pixels that a saved screen has across, at least.
@@ -41,6 +42,8 @@ pub fn run(args: &ScreenArgs) -> anyhow::Result<ExitCode> {
     let [path] = words else {
         anyhow::bail!("no file to write: kiln device screen {address} FILE.png");
     };
+    let read: Vec<&Path> = args.link.model.iter().map(PathBuf::as_path).collect();
+    disk::for_result(path, &read)?;
     let mut connected = args.link.connect(&address)?;
     save(&mut connected.board, path)?;
     ui::say(format!("{}: the display of {address}", path.display()));

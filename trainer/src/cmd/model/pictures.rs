@@ -9,6 +9,7 @@ use kiln_core::preprocess::Recipe;
 use crate::cmd::ui::LazyBar;
 use crate::data::augment::AugmentConfig;
 use crate::data::cache::{Cache, CacheOptions, Form, Source};
+use crate::data::dataset::SplitOptions;
 use crate::data::loader::{Loader, LoaderOptions};
 use crate::data::{Dataset, Sample};
 use crate::disk;
@@ -74,15 +75,11 @@ impl Pictures {
     }
 }
 
-/// A run reads pictures under its own bounds. Where only a file is left, broken pictures are named and
-/// no share of them is too large.
+/// A run reads pictures under its own bounds. However many are broken, the rest are measured.
 fn cache_options(model: &Model) -> CacheOptions {
     match model {
         Model::Run(run) => run.config.data.cache_options(),
-        _ => CacheOptions {
-            broken_share: 1.0,
-            ..Default::default()
-        },
+        _ => CacheOptions::default(),
     }
 }
 
@@ -102,6 +99,7 @@ pub fn open_data(
         Model::Run(run) if disk::same(path, &run.config.data.path) && run.split().exists() => {
             Dataset::read_split(path, &run.split())?
         }
+        _ if all => Dataset::open(path, &SplitOptions::NONE)?,
         // The draw goes by paths and seed: a copy of the pictures is split alike.
         _ => Dataset::open(path, &model.split_options().unwrap_or_default())?,
     };

@@ -106,7 +106,7 @@ impl Forms {
     }
 
     /// All files, those nearest to a device last.
-    fn files(&self) -> impl Iterator<Item = &Form> {
+    pub fn files(&self) -> impl Iterator<Item = &Form> {
         let files = [&self.float, &self.int8, &self.kiln];
         files.into_iter().filter_map(|form| form.as_ref())
     }

@@ -8,6 +8,7 @@ use crate::cmd::ui::{self, LazyBar, STEPPING};
 use crate::config::RunConfig;
 use crate::data::{Dataset, Sample, Split};
 use crate::device::DeviceChoice;
+use crate::disk;
 use crate::inference::Model;
 use crate::model::ModelSpec;
 use crate::run::Run;
@@ -134,6 +135,7 @@ pub fn conclude(run: &Run, outcome: &Outcome) -> anyhow::Result<()> {
                 "stopped after epoch {}; go on with:",
                 outcome.epochs.len()
             ));
+            let folder = disk::typed(&run.folder);
             ui::say(format!("  kiln train --resume --out {folder}"));
         }
         Ending::Early => ui::say("stopped early: the validation loss has not fallen any more"),
@@ -183,7 +185,7 @@ pub fn advise(run: &Run, device: &DeviceChoice) -> anyhow::Result<()> {
             whole.loss,
             whole.accuracy * 100.0
         ));
-        let folder = run.folder.display();
+        let folder = disk::typed(&run.folder);
         ui::say(format!(
             "  kiln export {folder} --crop-pct {}",
             best.crop_pct

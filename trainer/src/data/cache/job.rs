@@ -137,7 +137,7 @@ impl Job<'_> {
 
     fn refuse_if_many(&self, broken: &[Broken]) -> Result<(), Fault> {
         let total = self.source.samples.len();
-        let allowed = (total as f64 * self.options.broken_share).floor() as usize;
+        let allowed = self.options.most_broken;
         if broken.len() <= allowed {
             return Ok(());
         }

@@ -43,19 +43,19 @@ pub struct CacheOptions {
     pub dir: Option<PathBuf>,
     /// A cache file of up to so many bytes is read into memory, a larger one is read picture by picture.
     pub memory_bytes: u64,
-    /// A larger share of broken files, 0..=1, is an error.
-    pub broken_share: f64,
+    /// More broken files are an error.
+    pub most_broken: usize,
     /// What a picture file may cost.
     pub limits: Limits,
 }
 
 impl Default for CacheOptions {
-    /// No folder, 1 GiB, 1%, the decoder's limits.
+    /// No folder, 1 GiB, however many are broken, the decoder's limits.
     fn default() -> Self {
         Self {
             dir: None,
             memory_bytes: 1 << 30,
-            broken_share: 0.01,
+            most_broken: usize::MAX,
             limits: Limits::default(),
         }
     }

@@ -183,10 +183,7 @@ fn broken_files_are_left_out_and_named_and_tried_again() {
     let (dir, samples) = folder(5);
     fs::write(dir.path().join("1.png"), b"not a picture").unwrap();
     fs::rename(dir.path().join("3.png"), dir.path().join("away")).unwrap();
-    let options = CacheOptions {
-        broken_share: 0.4,
-        ..on_disk(dir.path())
-    };
+    let options = on_disk(dir.path());
     let form = Form::Working { side: 16 };
     for _ in 0..2 {
         let (cache, _) = open(dir.path(), &samples, form, &options);
@@ -215,7 +212,7 @@ fn too_many_broken_files_are_an_error_with_the_first_of_them() {
     for dir in [None, Some(dir.path().join("cache"))] {
         let options = CacheOptions {
             dir: dir.clone(),
-            broken_share: 0.3,
+            most_broken: 1,
             ..CacheOptions::default()
         };
         let opened = Cache::open(&source, Form::Exact(RECIPE), &options, &|_, _| ());
