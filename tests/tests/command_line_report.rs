@@ -196,4 +196,33 @@ fn what_does_not_belong_is_an_error_that_names_it() {
     assert!(report(&[&run])["quantization"].is_object());
     fs::copy(former, &kept).unwrap();
     assert_eq!(report(&[&run])["quantization"], Value::Null);
+
+    // Quantized anew, and not compiled: what is told is of one of the two.
+    let int8 = format!("{run}/model.int8.onnx");
+    let float = format!("{run}/model.onnx");
+    let other = [
+        "--calibrate",
+        &pictures,
+        "--method",
+        "min-max",
+        "--pictures",
+        "2",
+    ];
+    succeed(kiln().args(["quantize", &float]).args(other));
+    let kiln_file = format!("{run}/model.kiln");
+    for (named, left_out) in [(&int8, "model.kiln"), (&kiln_file, "model.int8.onnx")] {
+        let output = kiln().args(["report", named]).output().unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{stderr}");
+        assert!(
+            stderr.contains(&format!("{left_out}, which holds")),
+            "{stderr}"
+        );
+    }
+    // Nor does a page replace what it is of.
+    let output = kiln()
+        .args(["report", &kiln_file, "-o", &kiln_file])
+        .output();
+    let stderr = String::from_utf8(output.unwrap().stderr).unwrap();
+    assert!(stderr.contains("would replace it"), "{stderr}");
 }

@@ -14,21 +14,31 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 pub static STOP: AtomicBool = AtomicBool::new(false);
 /// Whether somebody looks at [`STOP`].
 pub static STEPPING: AtomicBool = AtomicBool::new(false);
+/// Whether the whole terminal is drawn on.
+pub static DRAWING: AtomicBool = AtomicBool::new(false);
 
 /// Catches Ctrl-C and SIGTERM: while steps are made the first asks them to stop; any other ends the
 /// process, which loses nothing, as files are there whole or not at all.
 pub fn catch_interrupts() -> anyhow::Result<()> {
-    let result = ctrlc::set_handler(|| {
-        if !STEPPING.load(Ordering::Relaxed) || STOP.swap(true, Ordering::Relaxed) {
-            say("\nkiln: stopped");
-            std::process::exit(2);
-        }
-        say("\nkiln: stopping after what is being done; press Ctrl-C again to stop at once");
-    });
-    match result {
+    match ctrlc::set_handler(stop) {
         // The quickstart runs several commands in one process.
         Ok(()) | Err(ctrlc::Error::MultipleHandlers) => Ok(()),
         Err(error) => Err(error).context("cannot catch Ctrl-C"),
+    }
+}
+
+/// The first time asks steps to stop; any other ends the process, and gives the terminal back before.
+pub fn stop() {
+    let drawing = DRAWING.load(Ordering::Relaxed);
+    if !STEPPING.load(Ordering::Relaxed) || STOP.swap(true, Ordering::Relaxed) {
+        if drawing {
+            ratatui::restore();
+        }
+        say("\nkiln: stopped");
+        std::process::exit(2);
+    }
+    if !drawing {
+        say("\nkiln: stopping after what is being done; press Ctrl-C again to stop at once");
     }
 }
 

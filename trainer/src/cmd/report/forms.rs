@@ -1,8 +1,10 @@
 //! The forms of one model that lie in a folder: the run, the float file, the integers, the .kiln file.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::bail;
+use kiln_core::layer::Layer;
 use kiln_report::Size;
 use kiln_run::engine::LoadedModel;
 use kiln_runtime::onnx;
@@ -75,6 +77,7 @@ impl Forms {
             forms.run = run.ok().filter(|run| forms.belongs(run));
         }
         forms.agree()?;
+        forms.keep_one_quantization();
         Ok(forms)
     }
 
@@ -135,13 +138,30 @@ impl Forms {
         Ok(())
     }
 
+    /// Where the compiled file holds other integers than the ONNX file, the one that was not named is left out.
+    fn keep_one_quantization(&mut self) {
+        let (Some(int8), Some(kiln)) = (&self.int8, &self.kiln) else {
+            return;
+        };
+        if points(&int8.model) == points(&kiln.model) {
+            return;
+        }
+        let left_out = match kiln.path == self.named {
+            true => self.int8.take(),
+            false => self.kiln.take(),
+        };
+        if let Some(form) = left_out {
+            ui::say(format!(
+                "left out: {}, which holds another quantization than the file beside it; kiln compile makes a .kiln file \
+                 of the int8 one",
+                form.path.display()
+            ));
+        }
+    }
+
     /// The integers as the engine runs them: the .kiln file's where there is one.
     pub fn integers(&self) -> Option<&LoadedModel> {
-        let form = self.kiln.as_ref().or(self.int8.as_ref())?;
-        match &form.model {
-            Model::Int8(_, _, model) | Model::Kiln(_, model) => Some(model),
-            Model::Run(_) | Model::Float(_) => None,
-        }
+        loaded(&self.kiln.as_ref().or(self.int8.as_ref())?.model)
     }
 
     /// Class names; none where no form has them.
@@ -211,4 +231,19 @@ impl Forms {
         }
         sizes
     }
+}
+
+/// The integers as the engine runs them.
+fn loaded(model: &Model) -> Option<&LoadedModel> {
+    match model {
+        Model::Int8(_, _, model) | Model::Kiln(_, model) => Some(model),
+        Model::Run(_) | Model::Float(_) => None,
+    }
+}
+
+/// The layers with the zero points that they write with, and the scale of the logits: another quantization has others.
+fn points(model: &Model) -> Option<(BTreeSet<(&str, i8)>, f32)> {
+    let model = loaded(model)?.model();
+    let point = |(name, layer): (_, Layer<'_>)| (name, layer.output().zero_point);
+    Some((model.layers().map(point).collect(), model.output_scale()))
 }

@@ -13,7 +13,7 @@ use ratatui::DefaultTerminal;
 use ratatui::crossterm::event::{self, KeyCode, KeyEventKind, KeyModifiers};
 
 use self::view::View;
-use crate::cmd::ui::{STEPPING, STOP};
+use crate::cmd::ui::{self, DRAWING, STEPPING, STOP};
 use crate::run::Run;
 use crate::training::{Event, metrics};
 
@@ -51,6 +51,7 @@ impl Tui {
         let view = Arc::new(Mutex::new(View::new(name, run.config.training.epochs)));
         let done = Arc::new(AtomicBool::new(false));
         let terminal = ratatui::try_init().context("--tui: the terminal cannot be drawn on")?;
+        DRAWING.store(true, Ordering::Relaxed);
         let drawing = {
             let (view, done) = (view.clone(), done.clone());
             std::thread::spawn(move || draw(terminal, &view, &done))
@@ -87,6 +88,7 @@ impl Drop for Tui {
         while !self.drawing.is_finished() && since.elapsed() < FRAME * 8 {
             std::thread::sleep(FRAME / 8);
         }
+        DRAWING.store(false, Ordering::Relaxed);
         ratatui::restore();
     }
 }
@@ -105,7 +107,7 @@ fn draw(mut terminal: DefaultTerminal, view: &Mutex<View>, done: &AtomicBool) {
                 if let Ok(event) = event::read()
                     && wants_to_stop(&event)
                 {
-                    stop();
+                    ui::stop();
                 }
             }
             Ok(false) => {}
@@ -122,14 +124,6 @@ fn wants_to_stop(event: &event::Event) -> bool {
     let control = key.modifiers.contains(KeyModifiers::CONTROL);
     key.kind == KeyEventKind::Press
         && (key.code == KeyCode::Char('q') || key.code == KeyCode::Char('c') && control)
-}
-
-/// As Ctrl-C without --tui: the first asks steps to stop, any other ends the process.
-fn stop() {
-    if !STEPPING.load(Ordering::Relaxed) || STOP.swap(true, Ordering::Relaxed) {
-        ratatui::restore();
-        std::process::exit(2);
-    }
 }
 
 #[cfg(test)]
