@@ -11,6 +11,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use clap::Args;
+use kiln_core::Model;
 use kiln_report::{Epoch, LayerNoise, Quantization, Report, Training};
 use kiln_runtime::files::write_atomic;
 use kiln_runtime::report::{LayerReport, Report as Noise};
@@ -86,17 +87,9 @@ pub fn run(args: &ReportArgs) -> anyhow::Result<ExitCode> {
                 .with_file_name(format!("{}.report.html", stem(&args.model))),
         },
     };
-    let read = [
-        Some(&args.model),
-        args.quantization.as_ref(),
-        args.profile.as_ref(),
-    ];
-    let read: Vec<&Path> = read
-        .into_iter()
-        .flatten()
-        .map(PathBuf::as_path)
-        .chain(forms.files().map(|form| form.path.as_path()))
-        .collect();
+    let files = forms.files().map(|form| &form.path);
+    let read = files.chain(&args.quantization).chain(&args.profile);
+    let read: Vec<&Path> = read.map(PathBuf::as_path).collect();
     disk::for_result(&out, &read)?;
     let report = collect(args, &forms)?;
     let page = kiln_report::render(&report)?;
@@ -137,19 +130,8 @@ fn collect(args: &ReportArgs, forms: &Forms) -> anyhow::Result<Report> {
 fn profile(args: &ReportArgs, forms: &Forms) -> anyhow::Result<Option<Profile>> {
     let named = args.profile.as_deref();
     let found: Option<Profile> = beside(args, named, "profile.json")?;
-    let is_of = |found: &Profile| forms.integers().is_none_or(|m| found.is_of(m.model()));
-    match (found, named) {
-        (Some(found), Some(path)) if !is_of(&found) => bail!(
-            "{}: the profile of {} is of another model: its layers are not this one's; profile this one",
-            path.display(),
-            found.board
-        ),
-        (Some(found), None) if !is_of(&found) => {
-            ui::say("left out: profile.json, which is of another model");
-            Ok(None)
-        }
-        (found, _) => Ok(found),
-    }
+    let other = "another model: its layers are not this one's; profile this one";
+    of_this(forms, found, Profile::is_of, ("profile.json", named, other))
 }
 
 /// What `kiln quantize` wrote of this model.
@@ -159,24 +141,36 @@ fn profile(args: &ReportArgs, forms: &Forms) -> anyhow::Result<Option<Profile>> 
 fn noise(args: &ReportArgs, forms: &Forms) -> anyhow::Result<Option<Noise>> {
     let named = args.quantization.as_deref();
     let found: Option<Noise> = beside(args, named, "quantize.json")?;
-    let is_of = |found: &Noise| {
-        forms
-            .integers()
-            .is_none_or(|m| layers::is_of(m.model(), found))
+    let other =
+        "another model, or of another quantization of this one: its layers have other zero points";
+    let is_of = |found: &Noise, model: &Model<'_>| layers::is_of(model, found);
+    of_this(forms, found, is_of, ("quantize.json", named, other))
+}
+
+/// What was found, if it is of this model.
+///
+/// # Errors
+/// It is not, and was named; what only lay beside the model is left out, and that said.
+fn of_this<T>(
+    forms: &Forms,
+    found: Option<T>,
+    is_of: impl Fn(&T, &Model<'_>) -> bool,
+    (name, named, other): (&str, Option<&Path>, &str),
+) -> anyhow::Result<Option<T>> {
+    let Some(found) = found else {
+        return Ok(None);
     };
-    match (found, named) {
-        (Some(found), Some(path)) if !is_of(&found) => bail!(
-            "{}: it is of another model, or of another quantization of this one: its layers have other zero points",
-            path.display()
-        ),
-        (Some(found), None) if !is_of(&found) => {
-            ui::say(
-                "left out: quantize.json, which is of another quantization than the model beside it",
-            );
-            Ok(None)
-        }
-        (found, _) => Ok(found),
+    if forms
+        .integers()
+        .is_none_or(|model| is_of(&found, model.model()))
+    {
+        return Ok(Some(found));
     }
+    match named {
+        Some(path) => bail!("{}: it is of {other}", path.display()),
+        None => ui::say(format!("left out: {name}, which is of {other}")),
+    }
+    Ok(None)
 }
 
 /// A file that was named, or the one of this name beside the model, if there is one.

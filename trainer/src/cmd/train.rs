@@ -154,15 +154,15 @@ pub fn train(args: &TrainArgs) -> anyhow::Result<(Run, Option<Outcome>)> {
             disk::typed(&args.out)
         );
     }
-    if before.is_none() && !args.dry_run && within(&args.out, pictures)? {
-        bail!(
-            "--out {}: lies in the pictures' folder, {}, of which its files would be a part; name a folder \
-             elsewhere",
-            args.out.display(),
-            pictures.display()
-        );
-    }
     if before.is_none() && !args.dry_run {
+        if within(&args.out, pictures)? {
+            bail!(
+                "--out {}: lies in the pictures' folder, {}, of which its files would be a part; name a folder \
+                 elsewhere",
+                args.out.display(),
+                pictures.display()
+            );
+        }
         keeps_what_it_reads(&args.out, &config)?;
     }
     let data = match &before {

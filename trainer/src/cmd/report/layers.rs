@@ -15,8 +15,7 @@ use serde::Deserialize;
 /// What `kiln device profile --json` prints, as far as it is needed here.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Profile {
-    /// Where.
-    pub board: String,
+    board: String,
     layers: Vec<Measured>,
 }
 

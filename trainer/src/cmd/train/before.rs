@@ -114,7 +114,7 @@ pub fn unchanged(before: &RunConfig, now: &RunConfig) -> anyhow::Result<()> {
             features(before) != features(now),
         ),
         (
-            "data.val, data.test",
+            "data.val, data.test, data.seed",
             before.split_options() != now.split_options(),
         ),
         ("the pictures", hash(before) != hash(now)),
